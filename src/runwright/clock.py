@@ -1,0 +1,32 @@
+"""Time behind a protocol, so tests own it."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The present instant, aware, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+def iso_millis(moment: datetime) -> str:
+    """`2026-08-21T13:42:57.000+00:00`: the only datetime form the API prints."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")

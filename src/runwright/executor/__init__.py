@@ -1,0 +1,1 @@
+"""Adapter: here user code runs."""

@@ -1,0 +1,181 @@
+"""Frames between the host and a runner; no I/O.
+
+A frame is `u32 length | u8 type | u32 request id | payload`, little endian; `length` counts
+everything after itself. Both sides bound every length before they allocate. Request id 0 is
+the sandbox itself.
+
+Host to runner
+    LOAD      JSON: {"root", "entrypoint", "env", "cpus"}; answered lazily: when loading
+              fails, each request is answered 503 with class ENTRYPOINT
+    REQUEST   u8 flags (END: the body is complete, LOGGING) | u32 head length | head | body
+              head: b"METHOD target" and one b"name:value" per header, joined by b"\\n"
+    BODY      part of the request body, u8 flags (END) | bytes
+    CANCEL    nobody waits for this request any more; the runner may drop its answer
+    WINDOW    u32: that many more response body bytes may be sent for this request
+    PING      answered by PONG as soon as the runner's loop turns; tells busy from hung
+
+Runner to host
+    HELLO     JSON: {"version"}; sent once, when the runner can take LOAD
+    LOG       u8 stream (0 logs, 1 errors) | UTF-8 text; always before the end of its request
+    RESPONSE  u8 flags (END) | u8 class | u16 status | u32 user code microseconds
+              | u32 head length | head | body; head: b"name:value" joined by b"\\n"
+    CHUNK     part of the response body
+    END       u8 class | u32 user code microseconds
+    PONG
+
+A response that is not complete in its RESPONSE frame is streamed under a window of
+WINDOW_BYTES per request; the host opens it further as the caller takes the bytes.
+"""
+
+import struct
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import Final
+
+MAX_FRAME_BYTES: Final = 4 * 1024 * 1024  # a longer frame ends the sandbox
+PART_BYTES: Final = 256 * 1024  # bodies above this travel in parts of this size
+WINDOW_BYTES: Final = 1024 * 1024
+MAX_REQUEST_BYTES: Final = 20 * 1024 * 1024
+HEADER: Final = struct.Struct("<IBI")
+_U32: Final = struct.Struct("<I")
+_REQUEST: Final = struct.Struct("<BI")
+_RESPONSE: Final = struct.Struct("<BBHII")
+_END: Final = struct.Struct("<BI")
+
+FLAG_END: Final = 1
+FLAG_LOGGING: Final = 2
+
+
+class Kind(IntEnum):
+    LOAD = 1
+    REQUEST = 2
+    BODY = 3
+    CANCEL = 4
+    WINDOW = 5
+    PING = 6
+    HELLO = 16
+    LOG = 17
+    RESPONSE = 18
+    CHUNK = 19
+    END = 20
+    PONG = 21
+
+
+class ResultClass(IntEnum):
+    """How user code ended, as the runner saw it."""
+
+    OK = 0
+    USER_EXCEPTION = 1
+    ENTRYPOINT = 2
+    PAYLOAD = 3
+
+
+class WireError(Exception):
+    """The other side broke the frame rules; the connection cannot be trusted further."""
+
+
+def frame(kind: Kind, request_id: int, payload: bytes = b"") -> bytes:
+    return HEADER.pack(len(payload) + 5, kind, request_id) + payload
+
+
+def encode_request(
+    request_id: int,
+    method: str,
+    target: str,
+    headers: Iterable[tuple[str, str]],
+    body: bytes,
+    *,
+    is_logging: bool,
+) -> bytes:
+    """All frames of one request; a body above PART_BYTES travels in BODY frames."""
+    head = "\n".join([f"{method} {target}", *(f"{name}:{value}" for name, value in headers)])
+    raw = head.encode("utf-8", "surrogateescape")
+    flags = FLAG_LOGGING if is_logging else 0
+    if len(body) <= PART_BYTES:
+        payload = _REQUEST.pack(flags | FLAG_END, len(raw)) + raw + body
+        return frame(Kind.REQUEST, request_id, payload)
+    parts = [frame(Kind.REQUEST, request_id, _REQUEST.pack(flags, len(raw)) + raw)]
+    for start in range(0, len(body), PART_BYTES):
+        is_last = start + PART_BYTES >= len(body)
+        flag = b"\x01" if is_last else b"\x00"
+        parts.append(frame(Kind.BODY, request_id, flag + body[start : start + PART_BYTES]))
+    return b"".join(parts)
+
+
+def encode_window(request_id: int, more_bytes: int) -> bytes:
+    return frame(Kind.WINDOW, request_id, _U32.pack(more_bytes))
+
+
+class ResponseHead:
+    """A parsed RESPONSE frame."""
+
+    __slots__ = ("body", "is_complete", "raw_headers", "result", "status_code", "user_s")
+
+    def __init__(self, payload: bytes) -> None:
+        try:
+            flags, result, status, micros, head_length = _RESPONSE.unpack_from(payload)
+            self.result = ResultClass(result)
+        except (struct.error, ValueError) as exc:
+            raise WireError("malformed RESPONSE") from exc
+        end = _RESPONSE.size + head_length
+        if end > len(payload) or not 100 <= status <= 599:
+            raise WireError("malformed RESPONSE")
+        self.is_complete = bool(flags & FLAG_END)
+        self.status_code = status
+        self.user_s = micros / 1e6
+        self.raw_headers = payload[_RESPONSE.size : end]
+        self.body = payload[end:]
+
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Lower-cased names and values; raises WireError on what could split a response."""
+        if not self.raw_headers:
+            return ()
+        pairs = []
+        for line in self.raw_headers.decode("utf-8", "surrogateescape").split("\n"):
+            name, colon, value = line.partition(":")
+            if not colon or not name or "\r" in line or "\0" in line:
+                raise WireError("malformed response header")
+            pairs.append((name, value))
+        return tuple(pairs)
+
+
+def decode_end(payload: bytes) -> tuple[ResultClass, float]:
+    """Result class and user code seconds of an END frame."""
+    try:
+        result, micros = _END.unpack(payload)
+        return ResultClass(result), micros / 1e6
+    except (struct.error, ValueError) as exc:
+        raise WireError("malformed END") from exc
+
+
+def decode_log(payload: bytes) -> tuple[bool, str]:
+    """(is the errors stream, text)."""
+    if not payload or payload[0] > 1:
+        raise WireError("malformed LOG")
+    return payload[0] == 1, payload[1:].decode("utf-8", "replace")
+
+
+class FrameReader:
+    """Cuts a byte stream into frames. Feed bytes, take `(kind, request id, payload)`."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
+        """Every frame completed by `data`. Raises WireError on an oversized or short frame."""
+        buffer = self._buffer + data if self._buffer else data
+        frames: list[tuple[int, int, bytes]] = []
+        at, size = 0, len(buffer)
+        while size - at >= HEADER.size:
+            length, kind, request_id = HEADER.unpack_from(buffer, at)
+            if not 5 <= length <= MAX_FRAME_BYTES:
+                raise WireError("frame length out of bounds")
+            end = at + 4 + length
+            if end > size:
+                break
+            frames.append((kind, request_id, buffer[at + HEADER.size : end]))
+            at = end
+        self._buffer = buffer[at:] if at else buffer
+        return frames

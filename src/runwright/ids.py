@@ -1,0 +1,32 @@
+"""New identifiers and secrets, and their legal form."""
+
+import re
+import secrets
+import time
+from typing import Final
+
+UNIQUE: Final = "unique()"
+ID_PATTERN: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,35}")
+PROJECT_ID_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,35}")
+
+
+def new_id() -> str:
+    """20 lower-case hex characters: 13 from the microsecond clock, 7 random."""
+    return f"{time.time_ns() // 1000:013x}"[-13:] + secrets.token_hex(4)[:7]
+
+
+def resolve(requested: str) -> str:
+    """The id to store for a `customId` parameter."""
+    return new_id() if requested == UNIQUE else requested
+
+
+def is_id(text: str) -> bool:
+    return ID_PATTERN.fullmatch(text) is not None
+
+
+def is_project_id(text: str) -> bool:
+    return PROJECT_ID_PATTERN.fullmatch(text) is not None
+
+
+def new_secret(hex_chars: int = 256) -> str:
+    return secrets.token_hex(hex_chars // 2)

@@ -1,0 +1,102 @@
+"""Running user code: the port that every executor answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from runwright.errors import RunwrightError
+from runwright.model.execution import ErrorClass, Headers, Invocation, Outcome, Workload
+
+
+class NoSlot(RunwrightError):
+    """Every slot is taken and the queue for one is full (or the wait ended)."""
+
+    type, status = "general_rate_limit_exceeded", 429
+    headers = (("retry-after", "1"),)
+
+    def __init__(self) -> None:
+        super().__init__("Too many executions are running. Try again in a second.")
+
+
+class ResponseSink(Protocol):
+    """Where a streamed response goes. Calls come in order: one `start`, then `write`s."""
+
+    def start(self, status_code: int, headers: Headers) -> None:
+        """The head is known. Called at most once."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Deliver one part of the body; returns when more may be sent (back-pressure).
+
+        Raises ConnectionError when the caller has gone; the run then goes on unheard.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildJob:
+    """Commands to run over a source tree, inside a sandbox with network access."""
+
+    deployment_id: str
+    project_id: str
+    function_id: str
+    runtime: str
+    workspace: str  # absolute path of the extracted source; the build changes it in place
+    cache: str  # absolute path of the per-function package cache folder
+    commands: str  # shell text; may be empty
+    env: Mapping[str, str] = field(default_factory=dict)
+    cpus: float = 1.0
+    memory_mib: int = 1024
+    timeout_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    exit_code: int  # 0 = success; negative = signal
+    error_class: ErrorClass | None = None  # timeout, out_of_memory, cancelled, cold_start
+    message: str = ""  # one sentence for the build log when it failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeStatus:
+    """An interpreter that this executor can run."""
+
+    id: str  # runtime id, such as node-22
+    interpreter_version: str  # what the interpreter says of itself, such as 22.20.0
+    source: str  # where it comes from: "package", "host" or "added"
+
+
+class Executor(Protocol):
+    async def run(
+        self, workload: Workload, invocation: Invocation, *, sink: ResponseSink | None = None
+    ) -> Outcome:
+        """Run one invocation and wait for its end.
+
+        The deadline is `invocation.timeout_s`, counted from when a slot is lent. Failures of
+        user code, of its limits and of its start are outcomes with an `error_class`. With a
+        `sink` the response is streamed and `Outcome.body` stays empty; a response that came
+        in one piece may be returned in `Outcome.body` with `sink.start` never called.
+
+        Cancelling the call does not stop user code that has started.
+        Raises NoSlot when no slot comes free in time.
+        """
+
+    async def build(
+        self, job: BuildJob, on_log: Callable[[str], None], cancelled: "CancelSignal"
+    ) -> BuildResult:
+        """Run the build commands; `on_log` gets text as it is printed, from the event loop.
+
+        Timeout, memory limit and `cancelled` kill the whole process tree.
+        """
+
+    def retire(self, deployment_id: str) -> None:
+        """Stop lending sandboxes of a deployment; idle ones end now, busy ones when done."""
+
+    def runtimes(self) -> Sequence[RuntimeStatus]:
+        """Every runtime that can run here now."""
+
+
+class CancelSignal(Protocol):
+    """Something that becomes true once; `asyncio.Event` is one."""
+
+    def is_set(self) -> bool: ...
+
+    async def wait(self) -> bool: ...
