@@ -1,0 +1,154 @@
+"""Stored state: units of work over repositories, and blobs.
+
+A unit of work is a plain function over a `UnitOfWork`. The adapter runs it in one
+transaction on a thread of its own; so no transaction can stay open across a wait of ours.
+It may be run again after a serialization failure, so it must not have effects outside.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from runwright.model.execution import Execution
+from runwright.model.function import Deployment, Function, Rule, Variable
+from runwright.model.identity import (
+    ApiKey,
+    Membership,
+    Platform,
+    Project,
+    Session,
+    Target,
+    Team,
+    User,
+)
+from runwright.model.query import ListQuery, Page
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class AlreadyStored(Exception):
+    """A unique rule refused a row. `columns` names the model fields that clash."""
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        super().__init__(f"already stored: {', '.join(columns)}")
+        self.columns = columns
+
+
+class CursorMissing(Exception):
+    """The row that a cursor names does not exist (any more)."""
+
+    def __init__(self, item_id: str) -> None:
+        super().__init__(item_id)
+        self.item_id = item_id
+
+
+class CursorOrderNull(Exception):
+    """The cursor row has null in the attribute that orders the list."""
+
+    def __init__(self, attribute: str) -> None:
+        super().__init__(attribute)
+        self.attribute = attribute
+
+
+class Repository(Protocol[T]):
+    """Rows of one kind. Every row has `id`, unique within its `project_id`."""
+
+    def get(self, project_id: str, item_id: str) -> T | None: ...
+
+    def add(self, item: T) -> None:
+        """Insert. Raises AlreadyStored."""
+
+    def put(self, item: T) -> None:
+        """Replace the row with the same project_id and id. Raises AlreadyStored, KeyError."""
+
+    def remove(self, project_id: str, item_id: str) -> bool:
+        """Delete; False when there was nothing."""
+
+    def find(self, project_id: str | None = None, **equals: object) -> list[T]:
+        """Rows whose model fields equal the given values, in creation order.
+
+        `project_id=None` looks in every project. A list or tuple value means "any of".
+        """
+
+    def page(self, project_id: str, query: ListQuery, **equals: object) -> Page[T]:
+        """One page. Raises CursorMissing, CursorOrderNull."""
+
+    def remove_where(self, project_id: str, **equals: object) -> int:
+        """Delete rows that match; at least one condition. Returns how many."""
+
+
+class ExecutionRepository(Repository[Execution], Protocol):
+    def add_all(self, items: Sequence[Execution]) -> None:
+        """Insert a batch of new executions; one statement."""
+
+    def finish_all(self, items: Sequence[Execution]) -> None:
+        """Store final states. A row that is already final is left as it is; a missing one
+        is inserted."""
+
+    def remove_before(self, moment: datetime, *, limit: int) -> int:
+        """Delete up to `limit` finished executions created before `moment`."""
+
+
+class UnitOfWork(Protocol):
+    projects: Repository[Project]
+    keys: Repository[ApiKey]
+    platforms: Repository[Platform]
+    users: Repository[User]
+    sessions: Repository[Session]
+    targets: Repository[Target]
+    teams: Repository[Team]
+    memberships: Repository[Membership]
+    functions: Repository[Function]
+    deployments: Repository[Deployment]
+    variables: Repository[Variable]
+    rules: Repository[Rule]
+    executions: ExecutionRepository
+
+    def touch(self, kind: str, project_id: str, item_id: str) -> None:
+        """Say that something changed: caches hear of it after the commit (see Changed)."""
+
+
+class Storage(Protocol):
+    async def write(self, work: Callable[[UnitOfWork], R]) -> R:
+        """Run `work` in one durable transaction; returns after the commit is on disk.
+
+        Many callers share one flush. An exception from `work` rolls back its changes only
+        and is raised here.
+        """
+
+    async def read(self, work: Callable[[UnitOfWork], R]) -> R:
+        """Run `work` on a consistent snapshot; it must not change anything."""
+
+
+class Changed(Protocol):
+    """What storage calls after a commit, once per touched thing, from the event loop."""
+
+    def __call__(self, kind: str, project_id: str, item_id: str) -> None: ...
+
+
+class BlobMissing(Exception):
+    """No blob of that name."""
+
+
+class BlobStore(Protocol):
+    """Named byte strings: source archives, build outputs. Names are `/`-separated ids."""
+
+    async def put_file(self, name: str, path: str) -> None:
+        """Store the file at `path` under `name`, replacing; visible only when complete."""
+
+    async def fetch_file(self, name: str, path: str) -> None:
+        """Write the blob to `path`. Raises BlobMissing."""
+
+    async def size(self, name: str) -> int:
+        """Bytes. Raises BlobMissing."""
+
+    def read(self, name: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """Bytes start (inclusive) to end (exclusive), in parts. Raises BlobMissing."""
+
+    async def copy(self, source: str, target: str) -> None: ...
+
+    async def remove(self, name: str) -> None:
+        """Delete; nothing happens when there is none."""
+
+    async def names(self, prefix: str) -> Sequence[str]: ...
