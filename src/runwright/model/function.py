@@ -1,6 +1,7 @@
 """What can be run: functions, their deployments and variables, and the domains they answer on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -170,3 +171,13 @@ class Rule:
     status: RuleStatus = RuleStatus.CREATED
     logs: str = ""
     is_generated: bool = False  # made with the function; goes with it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveFunction:
+    """A function with all that a run of it needs, as of one moment."""
+
+    function: Function
+    deployment: Deployment | None = None  # the active one
+    variables: Mapping[str, str] = field(default_factory=dict)  # project's, then function's
+    version: str = ""  # changes with every setting that user code can see

@@ -1,0 +1,108 @@
+"""One table of routes: what each needs, what it answers, who serves it.
+
+The application, the API reference and the tests read the same table.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from runwright.model.execution import Headers
+from runwright.model.identity import Principal, Project
+
+JSON_TYPE: Final = "application/json; charset=UTF-8"
+EMPTY_TYPE: Final = "text/html; charset=UTF-8"  # SDKs index content-type on every success
+
+Version = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file part of a multipart request, in a temporary file."""
+
+    name: str  # the client's file name
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One API request after authentication and before its parameters are parsed."""
+
+    method: str
+    url_path: str
+    headers: Mapping[str, str]  # lower-case names
+    principal: Principal
+    project: Project | None  # None = the console project
+    client_ip: str
+    host: str  # without port
+    scheme: str
+    response_format: Version | None  # None = the newest shapes
+    raw: Mapping[str, Any]  # all parameters, path ones last
+    path_params: Mapping[str, str] = field(default_factory=dict)
+    uploads: Mapping[str, Upload] = field(default_factory=dict)
+
+    @property
+    def project_id(self) -> str:
+        return self.principal.project_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a handler gives back. `content` is JSON-able, bytes, or parts of bytes."""
+
+    content: Any = None
+    model: str = ""  # response model, for format filters and the API reference
+    status: int = 0  # 0 = the route's own
+    headers: Headers = ()
+    media_type: str = JSON_TYPE
+    parts: AsyncIterator[bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """At most `calls` in `window_s` seconds for each distinct key.
+
+    Keys hold placeholders: {ip} {url} {userId} {projectId} {param-<name>}.
+    """
+
+    calls: int
+    window_s: int = 3600
+    keys: tuple[str, ...] = ("url:{url},ip:{ip}",)
+    resets_on: int = 0  # answer status that clears the counter
+    for_everyone: bool = False  # keys and admins too
+
+
+Group = Literal["", "functions", "project", "projects", "console", "auth", "session"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """`paths[0]` is the canonical path, with `{name}` placeholders; the others are aliases.
+
+    Groups: `functions` and `project` refuse the console project; `projects` and `console`
+    want it; `auth` creates accounts, `session` refuses callers that are signed in.
+    """
+
+    name: str  # SDK service and method, such as functions.createExecution
+    method: str
+    paths: tuple[str, ...]
+    scopes: tuple[str, ...]
+    handler: Callable[[Call, Any], Awaitable[Answer]]
+    params: type[Any] | None = None
+    status: int = 200
+    model: str = ""
+    group: Group = ""
+    service: str = ""  # switchable service of the project
+    auth_method: str = ""  # switchable sign-in method of the project
+    limit: Limit | None = None
+    is_open_origin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Parameters of a route that takes none."""
+
+
+def empty(status: int = 204, headers: Headers = ()) -> Answer:
+    return Answer(status=status, headers=headers, media_type=EMPTY_TYPE)

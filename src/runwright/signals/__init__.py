@@ -1,0 +1,1 @@
+"""Adapter: signals within one process, later between hosts."""
