@@ -1,0 +1,64 @@
+# The two commands to know: `make run` and `make test`.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+
+.PHONY: run install test check unit contract integration acceptance bench lock clean
+
+run: install  ## set up, start the server, deploy two sample functions, print how to reach them
+	@$(BIN)/runwright serve
+
+install: $(VENV)/.installed  ## set up alone; leaves .venv/bin/runwright
+
+$(VENV)/.installed: requirements/runtime.txt pyproject.toml
+	@echo "==> Installing the locked packages into $(VENV)"
+	@$(PYTHON) -m venv --without-pip $(VENV)
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements/runtime.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements/dev.txt requirements/sdk22.txt $(VENV)/.installed
+	@echo "==> Installing the locked development packages"
+	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(PIP) install --quiet --require-hashes --only-binary :all: --no-deps --target $(VENV)/sdk22 --upgrade -r requirements/sdk22.txt
+	@touch $@
+
+$(VENV)/.installed-node: tests/acceptance/node/package-lock.json $(VENV)/.installed
+	@echo "==> Installing the official Node SDK and CLI for the acceptance tests"
+	@PATH="$(CURDIR)/$(VENV)/node:$$PATH" sh tools/npm-ci.sh tests/acceptance/node $(BIN)/python
+	@touch $@
+
+test: check unit contract integration acceptance  ## everything
+
+check: $(VENV)/.installed-dev  ## format, lint, types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+unit: $(VENV)/.installed-dev
+	@$(BIN)/pytest tests/unit -q
+
+contract: $(VENV)/.installed-dev
+	@$(BIN)/pytest tests/contract -q
+
+integration: $(VENV)/.installed-dev
+	@$(BIN)/pytest tests/integration -q
+
+acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node
+	@$(BIN)/pytest tests/acceptance -q
+
+bench: $(VENV)/.installed  ## figures, each beside its peer's from the same run
+	@sh bench/setup.sh
+	@$(BIN)/python -m bench
+
+lock: $(VENV)/.installed  ## renew the lock files from pyproject.toml
+	@$(PIP) install --quiet uv
+	@$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --group build --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt
+	@$(BIN)/uv pip compile --quiet --upgrade pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt
+
+clean:  ## remove the environment; keeps ./data
+	@rm -rf $(VENV)
