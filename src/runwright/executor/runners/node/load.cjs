@@ -1,0 +1,61 @@
+'use strict';
+// From an entrypoint to the function that answers requests.
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { pathToFileURL } = require('node:url');
+
+const SERVER_FOLDER = '/usr/local/server';
+
+// Why nothing can be run; the message goes to the errors of each request.
+class LoadError extends Error {}
+
+function prepare({ root, env }) {
+  Object.assign(process.env, env);
+  process.chdir(fs.existsSync(SERVER_FOLDER) ? SERVER_FOLDER : root);
+}
+
+function fileOf(root, entrypoint) {
+  if (!entrypoint) {
+    try {
+      return require.resolve(root);
+    } catch {
+      throw new LoadError('Failed to load entrypoint, file index.js does not exist.');
+    }
+  }
+  const file = path.join(root, entrypoint);
+  if (!fs.existsSync(file)) {
+    throw new LoadError(`Failed to load entrypoint, file ${entrypoint} does not exist.`);
+  }
+  return file;
+}
+
+function reason(error, entrypoint) {
+  if (!(error instanceof Error)) return `Failed to load module: ${String(error)}`;
+  if (error instanceof SyntaxError) return `Syntax error in ${entrypoint}: ${error.message}`;
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return [`Failed to load module: ${error.message}`, ...frames].join('\n');
+}
+
+function callableOf(module, file) {
+  // A CommonJS file is seen as its own exports; there `exports.default` wins over the exports.
+  const exported = require.cache[file] === undefined ? module.default : require.cache[file].exports;
+  const inner = exported?.default;
+  for (const candidate of [require.cache[file] === undefined ? undefined : inner, exported, inner]) {
+    if (typeof candidate === 'function') return candidate;
+  }
+  throw new LoadError("Function signature invalid. Did you forget to export a 'main' function?");
+}
+
+async function load({ root, entrypoint }) {
+  const file = fileOf(root, entrypoint);
+  let module;
+  try {
+    module = await import(pathToFileURL(file).href);
+  } catch (error) {
+    throw new LoadError(reason(error, entrypoint));
+  }
+  return callableOf(module, file);
+}
+
+module.exports = { prepare, load, LoadError };

@@ -1,0 +1,236 @@
+'use strict';
+// The frame socket. Layout and meaning of the frames: runwright/executor/wire.py.
+//
+// Outgoing frames are collected in one buffer and written with one call at the end of the event
+// loop's turn, or at once where a crash must not lose them (logs). Writing is synchronous: the
+// kernel takes the bytes before user code goes on, so what a program said before it hung or died
+// is known. Only when the socket is full does the rest go through the stream's own queue.
+
+const fs = require('node:fs');
+const net = require('node:net');
+
+const FD = 3;
+const HEADER_BYTES = 9;
+const MAX_FRAME_BYTES = 4 * 1024 * 1024;
+const PART_BYTES = 256 * 1024;
+const WINDOW_BYTES = 1024 * 1024;
+const MAX_REQUEST_BYTES = 20 * 1024 * 1024;
+const FLAG_END = 1;
+const FLAG_LOGGING = 2;
+const EXIT_PROTOCOL = 70;
+
+const LOAD = 1;
+const REQUEST = 2;
+const BODY = 3;
+const CANCEL = 4;
+const WINDOW = 5;
+const PING = 6;
+const HELLO = 16;
+const LOG = 17;
+const RESPONSE = 18;
+const CHUNK = 19;
+const END = 20;
+const PONG = 21;
+
+const RESULT = { OK: 0, USER_EXCEPTION: 1, ENTRYPOINT: 2, PAYLOAD: 3 };
+
+const OUT_BYTES = 512 * 1024;
+// Beyond this much unsent output, log text is dropped rather than kept in memory.
+const MAX_BACKLOG_BYTES = 8 * 1024 * 1024;
+// How long a log call may hold up the program while the host takes what was said before.
+const LOG_STALL_MS = 2000;
+const stall = new Int32Array(new SharedArrayBuffer(4));
+
+class Wire {
+  // `onFrame(kind, id, buffer, start, end)`: the payload lies in a buffer that is used again
+  // after the call, so what must last is copied.
+  constructor(onFrame) {
+    this.onFrame = onFrame;
+    this.out = Buffer.allocUnsafeSlow(OUT_BYTES);
+    this.at = 0;
+    this.isFlushDue = false;
+    this.backlog = 0;
+    this.partial = null;
+    this.flush = this.flush.bind(this);
+    const feed = this.feed.bind(this);
+    this.socket = new net.Socket({
+      fd: FD,
+      readable: true,
+      writable: true,
+      onread: {
+        buffer: Buffer.allocUnsafeSlow(PART_BYTES),
+        callback(size, buffer) {
+          feed(buffer, size);
+          return true;
+        },
+      },
+    });
+    // Without its host a runner has no purpose.
+    this.socket.on('error', () => process.exit(0));
+    this.socket.on('end', () => process.exit(0));
+    this.socket.on('close', () => process.exit(0));
+    // With `onread` the stream starts to read only when asked.
+    this.socket.resume();
+    process.on('exit', () => this.flush());
+  }
+
+  feed(chunk, size) {
+    let buffer = chunk;
+    let end = size;
+    if (this.partial !== null) {
+      buffer = Buffer.concat([this.partial, chunk.subarray(0, size)]);
+      end = buffer.length;
+      this.partial = null;
+    }
+    let at = 0;
+    while (end - at >= HEADER_BYTES) {
+      const length = buffer.readUInt32LE(at);
+      if (length < 5 || length > MAX_FRAME_BYTES) this.broken('frame length out of bounds');
+      const next = at + 4 + length;
+      if (next > end) break;
+      this.onFrame(buffer[at + 4], buffer.readUInt32LE(at + 5), buffer, at + HEADER_BYTES, next);
+      at = next;
+    }
+    if (at < end) this.partial = Buffer.from(buffer.subarray(at, end));
+  }
+
+  broken(reason) {
+    try {
+      fs.writeSync(2, `runner: the host broke the frame rules: ${reason}\n`);
+    } catch {
+      // Nobody reads stderr; the exit code says enough.
+    }
+    process.exit(EXIT_PROTOCOL);
+  }
+
+  // Makes room for a frame of `payload` bytes, writes its header and returns where the payload goes.
+  open(kind, id, payload) {
+    const total = HEADER_BYTES + payload;
+    if (this.at + total > this.out.length) this.flush();
+    if (total > this.out.length) throw new RangeError('frame too large');
+    const at = this.at;
+    this.out.writeUInt32LE(payload + 5, at);
+    this.out[at + 4] = kind;
+    this.out.writeUInt32LE(id, at + 5);
+    this.at = at + total;
+    return at + HEADER_BYTES;
+  }
+
+  flushSoon() {
+    if (this.isFlushDue) return;
+    this.isFlushDue = true;
+    setImmediate(this.flush);
+  }
+
+  flush() {
+    this.isFlushDue = false;
+    const size = this.at;
+    if (size === 0) return;
+    this.at = 0;
+    if (this.backlog > 0) {
+      this.spill(0, size);
+      return;
+    }
+    const sent = this.tryWrite(0, size);
+    if (sent < size) this.spill(sent, size);
+  }
+
+  // As `flush`, but waits for the host instead of queueing, so that a flood of output is slowed
+  // down to the speed of its reader. Returns false when text should rather be dropped.
+  flushFirmly() {
+    if (this.backlog > 0) {
+      this.flush();
+      return this.socket.writableLength < MAX_BACKLOG_BYTES;
+    }
+    this.isFlushDue = false;
+    const size = this.at;
+    this.at = 0;
+    let sent = this.tryWrite(0, size);
+    if (sent < size) {
+      const until = Date.now() + LOG_STALL_MS;
+      while (sent < size && Date.now() < until) {
+        Atomics.wait(stall, 0, 0, 1);
+        sent += this.tryWrite(sent, size);
+      }
+      if (sent < size) this.spill(sent, size);
+    }
+    return true;
+  }
+
+  tryWrite(from, to) {
+    try {
+      return fs.writeSync(FD, this.out, from, to - from);
+    } catch (error) {
+      if (error.code === 'EAGAIN' || error.code === 'EINTR') return 0;
+      process.reallyExit(0); // the host is gone
+    }
+    return 0;
+  }
+
+  spill(from, to) {
+    this.backlog += 1;
+    this.socket.write(Buffer.from(this.out.subarray(from, to)), () => {
+      this.backlog -= 1;
+    });
+  }
+
+  hello(version) {
+    const text = JSON.stringify({ version });
+    this.out.write(text, this.open(HELLO, 0, text.length));
+    this.flush();
+  }
+
+  pong(id) {
+    this.open(PONG, id, 0);
+    this.flushSoon();
+  }
+
+  // `text` is a Buffer; the frame is in the buffer only, flushing is the caller's choice.
+  log(id, stream, text) {
+    const at = this.open(LOG, id, text.length + 1);
+    this.out[at] = stream;
+    text.copy(this.out, at + 1);
+  }
+
+  // `head` is a Buffer, `body` a Buffer or a short string (see PART_BYTES).
+  response(id, flags, result, status, micros, head, body) {
+    const isText = typeof body === 'string';
+    const room = 12 + head.length + (isText ? body.length * 3 : body.length);
+    const at = this.open(RESPONSE, id, room);
+    const out = this.out;
+    out[at] = flags;
+    out[at + 1] = result;
+    out.writeUInt16LE(status, at + 2);
+    out.writeUInt32LE(micros, at + 4);
+    out.writeUInt32LE(head.length, at + 8);
+    head.copy(out, at + 12);
+    const bodyAt = at + 12 + head.length;
+    let size;
+    if (isText) {
+      size = body.length === 0 ? 0 : out.write(body, bodyAt);
+      const length = 12 + head.length + size;
+      out.writeUInt32LE(length + 5, at - HEADER_BYTES);
+      this.at = at + length;
+    } else {
+      body.copy(out, bodyAt);
+    }
+    this.flushSoon();
+  }
+
+  chunk(id, bytes) {
+    bytes.copy(this.out, this.open(CHUNK, id, bytes.length));
+    this.flushSoon();
+  }
+
+  end(id, result, micros) {
+    const at = this.open(END, id, 5);
+    this.out[at] = result;
+    this.out.writeUInt32LE(micros, at + 1);
+    this.flushSoon();
+  }
+}
+
+module.exports = {
+  Wire, RESULT, PART_BYTES, WINDOW_BYTES, MAX_REQUEST_BYTES, FLAG_END, FLAG_LOGGING,
+  LOAD, REQUEST, BODY, CANCEL, WINDOW, PING,
+};
