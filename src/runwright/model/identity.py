@@ -116,6 +116,20 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A short-lived secret that one user may trade for something, once."""
+
+    id: str
+    project_id: str
+    created_at: datetime
+    updated_at: datetime
+    user_id: str
+    purpose: str  # "sign-in"; later: recovery, verification, ...
+    secret_hash: str  # SHA-256 hex
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """An address of a user; every e-mail address has one automatically."""
 

@@ -19,6 +19,7 @@ from runwright.model.identity import (
     Session,
     Target,
     Team,
+    Token,
     User,
 )
 from runwright.model.query import ListQuery, Page
@@ -96,6 +97,7 @@ class UnitOfWork(Protocol):
     platforms: Repository[Platform]
     users: Repository[User]
     sessions: Repository[Session]
+    tokens: Repository[Token]
     targets: Repository[Target]
     teams: Repository[Team]
     memberships: Repository[Membership]
