@@ -1,0 +1,1 @@
+"""The command line; everything but `serve` speaks the public API only."""

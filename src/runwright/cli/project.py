@@ -1,0 +1,99 @@
+"""A function's folder: its `runwright.json`, and packing it for upload."""
+
+import fnmatch
+import gzip
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+FILE: Final = "runwright.json"
+IGNORE_FILE: Final = ".runwrightignore"
+ALWAYS_IGNORED: Final = (
+    ".git",
+    ".DS_Store",
+    "node_modules",
+    "__pycache__",
+    "runtime-env",
+    ".venv",
+    "*.pyc",
+    FILE,
+    IGNORE_FILE,
+)
+
+
+class BadProject(Exception):
+    """The folder cannot be deployed; the text says why and what to do."""
+
+
+@dataclass(kw_only=True)
+class FunctionFile:
+    """What `runwright.json` holds."""
+
+    functionId: str
+    name: str
+    runtime: str
+    entrypoint: str
+    commands: str = ""
+    execute: list[str] = field(default_factory=lambda: ["any"])
+
+    def save(self, folder: Path) -> None:
+        (folder / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def load(folder: Path) -> FunctionFile:
+    try:
+        values = json.loads((folder / FILE).read_text())
+        return FunctionFile(**values)
+    except FileNotFoundError as exc:
+        raise BadProject(
+            f"There is no {FILE} in {folder}. Make a starter with `runwright init`."
+        ) from exc
+    except (ValueError, TypeError) as exc:
+        raise BadProject(f"{folder / FILE} is not valid: {exc}") from exc
+
+
+def _ignored(folder: Path) -> tuple[str, ...]:
+    path = folder / IGNORE_FILE
+    own = path.read_text().splitlines() if path.exists() else []
+    return ALWAYS_IGNORED + tuple(line.strip() for line in own if line.strip())
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Files to upload, in a stable order; patterns match a name or a path below `folder`."""
+    patterns = _ignored(folder)
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        names = (*relative.parts, relative.as_posix())
+        if any(fnmatch.fnmatch(name, pattern) for name in names for pattern in patterns):
+            continue
+        if path.is_file() or path.is_symlink():
+            yield path
+
+
+def pack(folder: Path, target: Path) -> int:
+    """Write the folder as a gzipped tar with the source at its root; returns the file count.
+
+    Owners and times are left out, so that equal sources give equal archives.
+    """
+    count = 0
+    with (
+        target.open("wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w") as archive,
+    ):
+        for path in files(folder):
+            archive.add(path, path.relative_to(folder).as_posix(), filter=_plain)
+            count += 1
+    if not count:
+        raise BadProject(f"{folder} holds no files to deploy.")
+    return count
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mtime = 0
+    return member

@@ -1,0 +1,85 @@
+"""Imports point one way: each tier may use the tiers below it, never one above."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2] / "src" / "runwright"
+
+BASE: Final = {"", "errors", "ids", "clock", "cache", "sealing", "telemetry", "settings"}
+PORTS: Final = BASE | {"model", "ports"}
+MAY_IMPORT: Final[dict[str, set[str]]] = {
+    **{part: BASE for part in BASE},
+    "model": {"", "ids", "model"},
+    "ports": PORTS,
+    "identity": PORTS | {"identity"},
+    "functions": PORTS | {"identity", "functions", "templates"},
+    "executions": PORTS | {"identity", "functions", "executions"},
+    "triggers": PORTS | {"identity", "functions", "executions", "triggers"},
+    "gateway": PORTS | {"identity", "functions", "executions", "gateway"},
+    "api": PORTS | {"identity", "functions", "executions", "triggers", "api"},
+    "storage": PORTS | {"storage"},
+    "signals": PORTS | {"signals"},
+    "executor": PORTS | {"executor"},
+    "dns": PORTS | {"dns"},
+    "templates": {"templates"},
+    "cli": BASE | {"cli", "server", "wiring"},
+}
+ENTRY: Final = {"server", "wiring", "welcome"}  # may import everything
+
+
+def part_of(module: str) -> str:
+    """`runwright.api.app` -> `api`; `runwright` -> ``."""
+    pieces = module.split(".")
+    return pieces[1] if len(pieces) > 1 else ""
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        relative = path.relative_to(ROOT)
+        if relative.parts[:2] == ("executor", "runners") or relative.parts[0] == "templates":
+            continue  # programs that run inside the sandbox
+        yield (
+            ".".join(("runwright", *relative.with_suffix("").parts)).removesuffix(".__init__"),
+            path,
+        )
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "runwright":
+                yield from (f"runwright.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+@pytest.mark.parametrize(("module", "path"), list(modules()))
+def test_a_module_imports_only_from_its_own_tier_or_below(module: str, path: Path) -> None:
+    part = part_of(module)
+    if part in ENTRY:
+        return
+    used = {part_of(name) for name in imported(path) if name.split(".")[0] == "runwright"}
+    used.discard("__version__")
+    assert used <= MAY_IMPORT[part], f"{module} imports {sorted(used - MAY_IMPORT[part])}"
+
+
+@pytest.mark.parametrize("part", ["model", "ports"])
+def test_the_model_and_the_ports_do_no_io(part: str) -> None:
+    banned = {"asyncio", "socket", "subprocess", "sqlalchemy", "httpx", "starlette", "os"}
+    for path in (ROOT / part).rglob("*.py"):
+        assert not {name.split(".")[0] for name in imported(path)} & banned, path.name
+
+
+def test_only_the_settings_module_reads_the_environment() -> None:
+    allowed = {"settings.py", "cli/client.py"}
+    for module, path in modules():
+        relative = path.relative_to(ROOT).as_posix()
+        if relative in allowed or module.startswith("runwright.executor"):
+            continue  # the executor hands listed variables of the host on to builds
+        assert "os.environ" not in path.read_text(), relative
