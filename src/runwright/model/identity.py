@@ -66,6 +66,7 @@ class Platform:
     name: str
     type: str  # web, apple, android, windows, linux
     identifier: str  # host name, bundle id, application id, package name
+    fingerprints: tuple[str, ...] = ()  # signing certificates; android only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,7 @@ class User:
     hash_options: Mapping[str, Any] = field(default_factory=dict)
     registration: datetime | None = None
     password_updated_at: datetime | None = None
+    password_history: tuple[str, ...] = ()  # hashes, newest last; kept when the policy asks
     is_active: bool = True  # `status` on the wire; False = blocked
     labels: tuple[str, ...] = ()
     is_email_verified: bool = False
