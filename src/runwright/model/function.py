@@ -108,11 +108,13 @@ class Deployment:
     source_bytes: int = 0
     build_bytes: int = 0
     is_activating: bool = False  # claims to go live when the build succeeds
+    claim_lost_to: str = ""  # the later deployment that took the claim; it may give it back
     status: DeploymentStatus = DeploymentStatus.WAITING
     build_logs: str = ""
     build_started_at: datetime | None = None
     build_ended_at: datetime | None = None
     build_duration_s: int = 0  # rounded up
+    build_attempts: int = 0  # times a build was begun; a dead server's build is begun again
     chunks_total: int = 0
     chunks_uploaded: int = 0
     is_uploaded: bool = False  # the source archive is complete
