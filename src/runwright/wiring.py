@@ -1,0 +1,1 @@
+"""Settings -> running parts; the only module that knows adapters by name."""
