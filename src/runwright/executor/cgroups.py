@@ -1,0 +1,282 @@
+"""Memory, CPU and process limits of sandboxes, on cgroup v2 and v1.
+
+All groups of one server lie below `runwright-<instance>` in the group the server itself is
+in, per controller: hosts nest differently for each. A group is made and joined when a
+sandbox is started, because joining is slow (v1 memory waits for a kernel grace period);
+taking a deployment only rewrites limits. Where no controller may be written, a sandbox has
+rlimits alone and `Controllers.names` is empty.
+"""
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+WANTED: Final = ("memory", "cpu", "pids")
+# Short, so that a throttled function stalls for milliseconds instead of a tenth of a second.
+CPU_PERIOD_US: Final = 20_000
+_MIN_QUOTA_US: Final = 1_000
+_MIB: Final = 1024 * 1024
+_REMOVE_WAIT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    memory_mib: int
+    pids: int
+    cpus: float = 0.0  # 0 = as much as the host gives
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryReport:
+    oom_kills: int = 0
+    peak_bytes: int = 0
+
+
+def _own_groups(text: str) -> dict[str, str]:
+    """`/proc/self/cgroup` as controller -> path; "" is the v2 hierarchy."""
+    groups = {}
+    for line in text.splitlines():
+        _, controllers, path = line.split(":", 2)
+        for name in controllers.split(","):
+            groups[name] = path
+    return groups
+
+
+def _mounts(text: str) -> dict[str, str]:
+    """`/proc/self/mounts` as controller -> mount point; "" is the v2 hierarchy."""
+    mounts: dict[str, str] = {}
+    for line in text.splitlines():
+        fields = line.split(" ")
+        if len(fields) < 4:
+            continue
+        _, point, kind, options = fields[:4]
+        if kind == "cgroup2":
+            mounts.setdefault("", point)
+        elif kind == "cgroup":
+            for option in options.split(","):
+                if option in WANTED:
+                    mounts.setdefault(option, point)
+    return mounts
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _write(path: Path, value: str) -> bool:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(fd, value.encode())
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+class Group:
+    """The groups of one sandbox, one folder per hierarchy."""
+
+    def __init__(self, folders: Mapping[str, Path], *, is_v2: bool) -> None:
+        self._folders = folders  # controller -> folder; v2 has one folder under every name
+        self._is_v2 = is_v2
+
+    def limit(self, limits: Limits) -> None:
+        memory = self._folders.get("memory")
+        if memory is not None:
+            self._limit_memory(memory, limits.memory_mib * _MIB)
+        cpu = self._folders.get("cpu")
+        if cpu is not None:
+            self._limit_cpu(cpu, limits.cpus)
+        pids = self._folders.get("pids")
+        if pids is not None:
+            _write(pids / "pids.max", str(limits.pids))
+
+    def _limit_memory(self, folder: Path, size: int) -> None:
+        if self._is_v2:
+            _write(folder / "memory.max", str(size))
+            _write(folder / "memory.swap.max", "0")
+            _write(folder / "memory.oom.group", "1")
+            return
+        # memory <= memory+swap must hold after every write, whichever way the limit moves.
+        for _ in range(2):
+            _write(folder / "memory.limit_in_bytes", str(size))
+            _write(folder / "memory.memsw.limit_in_bytes", str(size))
+
+    def _limit_cpu(self, folder: Path, cpus: float) -> None:
+        quota = max(int(cpus * CPU_PERIOD_US), _MIN_QUOTA_US) if cpus > 0 else -1
+        if self._is_v2:
+            text = str(quota) if quota > 0 else "max"
+            _write(folder / "cpu.max", f"{text} {CPU_PERIOD_US}")
+            return
+        _write(folder / "cpu.cfs_period_us", str(CPU_PERIOD_US))
+        _write(folder / "cpu.cfs_quota_us", str(quota))
+
+    def join(self) -> None:
+        """Move the calling process in; raises OSError when a group refuses it."""
+        for folder in set(self._folders.values()):
+            fd = os.open(folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, b"0")
+            finally:
+                os.close(fd)
+
+    def memory(self) -> MemoryReport:
+        folder = self._folders.get("memory")
+        if folder is None:
+            return MemoryReport()
+        if self._is_v2:
+            events, peak = _read(folder / "memory.events"), _read(folder / "memory.peak")
+        else:
+            events = _read(folder / "memory.oom_control")
+            peak = _read(folder / "memory.max_usage_in_bytes")
+        found = re.search(r"^oom_kill (\d+)$", events, re.MULTILINE)
+        return MemoryReport(
+            oom_kills=int(found[1]) if found else 0,
+            peak_bytes=int(peak) if peak.strip().isdigit() else 0,
+        )
+
+    def members(self) -> list[int]:
+        pids: set[int] = set()
+        for folder in self._folders.values():
+            pids.update(int(line) for line in _read(folder / "cgroup.procs").split())
+        return sorted(pids)
+
+    def remove(self) -> bool:
+        """True when nothing is left; a group whose last process is still dying stays."""
+        done = True
+        for folder in set(self._folders.values()):
+            with contextlib.suppress(FileNotFoundError):
+                try:
+                    folder.rmdir()
+                except OSError as exc:
+                    if isinstance(exc, FileNotFoundError):
+                        raise
+                    done = False
+        return done
+
+
+class Controllers:
+    """What the host lets this server limit, and the folder all its groups lie in."""
+
+    def __init__(self, parents: Mapping[str, Path], *, is_v2: bool) -> None:
+        self._parents = parents  # controller -> .../runwright-<instance>
+        self.is_v2 = is_v2
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name in WANTED if name in self._parents)
+
+    @classmethod
+    def find(
+        cls,
+        instance: str,
+        *,
+        at: Path = Path("/"),
+        own: str | None = None,
+        mounts: str | None = None,
+    ) -> "Controllers":
+        """Make the parent groups of `instance`. `at` is where the host's root is mounted."""
+        groups = _own_groups(_read(Path("/proc/self/cgroup")) if own is None else own)
+        points = _mounts(_read(Path("/proc/self/mounts")) if mounts is None else mounts)
+        parents: dict[str, Path] = {}
+        for name in WANTED:
+            if name in points and name in groups:
+                parent = _made(at, points[name], groups[name], instance)
+                if parent is not None and os.access(parent / "cgroup.procs", os.W_OK):
+                    parents[name] = parent
+        if parents:
+            return cls(parents, is_v2=False)
+        if "" in points and "" in groups:
+            base = at / points[""].lstrip("/") / groups[""].lstrip("/")
+            if _delegate(base, instance):
+                parent = _made(at, points[""], groups[""], instance)
+                if parent is not None:
+                    return cls(_enable(parent), is_v2=True)
+        return cls({}, is_v2=False)
+
+    def moved(self, prefix: str) -> "Controllers":
+        """The same groups, seen by a process whose old root now lies at `prefix`."""
+        parents = {name: Path(prefix + str(parent)) for name, parent in self._parents.items()}
+        return Controllers(parents, is_v2=self.is_v2)
+
+    def make(self, name: str) -> Group:
+        folders: dict[str, Path] = {}
+        for controller, parent in self._parents.items():
+            folder = parent / name
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir()
+            folders[controller] = folder
+        return Group(folders, is_v2=self.is_v2)
+
+    def sweep(self, kill: Callable[[int], None]) -> int:
+        """Remove every group an earlier server of this instance left; returns how many."""
+        count = 0
+        for parent in set(self._parents.values()):
+            for folder in [entry for entry in parent.iterdir() if entry.is_dir()]:
+                if folder.name == "main":
+                    continue
+                count += 1
+                end = time.monotonic() + _REMOVE_WAIT_S
+                group = Group({"": folder}, is_v2=self.is_v2)
+                while not group.remove() and time.monotonic() < end:
+                    for pid in group.members():
+                        kill(pid)
+                    time.sleep(0.01)
+        return count
+
+    def remove(self) -> None:
+        for parent in set(self._parents.values()):
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+
+
+def _made(at: Path, point: str, path: str, instance: str) -> Path | None:
+    folder = at / point.lstrip("/") / path.lstrip("/") / f"runwright-{instance}"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError:
+        return None
+    return folder
+
+
+def _delegate(base: Path, instance: str) -> bool:
+    """Turn the controllers on below `base`, moving this server into a leaf if that is needed.
+
+    A v2 group may hold processes or give controllers to children, not both.
+    """
+    wanted = [name for name in WANTED if name in _read(base / "cgroup.controllers").split()]
+    if not wanted:
+        return False
+    control = base / "cgroup.subtree_control"
+    if set(wanted) <= set(_read(control).split()):
+        return True
+    order = " ".join(f"+{name}" for name in wanted)
+    if _write(control, order):
+        return True
+    leaf = base / f"runwright-{instance}-main"
+    try:
+        leaf.mkdir(exist_ok=True)
+    except OSError:
+        return False
+    for pid in _read(base / "cgroup.procs").split():
+        _write(leaf / "cgroup.procs", pid)
+    return _write(control, order)
+
+
+def _enable(parent: Path) -> dict[str, Path]:
+    for name in WANTED:
+        _write(parent / "cgroup.subtree_control", f"+{name}")
+    active = set(_read(parent / "cgroup.subtree_control").split())
+    return {name: parent for name in WANTED if name in active}

@@ -1,0 +1,401 @@
+"""The launcher: the one process that starts sandboxes, mounts into them and ends them.
+
+It is small and single-threaded because entering another mount namespace is refused to a
+process with threads, and because forking a small process is cheap. The server speaks to it
+over a SOCK_SEQPACKET pair: one JSON object per message, descriptors attached. Messages are
+trusted, they come from the server; nothing from inside a sandbox ever reaches this process.
+
+Slow work (joining cgroups, filling a network namespace, starting bubblewrap) is done by the
+forked child, so that a cold start never waits behind a pool refill.
+
+Requests: stage, start, assign, signal, forwarder, tree, stop. Events: staged, started,
+assigned, exited, failed. When the server's end closes, every sandbox is killed, every group
+removed and the process ends; when this process dies, the kernel kills every sandbox.
+"""
+
+import contextlib
+import errno
+import fcntl
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from runwright.executor import bubblewrap, kernel, netns, seccomp, stage
+from runwright.executor.cgroups import Controllers, Group, Limits
+
+MAX_MESSAGE_BYTES: Final = 512 * 1024
+_MAX_FDS: Final = 8
+_STOP_WAIT_S: Final = 5.0
+_SPARE_FD: Final = 64  # above every fixed number used below
+FRAMES_FD: Final = 3
+_SECCOMP_FD, _STATUS_FD, _ARGS_FD = 4, 5, 6
+_KILL: Final = signal.SIGKILL
+_LEFT_TO_SERVER: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(slots=True)
+class Child:
+    """One running sandbox."""
+
+    id: int
+    monitor_fd: int  # pidfd of bubblewrap outside
+    monitor_pid: int
+    status_fd: int
+    group: Group
+    init_pid: int = 0  # bubblewrap inside: killing it ends everything in the pid namespace
+    init_fd: int = -1
+    status: bytes = b""
+    error: str = ""
+
+
+class Launcher:
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._poll = select.epoll()
+        self._children: dict[int, Child] = {}
+        self._by_fd: dict[int, Child] = {}
+        self._dying: list[Group] = []
+        self._forwarder: socket.socket | None = None
+        self._controllers = Controllers({}, is_v2=False)
+        self._own_mounts = -1
+        self._is_root = os.geteuid() == 0
+        self._filter = seccomp.program()
+        self._shared = stage.Shared({}, b"", "")
+        self._pid = os.getpid()
+
+    def run(self) -> None:
+        self._poll.register(self._control.fileno(), select.EPOLLIN)
+        while True:
+            for fd, _ in self._poll.poll(0.05 if self._dying else -1):
+                if fd == self._control.fileno():
+                    if not self._serve():
+                        self._stop()
+                        return
+                else:
+                    child = self._by_fd.get(fd)
+                    if child is not None:
+                        self._notice(child, fd)
+            self._dying = [group for group in self._dying if not group.remove()]
+
+    # Requests
+
+    def _serve(self) -> bool:
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, _MAX_FDS)
+        except ConnectionError:
+            return False
+        if not data:
+            return False
+        request = json.loads(data)
+        operation = request["op"]
+        if operation == "stop":
+            return False
+        try:
+            getattr(self, f"_do_{operation}")(request, fds)
+        except (OSError, ValueError, KeyError) as exc:
+            self._send({"ev": "failed", "id": request.get("id", 0), "step": operation,
+                        "reason": str(exc)})  # fmt: skip
+        finally:
+            for fd in fds:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+        return True
+
+    def _send(self, event: dict[str, Any]) -> None:
+        with contextlib.suppress(ConnectionError):
+            self._control.send(json.dumps(event).encode())
+
+    def _do_stage(self, request: dict[str, Any], fds: list[int]) -> None:
+        trees = tuple(_tree(entry) for entry in request["plan"].pop("trees"))
+        plan = stage.Plan(**request["plan"], trees=trees)
+        self._controllers = Controllers.find(request["instance"])
+        swept = self._controllers.sweep(_kill_pid)
+        self._shared = stage.enter(plan, is_root=self._is_root)
+        # Group folders are the host's paths; from here on they lie below /host.
+        self._controllers = self._controllers.moved(stage.HOST)
+        self._own_mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        if fds:
+            self._do_forwarder(request, fds)
+        gc.freeze()
+        self._send({"ev": "staged", "id": 0, "controllers": list(self._controllers.names),
+                    "is_v2": self._controllers.is_v2, "swept": swept})  # fmt: skip
+
+    def _do_forwarder(self, request: dict[str, Any], fds: list[int]) -> None:
+        if self._forwarder is not None:
+            self._forwarder.close()
+        self._forwarder = socket.socket(fileno=os.dup(fds[0]))
+
+    def _do_start(self, request: dict[str, Any], fds: list[int]) -> None:
+        frames, output = fds
+        group = self._controllers.make(f"s{request['id']}")
+        status_read, status_write = os.pipe()
+        try:
+            group.limit(Limits(**request["limits"]))
+            pid = os.fork()
+        except OSError:
+            os.close(status_read)
+            os.close(status_write)
+            group.remove()
+            raise
+        if pid == 0:
+            self._become_sandbox(request, group, frames, output, status_write)
+        os.close(status_write)
+        os.set_blocking(status_read, False)
+        child = Child(request["id"], os.pidfd_open(pid), pid, status_read, group)
+        self._children[child.id] = child
+        for fd in (child.monitor_fd, child.status_fd):
+            self._by_fd[fd] = child
+            self._poll.register(fd, select.EPOLLIN)
+
+    def _do_assign(self, request: dict[str, Any], fds: list[int]) -> None:
+        child = self._children.get(request["id"])
+        if child is None:
+            raise ValueError("the sandbox has ended")
+        self._read_status(child)
+        if child.init_pid == 0:
+            raise ValueError("the sandbox is not ready")
+        child.group.limit(Limits(**request["limits"]))
+        for source, target, is_read_only in request["mounts"]:
+            self._mount_into(child, source, target, is_read_only=is_read_only)
+        self._send({"ev": "assigned", "id": child.id})
+
+    def _mount_into(self, child: Child, source: str, target: str, *, is_read_only: bool) -> None:
+        tree = kernel.clone_tree(stage.host_path(source), is_read_only=is_read_only)
+        try:
+            theirs = os.open(f"/proc/{child.init_pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                kernel.setns(theirs, kernel.CLONE_NEWNS)
+                try:
+                    kernel.attach_tree(tree, target)
+                finally:
+                    kernel.setns(self._own_mounts, kernel.CLONE_NEWNS)
+            finally:
+                os.close(theirs)
+        finally:
+            os.close(tree)
+
+    def _do_signal(self, request: dict[str, Any], fds: list[int]) -> None:
+        child = self._children.get(request["id"])
+        if child is None:
+            return
+        self._read_status(child)
+        if request["signal"] == _KILL or child.init_pid == 0:
+            self._kill(child)
+            return
+        # The init inside ignores signals; the program is its child.
+        for pid in _descendants(child.init_pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, request["signal"])
+
+    def _do_tree(self, request: dict[str, Any], fds: list[int]) -> None:
+        """Add a runtime to the running stage."""
+        stage.add_tree(_tree(request["tree"]), self._shared)
+        self._send({"ev": "treed", "id": request["id"]})
+
+    # The child's side of a start
+
+    def _become_sandbox(
+        self, request: dict[str, Any], group: Group, frames: int, output: int, status: int
+    ) -> NoReturn:
+        step = "cgroup"
+        try:
+            for number in (*_LEFT_TO_SERVER, signal.SIGPIPE):
+                signal.signal(number, signal.SIG_DFL)  # an ignored one would stay so after exec
+            group.join()
+            step = "network"
+            if request["network"] is not None:
+                self._open_network(request)
+            step = "limits"
+            files = request["files"]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            if request["uid"] is not None:
+                os.setgroups([])
+                os.setresgid(request["uid"], request["uid"], request["uid"])
+                os.setresuid(request["uid"], request["uid"], request["uid"])
+            step = "descriptors"
+            box = bubblewrap.Box(
+                root=f"{stage.ROOTS}/{request['root']}",
+                devices=stage.DEVICES,
+                argv=request["argv"],
+                env=request["env"],
+                tmp_mib=request["tmp_mib"],
+                working_dir=request["cwd"],
+            )
+            words = bubblewrap.arguments(box, seccomp_fd=_SECCOMP_FD, status_fd=_STATUS_FD)
+            _arrange(
+                {
+                    0: os.open("/dev/null", os.O_RDONLY),
+                    1: output,
+                    2: output,
+                    FRAMES_FD: frames,
+                    _SECCOMP_FD: _memory_file(self._filter),
+                    _STATUS_FD: status,
+                    _ARGS_FD: _memory_file(b"".join(os.fsencode(word) + b"\0" for word in words)),
+                }
+            )
+            status = _STATUS_FD
+            step = "start"
+            kernel.die_with_parent(_KILL)
+            if os.getppid() == self._pid:
+                command = ["bwrap", "--args", str(_ARGS_FD), "--", *box.argv]
+                os.execve(stage.BWRAP, command, {})
+        except BaseException as exc:  # a forked child must never return into the event loop
+            reason = {"error": f"{step}: {exc}"}
+            with contextlib.suppress(OSError):
+                os.write(status, json.dumps(reason).encode() + b"\n")
+        os._exit(127)
+
+    def _open_network(self, request: dict[str, Any]) -> None:
+        kernel.unshare(kernel.CLONE_NEWNET)
+        plumbing = netns.prepare(request["network"]["api_port"])
+        if self._forwarder is None:
+            raise OSError(errno.ENOTCONN, "no forwarder")
+        message = {"op": "open", "id": request["id"], "is_transparent": plumbing.is_transparent,
+                   **request["network"]}  # fmt: skip
+        socket.send_fds(self._forwarder, [json.dumps(message).encode()], list(plumbing.fds))
+        for fd in plumbing.fds:
+            os.close(fd)
+
+    # Watching
+
+    def _notice(self, child: Child, fd: int) -> None:
+        if fd == child.status_fd:
+            self._read_status(child)
+        else:
+            self._reap(child)
+
+    def _read_status(self, child: Child) -> None:
+        if child.status_fd < 0:
+            return
+        while True:
+            try:
+                data = os.read(child.status_fd, 4096)
+            except BlockingIOError:
+                break
+            if not data:
+                self._forget_fd(child.status_fd)
+                child.status_fd = -1
+                break
+            child.status += data
+        *lines, child.status = child.status.split(b"\n")
+        for line in lines:
+            news = json.loads(line)
+            if "error" in news:
+                child.error = news["error"]
+            elif "child-pid" in news:
+                child.init_pid = news["child-pid"]
+                with contextlib.suppress(OSError):
+                    child.init_fd = os.pidfd_open(child.init_pid)
+                self._send({"ev": "started", "id": child.id, "pid": child.init_pid})
+
+    def _reap(self, child: Child) -> None:
+        self._read_status(child)
+        _, status = os.waitpid(child.monitor_pid, 0)
+        if child.init_fd >= 0:
+            with contextlib.suppress(OSError):
+                signal.pidfd_send_signal(child.init_fd, _KILL)
+            os.close(child.init_fd)
+        self._forget_fd(child.monitor_fd)
+        if child.status_fd >= 0:
+            self._forget_fd(child.status_fd)
+        del self._children[child.id]
+        report = child.group.memory()
+        if not child.group.remove():
+            self._dying.append(child.group)
+        self._send(
+            {
+                "ev": "exited",
+                "id": child.id,
+                "code": os.waitstatus_to_exitcode(status),
+                "error": child.error,
+                "oom_kills": report.oom_kills,
+                "peak_bytes": report.peak_bytes,
+            }
+        )
+
+    def _forget_fd(self, fd: int) -> None:
+        del self._by_fd[fd]
+        self._poll.unregister(fd)
+        os.close(fd)
+
+    def _kill(self, child: Child) -> None:
+        target = child.init_fd if child.init_fd >= 0 else child.monitor_fd
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(target, _KILL)
+
+    def _stop(self) -> None:
+        for child in self._children.values():
+            self._kill(child)
+        end = time.monotonic() + _STOP_WAIT_S
+        while self._children and time.monotonic() < end:
+            for fd, _ in self._poll.poll(0.05):
+                child_of_fd = self._by_fd.get(fd)
+                if child_of_fd is not None:
+                    self._notice(child_of_fd, fd)
+        for child in self._children.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.monitor_pid, _KILL)
+        self._controllers.sweep(_kill_pid)
+        self._controllers.remove()
+
+
+def _tree(entry: dict[str, Any]) -> stage.Tree:
+    return stage.Tree(**{**entry, "empty": tuple(entry["empty"])})
+
+
+def _kill_pid(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, _KILL)
+
+
+def _descendants(pid: int) -> list[int]:
+    """Every process below `pid`, children first."""
+    try:
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    found: list[int] = []
+    for word in listed:
+        found += [int(word), *_descendants(int(word))]
+    return found
+
+
+def _memory_file(content: bytes) -> int:
+    fd = os.memfd_create("runwright")
+    os.write(fd, content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _arrange(wanted: dict[int, int]) -> None:
+    """Put descriptors at fixed numbers, whatever lies there now."""
+    moved = {
+        number: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _SPARE_FD) for number, fd in wanted.items()
+    }
+    for number, fd in moved.items():
+        os.dup2(fd, number, inheritable=True)
+
+
+def main() -> None:
+    """`python -c ... <control fd>`; ends when the control socket does."""
+    os.umask(0o022)
+    for number in _LEFT_TO_SERVER:
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(ValueError, OSError):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    Launcher(socket.socket(fileno=int(sys.argv[1]))).run()
+
+
+if __name__ == "__main__":
+    main()
