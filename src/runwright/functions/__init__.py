@@ -1,0 +1,1 @@
+"""What can be run: functions, their variables, deployments, templates and domains."""
