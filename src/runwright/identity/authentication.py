@@ -1,0 +1,426 @@
+"""Credentials -> project and principal.
+
+Everything read here is cached and dropped by signals, so a warm request reads no database and
+a revoked key or session ends with the change that revoked it. Failures come in two kinds: early
+ones are about the credentials as sent, late ones about what they point at. An API answers some
+other refusals (unknown origin, mismatched path) between the two, see `Resolved`.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Final, Self
+
+from runwright.cache import Cache
+from runwright.clock import Clock
+from runwright.errors import RunwrightError
+from runwright.identity import permissions, refusals, scopes
+from runwright.identity.errors import ProjectNotFound, TeamNotFound, UserBlocked
+from runwright.identity.key_use import KeyUse
+from runwright.identity.tokens import (
+    KEY_PREFIXES,
+    Tokens,
+    UserJwtInvalid,
+    decode_session,
+    hash_secret,
+)
+from runwright.model.identity import (
+    CONSOLE,
+    ApiKey,
+    CallerKind,
+    Membership,
+    Platform,
+    Principal,
+    Project,
+    Session,
+    User,
+)
+from runwright.ports.signals import Signals
+from runwright.ports.storage import Storage, UnitOfWork
+
+PROJECTS_CACHED: Final = 1_000
+KEYS_CACHED: Final = 10_000
+PEOPLE_CACHED: Final = 10_000
+STOP_WITHIN_S: Final = 5.0
+MAX_KEY_CHARS: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a request says about who sends it and which project it is about."""
+
+    project_id: str = ""  # "" = console
+    header_project_id: str = ""  # X-Appwrite-Project as sent; project keys must name theirs
+    is_admin: bool = False  # a console account acts on a project
+    key: str = ""
+    jwt: str = ""
+    sessions: tuple[str, ...] = ()  # encoded values; the first that can be decoded counts
+    user_header: str = ""
+    organization_id: str = ""  # the organization a console request is about
+    console_project_id: str = ""  # the project a console request is about
+    sdk: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    project: Project | None  # None = the console project
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """As far as the credentials led. With a refusal set, the principal is a guest."""
+
+    project: Project | None  # None = the console project, or one that does not exist
+    platforms: tuple[Platform, ...]
+    principal: Principal
+    early: RunwrightError | None = None
+    late: RunwrightError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tenant:
+    project: Project
+    platforms: tuple[Platform, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    user: User
+    roles: frozenset[str]
+    memberships: tuple[Membership, ...]
+    sessions: Mapping[str, Session]  # by secret hash
+
+
+@dataclass(frozen=True, slots=True)
+class _Acting:
+    """The user behind a session or JWT."""
+
+    person: _Person
+    session: Session | None = None
+    secret: str = ""
+    by_jwt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyPass:
+    key: ApiKey
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    principal: Principal
+    early: RunwrightError | None = None
+    late: RunwrightError | None = None
+
+
+@dataclass(slots=True)
+class _Caches:
+    tenants: Cache[str, _Tenant] = field(default_factory=lambda: Cache(PROJECTS_CACHED))
+    keys: Cache[tuple[str, str], _KeyPass] = field(default_factory=lambda: Cache(KEYS_CACHED))
+    people: Cache[tuple[str, str], _Person] = field(default_factory=lambda: Cache(PEOPLE_CACHED))
+
+    def project_changed(self, project_id: str, item_id: str) -> None:
+        """Projects are rows of the console project, so either id may be the one that changed.
+
+        Its keys and users go too: a project may be deleted and made again under the same id.
+        """
+        names = {project_id, item_id} - {CONSOLE, ""}
+        self.tenants.forget_if(lambda name, _: not names or name in names)
+        self.keys.forget_if(lambda place, _: not names or place[0] in names)
+        self.people.forget_if(lambda place, _: not names or place[0] in names)
+
+    def key_changed(self, project_id: str, item_id: str) -> None:
+        self.keys.forget_if(
+            lambda place, held: place[0] == project_id and item_id in ("", held.key.id)
+        )
+
+    def user_changed(self, project_id: str, item_id: str) -> None:
+        if item_id:
+            self.people.forget((project_id, item_id))
+        else:
+            self.people.forget_if(lambda place, _: place[0] == project_id)
+
+
+class Authenticator:
+    """Enter it (`async with`) for the time requests are served: it owns the task that stores
+    when keys were used."""
+
+    def __init__(self, storage: Storage, signals: Signals, tokens: Tokens, clock: Clock) -> None:
+        self._storage = storage
+        self._tokens = tokens
+        self._clock = clock
+        self._caches = _Caches()
+        self._key_use = KeyUse(storage, clock)
+        self._writer: asyncio.Task[None] | None = None
+        signals.on("project", self._caches.project_changed)
+        signals.on("key", self._caches.key_changed)
+        signals.on("user", self._caches.user_changed)
+
+    async def __aenter__(self) -> Self:
+        self._writer = asyncio.create_task(self._key_use.run(), name="key-use")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._writer is not None:
+            self._writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writer
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await self._key_use.flush()
+
+    async def identify(self, credentials: Credentials) -> Identified:
+        """Project and principal. Raises the contract's refusal of bad credentials.
+
+        Blocked users and missing scopes are judged by `identity/access.py`.
+        """
+        found = await self.resolve(credentials)
+        refusal = found.early or found.late
+        if refusal is not None:
+            raise refusal
+        return Identified(found.project, found.principal)
+
+    async def user_for_jwt(self, project_id: str, jwt: str) -> Principal:
+        """The user that a JWT stands for, and no one else.
+
+        Unlike `identify`, a token whose session or user is gone is refused, not treated as a
+        guest: the caller meant to be somebody. Raises UserJwtInvalid, UserBlocked.
+        """
+        acting = await self._by_jwt(project_id, jwt)
+        if acting is None:
+            raise UserJwtInvalid("Session or user gone")
+        if not acting.person.user.is_active:
+            raise UserBlocked
+        return self._user_principal(acting, project_id)
+
+    async def project(self, project_id: str) -> Project | None:
+        tenant = await self._tenant(project_id)
+        return tenant.project if tenant else None
+
+    async def resolve(self, sent: Credentials) -> Resolved:
+        project_id = sent.project_id or CONSOLE
+        tenant = None if project_id == CONSOLE else await self._tenant(project_id)
+        if project_id != CONSOLE and tenant is None:
+            verdict = _Verdict(_guest(project_id), late=ProjectNotFound(project_id))
+        else:
+            try:
+                verdict = await self._judge(sent, project_id, tenant)
+            except RunwrightError as refusal:
+                verdict = _Verdict(_guest(project_id), early=refusal)
+        return Resolved(
+            project=tenant.project if tenant else None,
+            platforms=tenant.platforms if tenant else (),
+            principal=verdict.principal,
+            early=verdict.early,
+            late=verdict.late,
+        )
+
+    async def _judge(self, sent: Credentials, project_id: str, tenant: _Tenant | None) -> _Verdict:
+        """Raises early refusals."""
+        if sent.is_admin and tenant is None:
+            raise refusals.AdminOnConsole
+        users_of = CONSOLE if sent.is_admin else project_id
+        acting = await self._by_session(users_of, sent.sessions)
+        if sent.jwt:
+            if acting is not None:
+                raise refusals.JwtAndSession
+            acting = await self._by_jwt(users_of, sent.jwt)
+        if sent.key:
+            return await self._by_key(sent, project_id, acting)
+        if acting is None:
+            return _Verdict(_guest(project_id))
+        team_id = tenant.project.team_id if tenant else await self._organization(sent)
+        if not team_id or (tenant is not None and not sent.is_admin):
+            return _Verdict(self._user_principal(acting, project_id))
+        return await self._as_admin(sent, project_id, team_id, acting)
+
+    async def _as_admin(
+        self, sent: Credentials, project_id: str, team_id: str, acting: _Acting
+    ) -> _Verdict:
+        is_console = project_id == CONSOLE
+        subject = sent.console_project_id if is_console else project_id
+        roles = permissions.admin_roles(acting.person.memberships, team_id, subject)
+        if roles is None:
+            team = await self._storage.read(lambda uow: uow.teams.get(CONSOLE, team_id))
+            refusal = refusals.NotAMember() if team else TeamNotFound(team_id)
+            return _Verdict(_guest(project_id), late=refusal)
+        if not is_console and not permissions.may_read_project(roles):
+            return _Verdict(_guest(project_id), late=ProjectNotFound(project_id))
+        base = self._user_principal(acting, project_id)
+        principal = replace(
+            base,
+            kind=CallerKind.ADMIN,
+            scopes=scopes.admin_scopes(roles),
+            roles=base.roles | frozenset(roles),
+        )
+        return _Verdict(principal)
+
+    async def _organization(self, sent: Credentials) -> str:
+        """The organization that a console request is about, or ""."""
+        if sent.console_project_id:
+            tenant = await self._tenant(sent.console_project_id)
+            return tenant.project.team_id if tenant else ""
+        return sent.organization_id
+
+    async def _by_key(self, sent: Credentials, project_id: str, acting: _Acting | None) -> _Verdict:
+        kind, underscore, _ = sent.key.partition("_")
+        if len(sent.key) > MAX_KEY_CHARS:
+            return _Verdict(_guest(project_id))
+        if kind == "account" and underscore:
+            if not sent.user_header:
+                raise refusals.UserIdMissing
+            if acting is not None:
+                raise refusals.KeyAndSession
+            return _Verdict(_guest(project_id), late=refusals.UnknownKey())
+        if kind == "organization" and underscore:
+            if not sent.organization_id:
+                raise refusals.OrganizationIdMissing
+            return _Verdict(_guest(project_id), late=refusals.UnknownKey())
+        if underscore and kind != "standard" and f"{kind}_" not in KEY_PREFIXES:
+            return _Verdict(_guest(project_id))
+        if sent.header_project_id != project_id:
+            raise refusals.ProjectIdMissing(project_id)
+        if not underscore or kind == "standard":
+            return await self._by_stored_key(sent, project_id, acting)
+        return self._by_execution_key(sent.key, project_id, acting)
+
+    async def _by_stored_key(
+        self, sent: Credentials, project_id: str, acting: _Acting | None
+    ) -> _Verdict:
+        place = (project_id, hash_secret(sent.key))
+        held = self._caches.keys.peek(place) or await self._caches.keys.get(
+            place, lambda: self._storage.read(lambda uow: _load_key(uow, *place))
+        )
+        if held is None:
+            return _Verdict(_guest(project_id), late=refusals.UnknownKey())
+        expires_at = held.key.expires_at
+        if expires_at is not None and expires_at <= self._clock.now():
+            return _Verdict(_guest(project_id), late=refusals.ProjectKeyExpired())
+        self._key_use.note(held.key, sent.sdk)
+        return _Verdict(_with_user(held.principal, acting))
+
+    def _by_execution_key(self, key: str, project_id: str, acting: _Acting | None) -> _Verdict:
+        claims = self._tokens.read_execution_key(key, project_id)
+        if claims is None:
+            return _Verdict(_guest(project_id))
+        principal = Principal(
+            kind=CallerKind.KEY,
+            project_id=project_id,
+            scopes=scopes.key_scopes(claims.scopes),
+            roles=permissions.key_roles(),
+            lineage=claims.lineage,
+        )
+        return _Verdict(_with_user(principal, acting))
+
+    async def _by_session(self, users_of: str, sessions: tuple[str, ...]) -> _Acting | None:
+        value = next((found for text in sessions if (found := decode_session(text))), None)
+        if value is None:
+            return None
+        person = await self._person(users_of, value.user_id)
+        session = person.sessions.get(hash_secret(value.secret)) if person else None
+        if person is None or session is None or session.expires_at < self._clock.now():
+            return None
+        return _Acting(person, session, value.secret)
+
+    async def _by_jwt(self, users_of: str, jwt: str) -> _Acting | None:
+        """None when the user or the bound session is gone. Raises UserJwtInvalid."""
+        claims = self._tokens.read_user_jwt(jwt)
+        if claims.project_id != users_of:
+            raise UserJwtInvalid("Made for another project")
+        person = await self._person(users_of, claims.user_id)
+        if person is None or not claims.session_id:
+            return _Acting(person, by_jwt=True) if person else None
+        bound = next(
+            (item for item in person.sessions.values() if item.id == claims.session_id), None
+        )
+        if bound is None or bound.expires_at < self._clock.now():
+            return None
+        return _Acting(person, bound, by_jwt=True)
+
+    def _user_principal(self, acting: _Acting, project_id: str) -> Principal:
+        return Principal(
+            kind=CallerKind.USER,
+            project_id=project_id,
+            scopes=scopes.USER_SCOPES,
+            roles=acting.person.roles,
+            user=acting.person.user,
+            session=acting.session,
+            session_secret=acting.secret,
+            by_jwt=acting.by_jwt,
+        )
+
+    async def _tenant(self, project_id: str) -> _Tenant | None:
+        return self._caches.tenants.peek(project_id) or await self._caches.tenants.get(
+            project_id, lambda: self._storage.read(lambda uow: _load_tenant(uow, project_id))
+        )
+
+    async def _person(self, project_id: str, user_id: str) -> _Person | None:
+        place = (project_id, user_id)
+        return self._caches.people.peek(place) or await self._caches.people.get(
+            place, lambda: self._storage.read(lambda uow: _load_person(uow, *place))
+        )
+
+
+def _guest(project_id: str) -> Principal:
+    return Principal(
+        kind=CallerKind.GUEST,
+        project_id=project_id,
+        scopes=scopes.GUEST_SCOPES,
+        roles=permissions.guest_roles(),
+    )
+
+
+def _with_user(principal: Principal, acting: _Acting | None) -> Principal:
+    """A key decides rights; a session or JWT beside it still says who the current user is."""
+    if acting is None:
+        return principal
+    return replace(
+        principal,
+        user=acting.person.user,
+        session=acting.session,
+        session_secret=acting.secret,
+        by_jwt=acting.by_jwt,
+    )
+
+
+def _load_tenant(uow: UnitOfWork, project_id: str) -> _Tenant | None:
+    project = uow.projects.get(CONSOLE, project_id)
+    if project is None:
+        return None
+    return _Tenant(project, tuple(uow.platforms.find(project_id)))
+
+
+def _load_key(uow: UnitOfWork, project_id: str, secret_hash: str) -> _KeyPass | None:
+    key = next(iter(uow.keys.find(project_id, secret_hash=secret_hash)), None)
+    if key is None:
+        return None
+    principal = Principal(
+        kind=CallerKind.KEY,
+        project_id=project_id,
+        scopes=scopes.key_scopes(key.scopes),
+        roles=permissions.key_roles(),
+        key_id=key.id,
+    )
+    return _KeyPass(key, principal)
+
+
+def _load_person(uow: UnitOfWork, project_id: str, user_id: str) -> _Person | None:
+    user = uow.users.get(project_id, user_id)
+    if user is None:
+        return None
+    memberships = tuple(uow.memberships.find(project_id, user_id=user_id))
+    sessions = uow.sessions.find(project_id, user_id=user_id)
+    return _Person(
+        user,
+        permissions.user_roles(user, memberships),
+        memberships,
+        {session.secret_hash: session for session in sessions},
+    )
