@@ -1,0 +1,107 @@
+"""Values of the model <-> parameters and rows, and the fixed statements of one kind.
+
+The statements of the hot path are compiled once and sent to the driver as text with
+positional parameters: the general way through Core costs several times as much per row.
+"""
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, Final, Generic, TypeVar
+
+from sqlalchemy import Select, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.elements import ColumnElement
+
+from runwright.model.execution import Status
+from runwright.storage.dialect import upsert
+from runwright.storage.tables import SEARCH, Kind, searchable
+
+T = TypeVar("T")
+Convert = Callable[[Any], Any]
+
+FINAL: Final = tuple(status.value for status in (Status.COMPLETED, Status.FAILED))
+KEY: Final = ("project_id", "id")
+
+
+class Codec(Generic[T]):
+    """One kind of row as one database wants it."""
+
+    def __init__(self, kind: Kind[T], dialect: Dialect) -> None:
+        self.kind = kind
+        self._dialect = dialect
+        self._fields = attrgetter(*kind.fields)
+        self._to_driver = self._converters("bind_processor")
+        self._from_driver = self._converters("result_processor", None)
+        table = kind.table
+        stored = (*kind.fields, SEARCH) if kind.has_search else kind.fields
+        self.insert_sql = self._text(insert(table), stored)
+        self.update_sql = self._text(
+            update(table).where(*(table.c[name] == bindparam(f"_{name}") for name in KEY)),
+            stored,
+            tuple(f"_{name}" for name in KEY),
+        )
+        by_key = [table.c[name] == bindparam(name) for name in KEY]
+        self.get_sql = self._text(self.select().where(*by_key), (), KEY)
+        self.delete_sql = self._text(delete(table).where(*by_key), (), KEY)
+
+    def select(self) -> Select[Any]:
+        return select(*(self.kind.table.c[name] for name in self.kind.fields))
+
+    def params(self, item: T) -> tuple[Any, ...]:
+        """Column values in the order of the statements."""
+        values = list(self._fields(item))
+        for at, convert in self._to_driver:
+            values[at] = convert(values[at])
+        if self.kind.has_search:
+            values.append(searchable(item.search))  # type: ignore[attr-defined]
+        return tuple(values)
+
+    def key(self, item: T) -> tuple[str, str]:
+        return item.project_id, item.id  # type: ignore[attr-defined]  # every model has both
+
+    def from_driver(self, row: Sequence[Any]) -> T:
+        """The value of a row as the driver gave it."""
+        values = list(row)
+        for at, convert in self._from_driver:
+            values[at] = convert(values[at])
+        return self.from_values(values)
+
+    def from_values(self, values: Sequence[Any]) -> T:
+        return self.kind.model(**dict(zip(self.kind.fields, values, strict=True)))
+
+    def _converters(self, which: str, *more: object) -> list[tuple[int, Convert]]:
+        found = []
+        for at, name in enumerate(self.kind.fields):
+            column_type = self.kind.table.c[name].type
+            convert = getattr(column_type.dialect_impl(self._dialect), which)(self._dialect, *more)
+            if convert is not None:
+                found.append((at, convert))
+        return found
+
+    def _text(self, statement: Any, stored: Sequence[str], more: Sequence[str] = ()) -> str:
+        compiled = statement.compile(
+            dialect=self._dialect, column_keys=list(stored) if stored else None
+        )
+        wanted = [*stored, *more]
+        if compiled.positiontup != wanted:
+            raise AssertionError(f"parameters {compiled.positiontup} are not in order {wanted}")
+        return str(compiled)
+
+
+class ExecutionCodec(Codec[Any]):
+    """Executions also come in batches of final states."""
+
+    def __init__(self, kind: Kind[Any], dialect: Dialect) -> None:
+        super().__init__(kind, dialect)
+        final: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in FINAL]
+        is_open: ColumnElement[bool] = kind.table.c.status.not_in(final)
+        self.finish_sql = self._text(
+            upsert(
+                dialect.name,
+                kind.table,
+                key=KEY,
+                keep=frozenset({"created_at", "scheduled_at"}),
+                where=is_open,
+            ),
+            kind.fields,
+        )

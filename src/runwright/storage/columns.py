@@ -1,0 +1,116 @@
+"""How values of the model are kept in columns.
+
+Lists and mappings are JSON text, so that one form serves every database. Instants are whole
+microseconds since 1970 in SQLite, which has no type of its own for them.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+import msgspec
+from sqlalchemy import DateTime, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import BigInteger, TypeDecorator, TypeEngine
+
+E = TypeVar("E", bound=StrEnum)
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode_words: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_pairs: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
+_decode_mapping: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Instant(TypeDecorator[datetime]):
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(BigInteger())
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return (value - EPOCH) // MICROSECOND if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if dialect.name == "sqlite":
+            return EPOCH + timedelta(microseconds=value)
+        moment: datetime = value.astimezone(UTC)
+        return moment
+
+
+class Words(TypeDecorator[tuple[str, ...]]):
+    """A list of texts."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return _encode(value).decode() if value else "[]"
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...]:
+        return _decode_words(value) if value else ()
+
+
+class Pairs(TypeDecorator[tuple[tuple[str, str], ...]]):
+    """Names and values in order, repeats allowed."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: tuple[tuple[str, str], ...] | None, dialect: Dialect
+    ) -> str | None:
+        if value is None:
+            return None
+        return _encode(value).decode() if value else "[]"
+
+    def process_result_value(
+        self, value: str | None, dialect: Dialect
+    ) -> tuple[tuple[str, str], ...]:
+        return _decode_pairs(value) if value else ()
+
+
+class Document(TypeDecorator[Mapping[str, Any]]):
+    """A JSON object; the order of its keys is kept."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, Any] | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return _encode(dict(value)).decode() if value else "{}"
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, Any]:
+        return _decode_mapping(value) if value else {}
+
+
+class Choice(TypeDecorator[E]):
+    """An enum by its value."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, choices: type[E]) -> None:
+        super().__init__()
+        self.choices = choices
+
+    def process_bind_param(self, value: E | None, dialect: Dialect) -> str | None:
+        return None if value is None else self.choices(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> E | None:
+        return None if value is None else self.choices(value)

@@ -1,0 +1,109 @@
+"""What differs between databases: connections, transactions, a few SQL forms, error texts."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import Boolean
+
+BUSY_TIMEOUT_MS: Final = 5000
+# Pages of the log at which a commit copies them into the database file. Larger than the
+# default (1000), so that under load fewer commits pay for that copy.
+CHECKPOINT_PAGES: Final = 4000
+CACHE_KIB: Final = 16384
+KEPT_STATEMENTS: Final = 512
+
+
+class array_has(FunctionElement[bool]):  # reads as an SQL function
+    """`array_has(column, value)`: whether the list in a JSON column holds a text."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(array_has, "sqlite")
+def _array_has_sqlite(element: array_has, compiler: SQLCompiler, **kw: Any) -> str:
+    column, value = (compiler.process(part, **kw) for part in element.clauses)
+    return f"EXISTS (SELECT 1 FROM json_each({column}) AS element WHERE element.value = {value})"
+
+
+@compiles(array_has, "postgresql")
+def _array_has_postgresql(element: array_has, compiler: SQLCompiler, **kw: Any) -> str:
+    column, value = (compiler.process(part, **kw) for part in element.clauses)
+    return f"jsonb_exists(CAST({column} AS jsonb), {value})"
+
+
+def upsert(
+    name: str,
+    table: Table,
+    *,
+    key: tuple[str, ...],
+    keep: frozenset[str],
+    where: ColumnElement[bool],
+) -> Any:
+    """Insert, or replace the row with the same key when `where` holds for it."""
+    statement: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[name](table)
+    changed = {
+        column.name: statement.excluded[column.name]
+        for column in table.c
+        if not column.primary_key and column.name not in keep and column.name not in key
+    }
+    return statement.on_conflict_do_update(index_elements=list(key), set_=changed, where=where)
+
+
+def clashing(error: IntegrityError) -> tuple[str, ...] | None:
+    """Columns of the unique rule that refused a row; None when it was no such rule."""
+    text = str(error.orig)
+    before, found, names = text.partition("UNIQUE constraint failed: ")
+    if not found or before:
+        return None
+    columns = tuple(name.strip().rpartition(".")[2] for name in names.split(","))
+    return tuple(name for name in columns if name != "project_id")
+
+
+def sqlite_engine(path: Path | None) -> Engine:
+    """An engine whose every connection is new; `path=None` is a database in memory.
+
+    The driver's own transaction handling is off (it would start transactions late and end
+    them at odd moments): BEGIN, SAVEPOINT and COMMIT are sent by the code that owns them.
+    """
+
+    def connect() -> sqlite3.Connection:
+        target = ":memory:" if path is None else f"file:{quote(str(path))}?mode=rw"
+        connection = sqlite3.connect(
+            target,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=KEPT_STATEMENTS,
+            uri=path is not None,
+        )
+        _prepare(connection, is_file=path is not None)
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _prepare(connection: sqlite3.Connection, *, is_file: bool) -> None:
+    connection.execute("PRAGMA foreign_keys=ON")
+    if is_file:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")

@@ -1,0 +1,173 @@
+"""Repositories over one connection; used only inside a unit of work."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    Text,
+    delete,
+    func,
+    literal_column,
+    select,
+    type_coerce,
+)
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from runwright.model.execution import Execution
+from runwright.model.query import MAX_TOTAL, ListQuery, Page
+from runwright.ports.storage import AlreadyStored, CursorMissing, CursorOrderNull
+from runwright.storage.attributes import ATTRIBUTES
+from runwright.storage.codec import FINAL, Codec, ExecutionCodec
+from runwright.storage.dialect import clashing
+from runwright.storage.queries import (
+    Condition,
+    QueryRefused,
+    Term,
+    beyond,
+    conditions,
+    terms,
+    words,
+)
+from runwright.storage.tables import EXECUTIONS, SEARCH, SEQUENCE
+
+T = TypeVar("T")
+
+
+def _is_nullable(expression: ColumnElement[Any]) -> bool:
+    return expression.nullable is not False if isinstance(expression, Column) else True
+
+
+class SqlRepository(Generic[T]):
+    def __init__(self, connection: Connection, codec: Codec[T]) -> None:
+        self._connection = connection
+        self._codec = codec
+        self._table = codec.kind.table
+        self._attributes = ATTRIBUTES[codec.kind]
+
+    def get(self, project_id: str, item_id: str) -> T | None:
+        found = self._connection.exec_driver_sql(self._codec.get_sql, (project_id, item_id))
+        row = found.fetchone()
+        return None if row is None else self._codec.from_driver(row)
+
+    def add(self, item: T) -> None:
+        self._change(self._codec.insert_sql, self._codec.params(item))
+
+    def put(self, item: T) -> None:
+        key = self._codec.key(item)
+        if not self._change(self._codec.update_sql, self._codec.params(item) + key):
+            raise KeyError(key)
+
+    def remove(self, project_id: str, item_id: str) -> bool:
+        return self._change(self._codec.delete_sql, (project_id, item_id)) > 0
+
+    def find(self, project_id: str | None = None, **equals: object) -> list[T]:
+        chosen = self._equal(equals)
+        if project_id is not None:
+            chosen.append(self._table.c.project_id == project_id)
+        statement = self._codec.select().where(*chosen).order_by(self._table.c[SEQUENCE])
+        return self._values(statement)
+
+    def remove_where(self, project_id: str, **equals: object) -> int:
+        if not equals:
+            raise ValueError("remove_where needs a condition")
+        statement = delete(self._table).where(
+            self._table.c.project_id == project_id, *self._equal(equals)
+        )
+        return self._connection.execute(statement).rowcount
+
+    def page(self, project_id: str, query: ListQuery, **equals: object) -> Page[T]:
+        own = [self._table.c.project_id == project_id, *self._equal(equals)]
+        chosen = [*own, *conditions(self._attributes, query.filters)]
+        if query.search:
+            if not self._codec.kind.has_search:
+                raise QueryRefused("This list cannot be searched. Leave `search` empty.")
+            chosen.append(words(self._table.c[SEARCH], query.search))
+        total = self._count(chosen) if query.with_total else 0
+        order = terms(self._attributes, query.orders, is_nullable=_is_nullable)
+        if query.is_cursor_before:
+            order = [term.turned() for term in order]
+        if query.cursor:
+            values = self._cursor_values(own, query.cursor, order)
+            chosen.append(beyond(order, values))
+        statement = self._codec.select().where(*chosen).limit(query.limit).offset(query.offset)
+        if query.is_random:
+            return Page(tuple(self._values(statement.order_by(func.random()))), total)
+        items = self._values(statement.order_by(*(term.sorted() for term in order)))
+        if query.is_cursor_before:
+            items.reverse()
+        return Page(tuple(items), total)
+
+    def _change(self, sql: str, params: Any) -> int:
+        try:
+            return self._connection.exec_driver_sql(sql, params).rowcount
+        except IntegrityError as exc:
+            columns = clashing(exc)
+            if columns is None:
+                raise
+            raise AlreadyStored(columns) from exc
+
+    def _values(self, statement: Select[Any]) -> list[T]:
+        rows = self._connection.execute(statement).fetchall()
+        return [self._codec.from_values(row) for row in rows]
+
+    def _equal(self, equals: dict[str, object]) -> list[Condition]:
+        found: list[Condition] = []
+        for name, value in equals.items():
+            if name not in self._codec.kind.fields:
+                raise ValueError(f"{self._table.name} have no field {name!r}")
+            column = self._table.c[name]
+            if value is None:
+                found.append(column.is_(None))
+            elif isinstance(value, (list, tuple, set, frozenset)):
+                found.append(column.in_(value))
+            else:
+                found.append(column == value)
+        return found
+
+    def _count(self, chosen: Sequence[Condition]) -> int:
+        # Counting stops at the largest number that is ever shown.
+        inner: Select[Any] = select(literal_column("1")).select_from(self._table).where(*chosen)
+        statement = select(func.count()).select_from(inner.limit(MAX_TOTAL).subquery())
+        return int(self._connection.execute(statement).scalar_one())
+
+    def _cursor_values(
+        self, own: Sequence[Condition], item_id: str, order: Sequence[Term]
+    ) -> Sequence[object]:
+        wanted = (term.expression.label(f"term_{at}") for at, term in enumerate(order))
+        statement = select(*wanted).where(*own, self._table.c.id == item_id)
+        row = self._connection.execute(statement).fetchone()
+        if row is None:
+            raise CursorMissing(item_id)
+        for term, value in zip(order, row, strict=True):
+            if value is None:
+                raise CursorOrderNull(term.attribute)
+        return tuple(row)
+
+
+class SqlExecutions(SqlRepository[Execution]):
+    _codec: ExecutionCodec
+
+    def add_all(self, items: Sequence[Execution]) -> None:
+        if items:
+            self._change(self._codec.insert_sql, [self._codec.params(item) for item in items])
+
+    def finish_all(self, items: Sequence[Execution]) -> None:
+        if items:
+            self._change(self._codec.finish_sql, [self._codec.params(item) for item in items])
+
+    def remove_before(self, moment: datetime, *, limit: int) -> int:
+        table = EXECUTIONS.table
+        is_final = type_coerce(table.c.status, Text).in_(FINAL)
+        oldest = (
+            select(table.c[SEQUENCE])
+            .where(table.c.created_at < moment, is_final)
+            .order_by(table.c.created_at)
+            .limit(limit)
+        )
+        statement = delete(table).where(table.c[SEQUENCE].in_(oldest))
+        return self._connection.execute(statement).rowcount

@@ -1,0 +1,97 @@
+"""The unit of work: every repository over one connection."""
+
+from typing import Final
+
+from sqlalchemy.engine import Connection, Dialect
+
+from runwright.model.function import Deployment, Function, Rule, Variable
+from runwright.model.identity import (
+    ApiKey,
+    Membership,
+    Platform,
+    Project,
+    Session,
+    Target,
+    Team,
+    Token,
+    User,
+)
+from runwright.ports.storage import ExecutionRepository, Repository
+from runwright.storage.codec import Codec, ExecutionCodec
+from runwright.storage.repository import SqlExecutions, SqlRepository
+from runwright.storage.tables import (
+    DEPLOYMENTS,
+    EXECUTIONS,
+    FUNCTIONS,
+    KEYS,
+    MEMBERSHIPS,
+    PLATFORMS,
+    PROJECTS,
+    RULES,
+    SESSIONS,
+    TARGETS,
+    TEAMS,
+    TOKENS,
+    USERS,
+    VARIABLES,
+)
+
+Touched = tuple[str, str, str]  # kind, project id, item id
+
+
+class Codecs:
+    """Compiled statements; one for each database, shared by its connections."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.projects = Codec(PROJECTS, dialect)
+        self.keys = Codec(KEYS, dialect)
+        self.platforms = Codec(PLATFORMS, dialect)
+        self.users = Codec(USERS, dialect)
+        self.sessions = Codec(SESSIONS, dialect)
+        self.tokens = Codec(TOKENS, dialect)
+        self.targets = Codec(TARGETS, dialect)
+        self.teams = Codec(TEAMS, dialect)
+        self.memberships = Codec(MEMBERSHIPS, dialect)
+        self.functions = Codec(FUNCTIONS, dialect)
+        self.deployments = Codec(DEPLOYMENTS, dialect)
+        self.variables = Codec(VARIABLES, dialect)
+        self.rules = Codec(RULES, dialect)
+        self.executions = ExecutionCodec(EXECUTIONS, dialect)
+
+
+_CODECS: Final[dict[str, Codecs]] = {}
+
+
+def codecs_for(dialect: Dialect) -> Codecs:
+    """Compiling takes tens of milliseconds, so it is done once in a process."""
+    if dialect.name not in _CODECS:
+        _CODECS[dialect.name] = Codecs(dialect)
+    return _CODECS[dialect.name]
+
+
+class SqlUnitOfWork:
+    """Lives as long as its connection; `take_touched` empties it between two works."""
+
+    def __init__(self, connection: Connection, codecs: Codecs) -> None:
+        self.projects: Repository[Project] = SqlRepository(connection, codecs.projects)
+        self.keys: Repository[ApiKey] = SqlRepository(connection, codecs.keys)
+        self.platforms: Repository[Platform] = SqlRepository(connection, codecs.platforms)
+        self.users: Repository[User] = SqlRepository(connection, codecs.users)
+        self.sessions: Repository[Session] = SqlRepository(connection, codecs.sessions)
+        self.tokens: Repository[Token] = SqlRepository(connection, codecs.tokens)
+        self.targets: Repository[Target] = SqlRepository(connection, codecs.targets)
+        self.teams: Repository[Team] = SqlRepository(connection, codecs.teams)
+        self.memberships: Repository[Membership] = SqlRepository(connection, codecs.memberships)
+        self.functions: Repository[Function] = SqlRepository(connection, codecs.functions)
+        self.deployments: Repository[Deployment] = SqlRepository(connection, codecs.deployments)
+        self.variables: Repository[Variable] = SqlRepository(connection, codecs.variables)
+        self.rules: Repository[Rule] = SqlRepository(connection, codecs.rules)
+        self.executions: ExecutionRepository = SqlExecutions(connection, codecs.executions)
+        self._touched: list[Touched] = []
+
+    def touch(self, kind: str, project_id: str, item_id: str) -> None:
+        self._touched.append((kind, project_id, item_id))
+
+    def take_touched(self) -> list[Touched]:
+        touched, self._touched = self._touched, []
+        return touched
