@@ -138,7 +138,6 @@ class Call {
       }
       this.wire.log(this.id, LOGS, Buffer.from(`[${this.droppedBytes} bytes of output were dropped: printed faster than they could be taken]\n`));
       this.droppedBytes = 0;
-    this.isFlushDue = false;
     }
     this.wire.log(this.id, this.batchStream, bytes);
     if (!this.wire.flushFirmly()) this.droppedBytes = 1;

@@ -1,0 +1,288 @@
+"""One request from its arrival to its last frame: its context, its logs, its result."""
+
+import _thread
+import os
+
+from _runwright import frames
+from _runwright.request import Request
+from _runwright.response import (
+    HEAD_DEFAULT,
+    BadResponse,
+    Response,
+    build,
+    build_head,
+    build_status,
+    has_no_body,
+)
+from _runwright.text import MAX_ENTRY, cut, entry, traceback_text
+
+LOGS = 0
+ERRORS = 1
+NOTICE = "Native logs detected. Use context.log() or context.error() for better experience.\n"
+# The first entries of a call leave the process before its next statement, so that they survive
+# whatever it does. Programs that log more than that are served in batches.
+IMMEDIATE_ENTRIES = 32
+BATCH_BYTES = 60 * 1024
+MAX_MICROS = 0xFFFFFFFF
+
+# Guards the log state of every call and the order of LOG frames. Re-entrant: a finalizer or a
+# signal handler may print while its own thread is logging.
+_lock = _thread.RLock()
+
+
+class Context:
+    def __init__(self, call):
+        self._call = call
+        self.req = Request(call.head, call.body)
+        self.res = Response(call)
+
+    def log(self, *values):
+        self._call.entry(LOGS, values)
+
+    def error(self, *values):
+        self._call.entry(ERRORS, values)
+
+
+class Call:
+    __slots__ = (
+        "_batch",
+        "_batch_bytes",
+        "_batch_stream",
+        "_has_logged",
+        "_immediate",
+        "_is_noticed",
+        "_line",
+        "body",
+        "credit",
+        "drained",
+        "engine",
+        "final",
+        "gate",
+        "head",
+        "id",
+        "is_bodiless",
+        "is_cancelled",
+        "is_ended",
+        "is_logging",
+        "is_stream_ended",
+        "is_streaming",
+        "parts",
+        "queue",
+        "result",
+        "status",
+        "task",
+    )
+
+    def __init__(self, engine, request_id, is_logging, head, body):
+        self.engine = engine
+        self.id = request_id
+        self.is_logging = is_logging
+        self.head = head
+        self.body = body
+        self.parts = None  # BODY frames that have come so far
+        self.task = None  # asyncio task that runs the user's coroutine
+        self.credit = None  # bytes that the host takes yet; None until a body goes in parts
+        self.gate = None  # lock of the thread that waits for credit
+        self.queue = None  # under asyncio: parts that wait for credit
+        self.is_cancelled = False
+        self.is_ended = False
+        self.is_streaming = False
+        self.result = frames.RESULT_OK
+        self._has_logged = False
+        self._batch = None
+
+    # --- logs ---
+
+    def entry(self, stream, values):
+        if self.is_logging:
+            self._emit(stream, entry(values))
+
+    def _begin_logging(self):
+        self._has_logged = True
+        self._immediate = IMMEDIATE_ENTRIES
+        self._batch = []
+        self._batch_bytes = 0
+        self._batch_stream = LOGS
+        self._is_noticed = False
+        self._line = ""  # native output that lacks its newline
+
+    def native(self, text):
+        """Text as it is printed; leaves as whole lines, each cut like an entry."""
+        if not self.is_logging or not text:
+            return
+        with _lock:
+            if self.is_ended:
+                late_output(text)
+                return
+            if not self._has_logged:
+                self._begin_logging()
+            if not self._is_noticed:
+                self._is_noticed = True
+                self._send_or_keep(LOGS, NOTICE)
+            whole, newline, rest = (self._line + text).rpartition("\n")
+            # A line without end is kept no further than its cut.
+            self._line = rest[: MAX_ENTRY + 1]
+            if not newline:
+                return
+            if len(whole) <= MAX_ENTRY:
+                self._send_or_keep(LOGS, whole + "\n")
+                return
+            for line in whole.split("\n"):
+                self._send_or_keep(LOGS, cut(line) + "\n")
+
+    def _emit(self, stream, text):
+        with _lock:
+            if self.is_ended:
+                late_output(text)
+                return
+            if not self._has_logged:
+                self._begin_logging()
+            if self._line:
+                line, self._line = self._line, ""
+                self._send_or_keep(LOGS, cut(line) + "\n")
+            self._send_or_keep(stream, text)
+
+    def _send_or_keep(self, stream, text):
+        data = text.encode("utf-8", "replace")
+        if self._immediate:
+            self._immediate -= 1
+            self.engine.wire.send(frames.log_frame(self.id, stream, data))
+            return
+        if stream != self._batch_stream or self._batch_bytes + len(data) > BATCH_BYTES:
+            self.engine.wire.send(self._take_batch())
+        self._batch_stream = stream
+        self._batch.append(data)
+        self._batch_bytes += len(data)
+        if len(self._batch) == 1:
+            self.engine.watch()
+
+    def _take_batch(self):
+        if not self._batch:
+            return b""
+        data = b"".join(self._batch)
+        self._batch = []
+        self._batch_bytes = 0
+        return frames.log_frame(self.id, self._batch_stream, data)
+
+    def flush_logs(self):
+        """Send what waits for its batch to fill."""
+        if self._batch:
+            with _lock:
+                if not self.is_ended:
+                    self.engine.wire.send(self._take_batch())
+
+    def flush_everything(self):
+        """As `flush_logs`, with the line that has no end yet: the process is about to die."""
+        if self._has_logged:
+            with _lock:
+                if not self.is_ended:
+                    self.engine.wire.send(self._take_rest())
+
+    def _take_rest(self):
+        if self._line:
+            line, self._line = self._line, ""
+            self._send_or_keep(LOGS, cut(line) + "\n")
+        return self._take_batch()
+
+    def close(self):
+        """The last LOG frame, to be sent before the answer; later output is not the request's."""
+        if not self._has_logged:
+            self.is_ended = True
+            return b""
+        with _lock:
+            rest = self._take_rest()
+            self.is_ended = True
+        return rest
+
+    # --- the end ---
+
+    def take_value(self, value):
+        """Turn what user code returned into the answer."""
+        if self.is_streaming:
+            return
+        try:
+            self.status, self.head, self.body = build(value)
+        except BadResponse as error:
+            self._refuse(500, frames.RESULT_PAYLOAD, str(error))
+        except Exception as error:
+            self._refuse(500, frames.RESULT_PAYLOAD, traceback_text(error))
+
+    def take_error(self, error):
+        if not self.is_streaming:
+            self._refuse(500, frames.RESULT_USER_EXCEPTION, traceback_text(error))
+            return
+        self.entry(ERRORS, (traceback_text(error),))
+        self.result = frames.RESULT_USER_EXCEPTION
+
+    def take_load_failure(self, message):
+        self._refuse(503, frames.RESULT_ENTRYPOINT, message)
+
+    def _refuse(self, status, result, message):
+        self.entry(ERRORS, (message,))
+        self.result = result
+        self.status, self.head, self.body = status, HEAD_DEFAULT, b""
+
+    def is_short(self):
+        """Whether the answer fits one frame."""
+        return not self.is_streaming and len(self.body) <= frames.PART_BYTES
+
+    def short_answer(self, micros):
+        return frames.response_frame(
+            self.id, frames.FLAG_END, self.result, self.status, micros, self.head, self.body
+        )
+
+    def open_answer(self, micros):
+        """The head of an answer whose body follows in parts."""
+        self.credit = frames.WINDOW_BYTES
+        return frames.response_frame(
+            self.id, 0, self.result, self.status, micros, self.head, b""
+        )
+
+    # --- streaming by user code ---
+
+    def stream_start(self, status_code, headers):
+        if self.is_streaming or self.is_ended:
+            raise RuntimeError(
+                "context.res.start() was called twice, or after the function had ended."
+            )
+        self.status, self.head = build_status(status_code), build_head(headers)
+        self.is_streaming = True
+        self.is_stream_ended = False
+        self.is_bodiless = has_no_body(self.status)
+        frame = self.open_answer(0)
+        if not self.is_cancelled:
+            self.engine.wire.send(frame)
+        return DONE
+
+    def stream_write(self, data):
+        if not self.is_streaming:
+            self.stream_start(200, {})
+        if self.is_stream_ended or self.is_ended:
+            raise RuntimeError("context.res.write() was called after the response had ended.")
+        if self.is_cancelled or self.is_bodiless or not data:
+            return DONE
+        return self.engine.push(self, data)
+
+    def stream_end(self, last_write):
+        if not self.is_streaming:
+            self.stream_start(200, {})
+        self.is_stream_ended = True
+        return last_write or DONE
+
+
+class _Done:
+    """Awaiting it takes no time; so the streaming calls may be awaited everywhere."""
+
+    def __await__(self):
+        return iter(())
+
+
+DONE = _Done()
+
+
+def late_output(text):
+    """Output that belongs to no request goes where the process's own messages go."""
+    try:
+        os.write(2, text.encode("utf-8", "replace"))
+    except OSError:
+        pass  # nobody reads it; it may be lost

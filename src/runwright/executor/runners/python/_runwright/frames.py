@@ -1,0 +1,153 @@
+"""The frame socket. Layout and meaning of the frames: runwright/executor/wire.py.
+
+Writing blocks until the kernel has taken the bytes: what a program said before it hung or died
+is known, and a flood of output runs no faster than the host reads it.
+"""
+
+import _thread
+import os
+import struct
+
+FD = 3
+MAX_FRAME_BYTES = 4 * 1024 * 1024
+PART_BYTES = 256 * 1024
+WINDOW_BYTES = 1024 * 1024
+MAX_REQUEST_BYTES = 20 * 1024 * 1024
+READ_BYTES = 256 * 1024
+EXIT_PROTOCOL = 70
+
+FLAG_END = 1
+FLAG_LOGGING = 2
+
+LOAD = 1
+REQUEST = 2
+BODY = 3
+CANCEL = 4
+WINDOW = 5
+PING = 6
+HELLO = 16
+LOG = 17
+RESPONSE = 18
+CHUNK = 19
+END = 20
+PONG = 21
+
+RESULT_OK = 0
+RESULT_USER_EXCEPTION = 1
+RESULT_ENTRYPOINT = 2
+RESULT_PAYLOAD = 3
+
+_HEADER = struct.Struct("<IBI")
+_REQUEST = struct.Struct("<BI")
+_RESPONSE = struct.Struct("<IBIBBHII")
+_U32 = struct.Struct("<I")
+_END = struct.Struct("<IBIBI")
+
+# User code may replace the attributes of `os`; the runner must go on.
+_write, _readv, _exit = os.write, os.readv, os._exit
+
+
+class Malformed(Exception):
+    """The host broke the frame rules."""
+
+
+def frame(kind, request_id, payload=b""):
+    return _HEADER.pack(len(payload) + 5, kind, request_id) + payload
+
+
+def log_frame(request_id, stream, data):
+    return _HEADER.pack(len(data) + 6, LOG, request_id) + (b"\1" if stream else b"\0") + data
+
+
+def response_frame(request_id, flags, result, status, micros, head, body):
+    size = len(head)
+    return (
+        _RESPONSE.pack(
+            17 + size + len(body), RESPONSE, request_id, flags, result, status, micros, size
+        )
+        + head
+        + body
+    )
+
+
+def end_frame(request_id, result, micros):
+    return _END.pack(10, END, request_id, result, micros)
+
+
+def split_request(payload):
+    """(flags, head, body) of a REQUEST frame."""
+    if len(payload) < 5:
+        raise Malformed("REQUEST")
+    flags, size = _REQUEST.unpack_from(payload)
+    if 5 + size > len(payload):
+        raise Malformed("REQUEST")
+    return flags, payload[5 : 5 + size], payload[5 + size :]
+
+
+def window_bytes(payload):
+    if len(payload) != 4:
+        raise Malformed("WINDOW")
+    return _U32.unpack(payload)[0]
+
+
+class Wire:
+    """Sends whole frames from any thread; reads from the one thread that has the reading role."""
+
+    def __init__(self):
+        self._lock = _thread.allocate_lock()
+        self._memory = bytearray(READ_BYTES)
+        self._view = memoryview(self._memory)
+        self._rest = b""
+        self.is_open = True
+
+    def send(self, data):
+        if not self.is_open:
+            return
+        try:
+            with self._lock:
+                sent = _write(FD, data)
+                if sent != len(data):
+                    view = memoryview(data)
+                    while sent < len(data):
+                        sent += _write(FD, view[sent:])
+        except OSError:
+            _exit(0)  # without its host a runner has no purpose
+
+    def read(self):
+        """The frames of one read, as `(kind, request id, payload)`; ends the process at its end."""
+        try:
+            size = _readv(FD, [self._memory])
+        except OSError:
+            size = 0
+        if not size:
+            _exit(0)
+        return self._cut(bytes(self._view[:size]))
+
+    def _cut(self, data):
+        if self._rest:
+            data = self._rest + data
+        frames = []
+        at, size = 0, len(data)
+        unpack = _HEADER.unpack_from
+        while size - at >= 9:
+            length, kind, request_id = unpack(data, at)
+            if not 5 <= length <= MAX_FRAME_BYTES:
+                raise Malformed("frame length out of bounds")
+            end = at + 4 + length
+            if end > size:
+                break
+            frames.append((kind, request_id, data[at + 9 : end]))
+            at = end
+        self._rest = data[at:] if at else data
+        return frames
+
+    def broken(self, reason):
+        try:
+            _write(2, b"runner: the host broke the frame rules: %s\n" % reason.encode())
+        except OSError:
+            pass  # nobody reads stderr; the exit code says enough
+        _exit(EXIT_PROTOCOL)
+
+    def shut(self):
+        """In a forked child: the socket belongs to the parent."""
+        self.is_open = False

@@ -1,0 +1,158 @@
+"""What user code prints, bound to the request that printed it.
+
+The request is found by a context variable, which tasks copy by themselves; threads that a
+request starts get it here. Must be installed before `threading` is imported, which keeps its own
+references to the functions replaced here.
+"""
+
+import _io
+import _thread
+import os
+import sys
+from _contextvars import ContextVar
+
+from _runwright.call import late_output
+
+MAX_EARLY_CHARACTERS = 1024 * 1024
+
+current = ContextVar("runwright_call", default=None)
+
+# Output of the module while it loads, until a first request takes it over.
+_early = []
+_early_size = 0
+_is_child = False
+
+
+def _keep_early(text):
+    global _early_size
+    if _early is None:
+        late_output(text)
+    elif _early_size <= MAX_EARLY_CHARACTERS:
+        _early_size += len(text)
+        _early.append(text)
+
+
+def hand_over(call):
+    """Give the output of loading to the first request."""
+    global _early
+    texts, _early = _early, None
+    for text in texts or ():
+        call.native(text)
+
+
+class _Bytes(_io._BufferedIOBase):
+    """`sys.stdout.buffer`."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        data = bytes(data)
+        self._stream.write(data.decode("utf-8", "replace"))
+        return len(data)
+
+
+class _Capture(_io._TextIOBase):
+    encoding = "utf-8"
+    errors = "replace"
+    line_buffering = True
+    mode = "w"
+
+    def __init__(self, name, fd):
+        self.name = name
+        self._fd = fd
+        self.buffer = _Bytes(self)
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self._fd
+
+    def reconfigure(self, **_options):
+        """Accepted for programs that set an encoding; text is UTF-8 here in any case."""
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError("write() argument must be str, not %s" % type(text).__name__)
+        if _is_child:
+            os.write(self._fd, text.encode("utf-8", "replace"))
+            return len(text)
+        call = current.get()
+        if call is None:
+            _keep_early(text)
+        else:
+            call.native(text)
+        return len(text)
+
+
+def _run_for(call, function, args, kwargs):
+    current.set(call)
+    return function(*args, **kwargs)
+
+
+def _inheriting(start):
+    def start_new_thread(function, args, kwargs=None):
+        call = current.get()
+        if call is not None:
+            _watch_executors()
+            return start(_run_for, (call, function, args, kwargs or {}))
+        return start(function, args, kwargs) if kwargs else start(function, args)
+
+    return start_new_thread
+
+
+def _inheriting_joinable(start):
+    def start_joinable_thread(function, *args, **kwargs):
+        call = current.get()
+        if call is None:
+            return start(function, *args, **kwargs)
+        _watch_executors()
+        return start(lambda: _run_for(call, function, (), {}), *args, **kwargs)
+
+    return start_joinable_thread
+
+
+_is_watching_executors = False
+
+
+def _watch_executors():
+    """The threads of an executor outlive the request that made them: bind each job instead."""
+    global _is_watching_executors
+    module = sys.modules.get("concurrent.futures.thread")
+    if module is None or _is_watching_executors:
+        return
+    _is_watching_executors = True
+    submit = module.ThreadPoolExecutor.submit
+
+    def submit_for(self, fn, /, *args, **kwargs):
+        return submit(self, _run_job, current.get(), fn, args, kwargs)
+
+    module.ThreadPoolExecutor.submit = submit_for
+
+
+def _run_job(call, function, args, kwargs):
+    token = current.set(call)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        current.reset(token)
+
+
+def install(wire):
+    sys.stdout = sys.__stdout__ = _Capture("<stdout>", 1)
+    sys.stderr = sys.__stderr__ = _Capture("<stderr>", 2)
+    _thread.start_new_thread = _inheriting(_thread.start_new_thread)
+    _thread.start_new = _thread.start_new_thread
+    if hasattr(_thread, "start_joinable_thread"):
+        _thread.start_joinable_thread = _inheriting_joinable(_thread.start_joinable_thread)
+
+    def in_child():
+        global _is_child
+        _is_child = True
+        wire.shut()
+
+    os.register_at_fork(after_in_child=in_child)

@@ -1,0 +1,125 @@
+"""`context.req`. Everything is worked out when it is first read; assigning replaces it."""
+
+HIDDEN = "x-open-runtimes-"
+enforced = {}
+
+
+def enforce_headers(text):
+    """Take the value of OPEN_RUNTIMES_HEADERS: headers that win over those of the caller."""
+    enforced.clear()
+    if not text:
+        return
+    import json
+
+    try:
+        for name, value in json.loads(text).items():
+            enforced[name.lower()] = value if isinstance(value, str) else json.dumps(value)
+    except (ValueError, AttributeError):
+        pass  # by contract a broken value counts as none
+
+
+def parse_headers(lines):
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        name = name.lower()
+        if name.startswith(HIDDEN):
+            continue
+        if name in headers:
+            value = headers[name] + ("; " if name == "cookie" else ", ") + value
+        headers[name] = value
+    headers.update(enforced)
+    return headers
+
+
+def parse_query(text):
+    query = {}
+    if text:
+        for pair in text.split("&"):
+            name, _, value = pair.partition("=")
+            if name:
+                query[name] = value
+    return query
+
+
+def split_host(value):
+    """(host, port or None); an IPv6 literal keeps its brackets."""
+    start = value.find("]") + 1 if value.startswith("[") else 0
+    colon = value.find(":", start)
+    if colon < 0:
+        return value, None
+    digits = value[colon + 1 :]
+    is_port = digits.isascii() and digits.isdigit() and len(digits) <= 5
+    return value[:colon], int(digits) if is_port else None
+
+
+def _head_lines(req):
+    try:
+        return req._head.decode().split("\n")
+    except UnicodeDecodeError:
+        return req._head.decode("latin-1").split("\n")
+
+
+def _target(req):
+    return req._lines[0].partition(" ")[2].partition("#")[0]
+
+
+def _default_port(req):
+    return 443 if req.scheme == "https" else 80
+
+
+def _port(req):
+    port = split_host(req.headers.get("host", ""))[1]
+    return _default_port(req) if port is None else port
+
+
+def _url(req):
+    port = "" if req.port == _default_port(req) else ":%d" % req.port
+    query = "?" + req.query_string if req.query_string else ""
+    return "%s://%s%s%s%s" % (req.scheme, req.host, port, req.path, query)
+
+
+def _body_json(req):
+    import json
+
+    return json.loads(req.body_text)
+
+
+def _body(req):
+    kind = req.headers.get("content-type", "text/plain").lower()
+    if not kind.startswith("application/json"):
+        return req.body_text
+    return req.body_json if req.body_binary else {}
+
+
+_LAZY = {
+    "_lines": _head_lines,
+    "method": lambda req: req._lines[0].partition(" ")[0].upper(),
+    "headers": lambda req: parse_headers(req._lines[1:]),
+    "scheme": lambda req: req.headers.get("x-forwarded-proto") or "http",
+    "host": lambda req: split_host(req.headers.get("host", ""))[0],
+    "port": _port,
+    "path": lambda req: _target(req).partition("?")[0],
+    "query_string": lambda req: _target(req).partition("?")[2],
+    "query": lambda req: parse_query(req.query_string),
+    "url": _url,
+    "body": _body,
+    "body_text": lambda req: req.body_binary.decode(),
+    "body_raw": lambda req: req.body_text,
+    "body_json": _body_json,
+}
+
+
+class Request:
+    def __init__(self, head, body):
+        self._head = head
+        self.body_binary = body
+
+    def __getattr__(self, name):
+        # Only names without a value come here, so each is worked out once.
+        compute = _LAZY.get(name)
+        if compute is None:
+            raise AttributeError("context.req has no attribute %r" % name)
+        value = compute(self)
+        self.__dict__[name] = value
+        return value

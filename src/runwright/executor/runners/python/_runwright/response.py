@@ -1,0 +1,197 @@
+"""`context.res` and the rules that turn what user code returned into status, head and body."""
+
+DEFAULT_TYPE = "text/plain; charset=utf-8"
+HIDDEN = "x-open-runtimes-"
+HEAD_DEFAULT = b"content-type:text/plain; charset=utf-8"
+HEAD_JSON = b"content-type:application/json; charset=utf-8"
+MISSING_RETURN = (
+    "Return statement missing. return context.res.empty() if no response is expected."
+)
+
+_NAME_CHARACTERS = frozenset(
+    "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+)
+_BAD_IN_VALUE = {code: None for code in [*range(9), *range(10, 32), 127]}
+_encode = None
+
+
+class BadResponse(Exception):
+    """User code returned something that is no response; the message goes to its errors."""
+
+
+def _to_json(value):
+    global _encode
+    if _encode is None:
+        import json
+
+        _encode = json.JSONEncoder(separators=(",", ":")).encode
+    return _encode(value)
+
+
+class Response:
+    __slots__ = ("_call",)
+
+    def __init__(self, call):
+        self._call = call
+
+    def text(self, body, status_code=200, headers=None):
+        if not isinstance(body, str):
+            raise TypeError("context.res.text() needs a str, not %s." % type(body).__name__)
+        return {"body": body.encode(), "statusCode": status_code, "headers": headers or {}}
+
+    def json(self, obj, status_code=200, headers=None):
+        body = _to_json(obj).encode()
+        if not headers:
+            headers = {"content-type": "application/json"}
+        else:
+            headers = _with_header(headers, "content-type", "application/json")
+        return {"body": body, "statusCode": status_code, "headers": headers}
+
+    def binary(self, data, status_code=200, headers=None):
+        if isinstance(data, str):
+            data = data.encode()
+        elif isinstance(data, int):
+            raise TypeError("context.res.binary() needs bytes, not %s." % type(data).__name__)
+        return {"body": bytes(data), "statusCode": status_code, "headers": headers or {}}
+
+    def redirect(self, url, status_code=301, headers=None):
+        headers = _with_header(headers or {}, "location", url)
+        return {"body": b"", "statusCode": status_code, "headers": headers}
+
+    def empty(self):
+        return {"body": b"", "statusCode": 204, "headers": {}}
+
+    def send(self, body, status_code=200, headers=None):
+        return {"body": body, "statusCode": status_code, "headers": headers or {}}
+
+    # Streaming: head first, then parts, then the end. What the function returns is then ignored.
+    # Each may be awaited; in a plain `def main` they block instead and awaiting is not needed.
+
+    def start(self, status_code=200, headers=None):
+        return self._call.stream_start(status_code, headers or {})
+
+    def write(self, chunk):
+        if isinstance(chunk, str):
+            chunk = chunk.encode()
+        elif not isinstance(chunk, (bytes, bytearray, memoryview)):
+            raise TypeError(
+                "context.res.write() needs str or bytes, not %s." % type(chunk).__name__
+            )
+        return self._call.stream_write(bytes(chunk))
+
+    def end(self, chunk=None):
+        done = self.write(chunk) if chunk is not None else None
+        return self._call.stream_end(done)
+
+
+def _with_header(headers, name, value):
+    """A copy: the caller's own dict must not change. One name in any spelling is one header."""
+    copy = {own: text for own, text in headers.items() if str(own).lower() != name}
+    copy[name] = value
+    return copy
+
+
+def content_type(value):
+    lower = value.lower()
+    if lower.startswith("multipart/") or "charset=" in lower:
+        return value
+    return lower + "; charset=utf-8"
+
+
+def _header_text(name, value):
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (bytes, bytearray)):
+        value = bytes(value).decode("latin-1")
+    elif isinstance(value, (int, float)):
+        return str(value)
+    elif not isinstance(value, str):
+        raise BadResponse(
+            'Response header "%s" has no value that can be sent (%s).'
+            % (name, type(value).__name__)
+        )
+    if not value.isprintable() and value.translate(_BAD_IN_VALUE) != value:
+        raise BadResponse(
+            'Response header "%s" contains a character that headers cannot carry.' % name
+        )
+    return value
+
+
+def build_head(headers):
+    if not headers:
+        return HEAD_DEFAULT
+    if not hasattr(headers, "items"):
+        raise BadResponse("Response headers must be a dict, not %s." % type(headers).__name__)
+    if len(headers) == 1 and headers.get("content-type") == "application/json":
+        return HEAD_JSON
+    fields = {}
+    for name, value in headers.items():
+        lower = name.lower() if isinstance(name, str) else str(name).lower()
+        if lower.startswith(HIDDEN):
+            continue
+        if not lower or not _NAME_CHARACTERS.issuperset(lower):
+            raise BadResponse("Response header name %r is not valid." % (name,))
+        values = value if isinstance(value, (list, tuple)) else (value,)
+        fields[lower] = [_header_text(lower, one) for one in values]
+    types = fields.pop("content-type", None)
+    lines = ["content-type:" + (content_type(types[-1]) if types else DEFAULT_TYPE)]
+    for name, texts in fields.items():
+        for text in texts:
+            lines.append("%s:%s" % (name, text))
+    return "\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+def build_status(value):
+    if value is None:
+        return 200
+    status = value
+    if isinstance(value, str) and value.strip().isdigit() and value.isascii():
+        status = int(value)
+    elif isinstance(value, float) and value.is_integer():
+        status = int(value)
+    if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
+        raise BadResponse(
+            "Response status code must be an integer from 100 to 599, not %r." % (value,)
+        )
+    return int(status)
+
+
+def build_body(value):
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")
+    if value is None:
+        return b""
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if isinstance(value, (int, float)):
+        return str(value).encode()
+    if isinstance(value, (dict, list)):
+        try:
+            return _to_json(value).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BadResponse("Response body cannot be turned into JSON: %s." % error) from None
+    raise BadResponse("Response body must be text or bytes, not %s." % type(value).__name__)
+
+
+def has_no_body(status):
+    return status == 204 or status == 304 or status < 200
+
+
+def build(value):
+    """(status, head, body) of what user code returned. Raises BadResponse."""
+    if value is None:
+        raise BadResponse(MISSING_RETURN)
+    if not isinstance(value, dict):
+        raise BadResponse(
+            "The function returned a value of type %s instead of a response. Return the result "
+            "of a helper, for example context.res.text(...) or context.res.json(...)."
+            % type(value).__name__
+        )
+    status = build_status(value.get("statusCode"))
+    head = build_head(value.get("headers"))
+    body = build_body(value.get("body"))
+    return status, head, b"" if has_no_body(status) else body

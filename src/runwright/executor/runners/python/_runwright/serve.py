@@ -1,0 +1,38 @@
+"""Start: greet the host, then serve until it closes the socket."""
+
+import os
+import sys
+
+from _runwright import frames, output
+from _runwright.engine import Engine
+
+
+def main(arguments):
+    wire = frames.Wire()
+    os.set_blocking(frames.FD, True)
+    os.set_inheritable(frames.FD, False)
+    version = "%d.%d.%d" % sys.version_info[:3]
+    wire.send(frames.frame(frames.HELLO, 0, b'{"version":"%s"}' % version.encode()))
+    output.install(wire)
+    _preload(arguments)
+    engine = Engine(wire)
+
+    def leave(code):
+        engine.flush_everything()
+        frames._exit(code)
+
+    os._exit = leave
+    engine.run()
+
+
+def _preload(arguments):
+    """Modules that nearly every function needs; while the host has nothing to do for us yet."""
+    names = ["json"]
+    for argument in arguments:
+        if argument.startswith("--preload="):
+            names += argument[10:].split(",")
+    for name in names:
+        try:
+            __import__(name)
+        except ImportError:
+            pass  # a hint only; the function will say what it misses
