@@ -234,9 +234,7 @@ class Call:
     def open_answer(self, micros):
         """The head of an answer whose body follows in parts."""
         self.credit = frames.WINDOW_BYTES
-        return frames.response_frame(
-            self.id, 0, self.result, self.status, micros, self.head, b""
-        )
+        return frames.response_frame(self.id, 0, self.result, self.status, micros, self.head, b"")
 
     # --- streaming by user code ---
 

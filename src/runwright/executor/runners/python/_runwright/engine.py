@@ -297,7 +297,7 @@ class Engine:
         elif kind is None:
             return payload  # a call that was put back
         else:
-            raise frames.Malformed("unexpected frame %d" % kind)
+            raise frames.Malformed(f"unexpected frame {kind}")
         return None
 
     def _request(self, request_id, payload):
@@ -320,9 +320,9 @@ class Engine:
         if call.parts is None:
             raise frames.Malformed("BODY after the end of its request")
         call.parts.append(payload[1:])
+        if sum(map(len, call.parts)) > frames.MAX_REQUEST_BYTES:
+            raise frames.Malformed("request body too large")
         if not payload[0] & frames.FLAG_END:
-            if sum(map(len, call.parts)) > frames.MAX_REQUEST_BYTES:
-                raise frames.Malformed("request body too large")
             return None
         call.body = b"".join(call.parts)
         call.parts = None
@@ -378,7 +378,7 @@ class Engine:
         except loading.LoadError as error:
             self.failure = str(error)
         except OSError as error:
-            self.failure = "Failed to load module: %s" % error
+            self.failure = f"Failed to load module: {error}"
 
     def _need_loop(self):
         from _runwright.loop import Loop

@@ -28,7 +28,8 @@ def _extend_path(root, env):
     # Dependencies come before the function's own files: a file of the user that is named like a
     # dependency must not replace it, as it never did under the package name.
     extra = [part for part in env.get("PYTHONPATH", "").split(":") if part]
-    packages = "%s/runtime-env/lib/python%d.%d/site-packages" % (root, *sys.version_info[:2])
+    major, minor = sys.version_info[:2]
+    packages = f"{root}/runtime-env/lib/python{major}.{minor}/site-packages"
     sys.path[:0] = extra
     if os.path.isdir(packages):
         if any(name.endswith(".pth") for name in os.listdir(packages)):
@@ -75,7 +76,7 @@ def load(root, entrypoint):
     """Import the entrypoint and give its `main`. Raises LoadError."""
     file = os.path.join(root, (entrypoint or "").lstrip("/"))
     if not os.path.isfile(file):
-        raise LoadError("Failed to load entrypoint, file %s does not exist." % entrypoint)
+        raise LoadError(f"Failed to load entrypoint, file {entrypoint} does not exist.")
     from importlib import import_module
 
     try:
@@ -83,18 +84,16 @@ def load(root, entrypoint):
         module = import_module(module_name(entrypoint))
     except SyntaxError as error:
         name = os.path.relpath(error.filename, root) if error.filename else entrypoint
-        raise LoadError("Syntax error in %s:%s: %s" % (name, error.lineno, error.msg)) from None
+        raise LoadError(f"Syntax error in {name}:{error.lineno}: {error.msg}") from None
     except ModuleNotFoundError as error:
-        raise LoadError("Module not found: %s" % (error.name or error)) from None
+        raise LoadError(f"Module not found: {error.name or error}") from None
     except Exception as error:
         from _runwright.text import traceback_text
 
-        raise LoadError("Failed to load module: %s" % traceback_text(error)) from None
+        raise LoadError(f"Failed to load module: {traceback_text(error)}") from None
     function = getattr(module, "main", None)
     if not callable(function):
-        raise LoadError(
-            "Function signature invalid. Did you forget to export a 'main' function?"
-        )
+        raise LoadError("Function signature invalid. Did you forget to export a 'main' function?")
     return function
 
 

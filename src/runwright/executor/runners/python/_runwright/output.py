@@ -77,7 +77,7 @@ class _Capture(_io._TextIOBase):
 
     def write(self, text):
         if not isinstance(text, str):
-            raise TypeError("write() argument must be str, not %s" % type(text).__name__)
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if _is_child:
             os.write(self._fd, text.encode("utf-8", "replace"))
             return len(text)

@@ -74,9 +74,9 @@ def _port(req):
 
 
 def _url(req):
-    port = "" if req.port == _default_port(req) else ":%d" % req.port
+    port = "" if req.port == _default_port(req) else f":{req.port}"
     query = "?" + req.query_string if req.query_string else ""
-    return "%s://%s%s%s%s" % (req.scheme, req.host, port, req.path, query)
+    return f"{req.scheme}://{req.host}{port}{req.path}{query}"
 
 
 def _body_json(req):
@@ -119,7 +119,7 @@ class Request:
         # Only names without a value come here, so each is worked out once.
         compute = _LAZY.get(name)
         if compute is None:
-            raise AttributeError("context.req has no attribute %r" % name)
+            raise AttributeError(f"context.req has no attribute {name!r}")
         value = compute(self)
         self.__dict__[name] = value
         return value

@@ -4,14 +4,10 @@ DEFAULT_TYPE = "text/plain; charset=utf-8"
 HIDDEN = "x-open-runtimes-"
 HEAD_DEFAULT = b"content-type:text/plain; charset=utf-8"
 HEAD_JSON = b"content-type:application/json; charset=utf-8"
-MISSING_RETURN = (
-    "Return statement missing. return context.res.empty() if no response is expected."
-)
+MISSING_RETURN = "Return statement missing. return context.res.empty() if no response is expected."
 
-_NAME_CHARACTERS = frozenset(
-    "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-)
-_BAD_IN_VALUE = {code: None for code in [*range(9), *range(10, 32), 127]}
+_NAME_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+_BAD_IN_VALUE = dict.fromkeys([*range(9), *range(10, 32), 127])
 _encode = None
 
 
@@ -36,7 +32,7 @@ class Response:
 
     def text(self, body, status_code=200, headers=None):
         if not isinstance(body, str):
-            raise TypeError("context.res.text() needs a str, not %s." % type(body).__name__)
+            raise TypeError(f"context.res.text() needs a str, not {type(body).__name__}.")
         return {"body": body.encode(), "statusCode": status_code, "headers": headers or {}}
 
     def json(self, obj, status_code=200, headers=None):
@@ -51,7 +47,7 @@ class Response:
         if isinstance(data, str):
             data = data.encode()
         elif isinstance(data, int):
-            raise TypeError("context.res.binary() needs bytes, not %s." % type(data).__name__)
+            raise TypeError(f"context.res.binary() needs bytes, not {type(data).__name__}.")
         return {"body": bytes(data), "statusCode": status_code, "headers": headers or {}}
 
     def redirect(self, url, status_code=301, headers=None):
@@ -74,9 +70,7 @@ class Response:
         if isinstance(chunk, str):
             chunk = chunk.encode()
         elif not isinstance(chunk, (bytes, bytearray, memoryview)):
-            raise TypeError(
-                "context.res.write() needs str or bytes, not %s." % type(chunk).__name__
-            )
+            raise TypeError(f"context.res.write() needs str or bytes, not {type(chunk).__name__}.")
         return self._call.stream_write(bytes(chunk))
 
     def end(self, chunk=None):
@@ -107,12 +101,11 @@ def _header_text(name, value):
         return str(value)
     elif not isinstance(value, str):
         raise BadResponse(
-            'Response header "%s" has no value that can be sent (%s).'
-            % (name, type(value).__name__)
+            f'Response header "{name}" has no value that can be sent ({type(value).__name__}).'
         )
     if not value.isprintable() and value.translate(_BAD_IN_VALUE) != value:
         raise BadResponse(
-            'Response header "%s" contains a character that headers cannot carry.' % name
+            f'Response header "{name}" contains a character that headers cannot carry.'
         )
     return value
 
@@ -121,7 +114,7 @@ def build_head(headers):
     if not headers:
         return HEAD_DEFAULT
     if not hasattr(headers, "items"):
-        raise BadResponse("Response headers must be a dict, not %s." % type(headers).__name__)
+        raise BadResponse(f"Response headers must be a dict, not {type(headers).__name__}.")
     if len(headers) == 1 and headers.get("content-type") == "application/json":
         return HEAD_JSON
     fields = {}
@@ -130,14 +123,14 @@ def build_head(headers):
         if lower.startswith(HIDDEN):
             continue
         if not lower or not _NAME_CHARACTERS.issuperset(lower):
-            raise BadResponse("Response header name %r is not valid." % (name,))
+            raise BadResponse(f"Response header name {name!r} is not valid.")
         values = value if isinstance(value, (list, tuple)) else (value,)
         fields[lower] = [_header_text(lower, one) for one in values]
     types = fields.pop("content-type", None)
     lines = ["content-type:" + (content_type(types[-1]) if types else DEFAULT_TYPE)]
     for name, texts in fields.items():
         for text in texts:
-            lines.append("%s:%s" % (name, text))
+            lines.append(f"{name}:{text}")
     return "\n".join(lines).encode("utf-8", "surrogateescape")
 
 
@@ -151,7 +144,7 @@ def build_status(value):
         status = int(value)
     if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
         raise BadResponse(
-            "Response status code must be an integer from 100 to 599, not %r." % (value,)
+            f"Response status code must be an integer from 100 to 599, not {value!r}."
         )
     return int(status)
 
@@ -173,8 +166,8 @@ def build_body(value):
         try:
             return _to_json(value).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            raise BadResponse("Response body cannot be turned into JSON: %s." % error) from None
-    raise BadResponse("Response body must be text or bytes, not %s." % type(value).__name__)
+            raise BadResponse(f"Response body cannot be turned into JSON: {error}.") from None
+    raise BadResponse(f"Response body must be text or bytes, not {type(value).__name__}.")
 
 
 def has_no_body(status):
@@ -187,9 +180,9 @@ def build(value):
         raise BadResponse(MISSING_RETURN)
     if not isinstance(value, dict):
         raise BadResponse(
-            "The function returned a value of type %s instead of a response. Return the result "
-            "of a helper, for example context.res.text(...) or context.res.json(...)."
-            % type(value).__name__
+            f"The function returned a value of type {type(value).__name__} instead of a response. "
+            "Return the result of a helper, for example context.res.text(...) or "
+            "context.res.json(...)."
         )
     status = build_status(value.get("statusCode"))
     head = build_head(value.get("headers"))

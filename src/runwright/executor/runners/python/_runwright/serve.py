@@ -11,7 +11,7 @@ def main(arguments):
     wire = frames.Wire()
     os.set_blocking(frames.FD, True)
     os.set_inheritable(frames.FD, False)
-    version = "%d.%d.%d" % sys.version_info[:3]
+    version = ".".join(map(str, sys.version_info[:3]))
     wire.send(frames.frame(frames.HELLO, 0, b'{"version":"%s"}' % version.encode()))
     output.install(wire)
     _preload(arguments)

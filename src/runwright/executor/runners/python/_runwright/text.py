@@ -33,7 +33,7 @@ def _fallback(value):
     try:
         return repr(value)
     except Exception:
-        return "<%s that cannot be shown>" % type(value).__name__
+        return f"<{type(value).__name__} that cannot be shown>"
 
 
 def entry(values):
