@@ -1,0 +1,1 @@
+"""Running it: synchronous executions, their records, and what may be read and deleted."""

@@ -1,0 +1,96 @@
+"""Why an execution was not run, read or deleted."""
+
+from runwright.errors import BadRequest, NotFound, RunwrightError
+from runwright.functions.errors import BuildNotReady
+from runwright.model.function import DeploymentStatus
+
+
+class ExecutionNotFound(NotFound):
+    type, noun = "execution_not_found", "Execution"
+
+
+class ExecutionInProgress(RunwrightError):
+    type, status = "execution_in_progress", 400
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(
+            f"Execution '{execution_id}' is still waiting or running. Delete it when it has ended."
+        )
+
+
+class NoActiveDeployment(RunwrightError):
+    type, status = "deployment_not_found", 404
+
+    def __init__(self) -> None:
+        super().__init__("The function has no active deployment. Deploy it, then try again.")
+
+
+class NotBuilt(BuildNotReady):
+    """The active deployment is in another state than ready. The API says no more than that."""
+
+    def __init__(self, deployment_id: str, state: DeploymentStatus) -> None:
+        super().__init__(deployment_id, state)
+        self.state = state
+
+
+class BuildFailed(RunwrightError):
+    """Domains only, as is BuildCanceled."""
+
+    type, status = "build_failed", 400
+
+    def __init__(self) -> None:
+        super().__init__("The build of the active deployment failed. Read its log, then redeploy.")
+
+
+class BuildCanceled(RunwrightError):
+    type, status = "build_canceled", 400
+
+    def __init__(self) -> None:
+        super().__init__("The build of the active deployment was cancelled. Deploy again.")
+
+
+class ExecutePermissionMissing(RunwrightError):
+    """Domains only; the API says `user_unauthorized`."""
+
+    type, status = "function_execute_permission_missing", 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The function's execute permission does not cover this caller. "
+            "Add the role `any` to open its domain to everyone."
+        )
+
+
+class SynchronousTimeout(RunwrightError):
+    type, status = "function_synchronous_timeout", 408
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(
+            "Synchronous function execution timed out. The function goes on running and its "
+            f"result is recorded as execution '{execution_id}'. Use an asynchronous execution "
+            "for work that takes this long."
+        )
+
+
+class AsynchronousMissing(RunwrightError):
+    """Until the durable queue exists."""
+
+    type, status = "general_not_implemented", 405
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Asynchronous and delayed executions need the durable queue, which this version "
+            "does not have yet. Call with `async` set to false."
+        )
+
+
+class ScheduleRefused(BadRequest):
+    def __init__(self, why: str) -> None:
+        super().__init__(f"Invalid `scheduledAt`: {why}")
+
+
+class ServiceOff(RunwrightError):
+    type, status = "general_service_disabled", 403
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"The service `{service}` is switched off for this project.")

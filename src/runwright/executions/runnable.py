@@ -1,0 +1,140 @@
+"""A function with all that a run of it needs, worked out once per change, not per run."""
+
+import hashlib
+from collections.abc import Callable, Collection
+from typing import Final
+
+import msgspec
+
+from runwright.executions.errors import NoActiveDeployment, NotBuilt
+from runwright.functions.errors import RuntimeUnsupported
+from runwright.functions.runtimes import runtime as runtime_of
+from runwright.identity.tokens import Tokens
+from runwright.model.execution import Workload
+from runwright.model.function import Deployment, DeploymentStatus, Function, LiveFunction
+from runwright.model.function import specification as specification_of
+from runwright.model.identity import Project
+
+API_VERSION: Final = "1.9.6"  # of the Appwrite API that functions are told they talk to
+KEY_GRACE_S: Final = 60  # an execution's key outlives its timeout by this
+_KEYS: Final = 64
+_VCS: Final = (
+    "REPOSITORY_ID",
+    "REPOSITORY_NAME",
+    "REPOSITORY_OWNER",
+    "REPOSITORY_URL",
+    "REPOSITORY_BRANCH",
+    "REPOSITORY_BRANCH_URL",
+    "COMMIT_HASH",
+    "COMMIT_MESSAGE",
+    "COMMIT_URL",
+    "COMMIT_AUTHOR_NAME",
+    "COMMIT_AUTHOR_URL",
+    "ROOT_DIRECTORY",
+)
+
+
+class Runnable:
+    """One function in its present form. Replaced as a whole when anything in it changes."""
+
+    __slots__ = ("_keys", "_second", "_tokens", "function", "live", "project", "workload")
+
+    def __init__(
+        self, live: LiveFunction, project: Project, workload: Workload, tokens: Tokens
+    ) -> None:
+        self.live = live
+        self.project = project
+        self.function = live.function
+        self.workload = workload
+        self._tokens = tokens
+        self._keys: dict[tuple[str, ...], str] = {}
+        self._second = 0
+
+    def key(self, lineage: tuple[str, ...], second: int) -> str:
+        """The execution key of a run that starts in this second of unix time.
+
+        Its claims hold nothing finer than a second, so runs of one second share the text.
+        """
+        if second != self._second or len(self._keys) > _KEYS:
+            self._keys.clear()
+            self._second = second
+        found = self._keys.get(lineage)
+        if found is None:
+            function = self.function
+            found = self._tokens.execution_key(
+                function.project_id, function.scopes, function.timeout_s + KEY_GRACE_S, lineage
+            )
+            self._keys[lineage] = found
+        return found
+
+
+class Preparer:
+    """Makes runnables."""
+
+    def __init__(
+        self,
+        *,
+        tokens: Tokens,
+        endpoint: str,
+        artifact_path: Callable[[Deployment], str],
+        runtimes: Callable[[], Collection[str]],
+    ) -> None:
+        self._tokens = tokens
+        self._endpoint = endpoint
+        self._artifact_path = artifact_path
+        self._runtimes = runtimes
+
+    def prepare(self, live: LiveFunction, project: Project) -> Runnable:
+        """Raises, in this order, RuntimeUnsupported, NoActiveDeployment, NotBuilt."""
+        function, deployment = live.function, live.deployment
+        if function.runtime not in self._runtimes():
+            raise RuntimeUnsupported(function.runtime)
+        if deployment is None:
+            raise NoActiveDeployment
+        if deployment.status is not DeploymentStatus.READY:
+            raise NotBuilt(deployment.id, deployment.status)
+        return Runnable(live, project, self._workload(live, deployment, project), self._tokens)
+
+    def _workload(self, live: LiveFunction, deployment: Deployment, project: Project) -> Workload:
+        function = live.function
+        size = specification_of(function.runtime_specification)
+        env = {**live.variables, **self._env(function, deployment, project)}
+        entrypoint = deployment.entrypoint or function.entrypoint
+        seen = [function.runtime, entrypoint, size.cpus, size.memory_mib, sorted(env.items())]
+        version = hashlib.sha256(msgspec.json.encode(seen)).hexdigest()[:16]
+        return Workload(
+            key=f"{function.project_id}/{deployment.id}/{version}",
+            project_id=function.project_id,
+            function_id=function.id,
+            deployment_id=deployment.id,
+            runtime=function.runtime,
+            artifact=self._artifact_path(deployment),
+            entrypoint=entrypoint,
+            env=env,
+            cpus=size.cpus,
+            memory_mib=size.memory_mib,
+        )
+
+    def _env(self, function: Function, deployment: Deployment, project: Project) -> dict[str, str]:
+        size = specification_of(function.runtime_specification)
+        runtime = runtime_of(function.runtime)
+        entrypoint = deployment.entrypoint or function.entrypoint
+        return {
+            "APPWRITE_FUNCTION_API_ENDPOINT": self._endpoint,
+            "APPWRITE_FUNCTION_ID": function.id,
+            "APPWRITE_FUNCTION_NAME": function.name,
+            "APPWRITE_FUNCTION_DEPLOYMENT": deployment.id,
+            "APPWRITE_FUNCTION_PROJECT_ID": function.project_id,
+            "APPWRITE_FUNCTION_RUNTIME_NAME": runtime.name if runtime else function.runtime,
+            "APPWRITE_FUNCTION_RUNTIME_VERSION": runtime.version if runtime else "",
+            "APPWRITE_FUNCTION_CPUS": f"{size.cpus:g}",
+            "APPWRITE_FUNCTION_MEMORY": str(size.memory_mib),
+            "APPWRITE_VERSION": API_VERSION,
+            "APPWRITE_REGION": project.region,
+            "APPWRITE_DEPLOYMENT_TYPE": deployment.type,
+            **{f"APPWRITE_VCS_{name}": "" for name in _VCS},
+            "OPEN_RUNTIMES_ENTRYPOINT": entrypoint,
+            "OPEN_RUNTIMES_CPUS": f"{size.cpus:g}",
+            "OPEN_RUNTIMES_MEMORY": str(size.memory_mib),
+            "CI": "true",
+        }

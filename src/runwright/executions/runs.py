@@ -1,0 +1,145 @@
+"""Runs in flight: started here, watched here, recorded here, whatever becomes of the caller.
+
+A run is a task of its own. Its caller waits for `Attempt.answer`, which ends with the run or,
+at the latest, when the synchronous limit is reached; the task goes on to the function's own
+timeout and records what really happened. A run older than a second shows as `processing`.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from runwright.clock import Clock
+from runwright.errors import ServiceUnavailable
+from runwright.executions.attempt import Attempt
+from runwright.executions.due import Due
+from runwright.executions.errors import SynchronousTimeout
+from runwright.executions.records import Recorder
+from runwright.model.execution import ErrorClass, Execution, Outcome
+from runwright.ports.executor import Executor, NoSlot
+
+log = logging.getLogger(__name__)
+
+SHOWN_AFTER_S: Final = 1.0
+_REFUSED: Final = "No slot for this execution came free. Try again, or lower the load."
+_OURS: Final = "The platform failed to run this execution. It is not the function's fault."
+_STOPPED: Final = "The server stopped before this execution ended."
+
+
+class Draining(ServiceUnavailable):
+    headers = (("retry-after", "5"),)
+
+    def __init__(self) -> None:
+        super().__init__("The server is stopping. Try again in a few seconds.")
+
+
+class Runs:
+    def __init__(
+        self,
+        *,
+        executor: Executor,
+        recorder: Recorder,
+        clock: Clock,
+        sync_timeout_s: float,
+        shown_after_s: float = SHOWN_AFTER_S,
+    ) -> None:
+        self._executor = executor
+        self._recorder = recorder
+        self._clock = clock
+        self._attempts: dict[str, Attempt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slow: Due[Attempt] = Due(shown_after_s, self._show)
+        self._late: Due[Attempt] = Due(sync_timeout_s, self._give_up_waiting)
+        self._is_draining = False
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def running(self, project_id: str, execution_id: str) -> Execution | None:
+        attempt = self._attempts.get(execution_id)
+        if attempt is None or attempt.runnable.workload.project_id != project_id:
+            return None
+        return attempt.processing(attempt.started_at)
+
+    async def run(self, attempt: Attempt) -> Outcome:
+        """Run it and wait for the answer. Its record is taken before this returns.
+
+        Raises NoSlot (nothing ran), SynchronousTimeout (it goes on), ServiceUnavailable.
+        """
+        if self._is_draining:
+            raise Draining
+        if self._recorder.is_behind:
+            await self._recorder.room()
+        loop = asyncio.get_running_loop()
+        self._attempts[attempt.execution_id] = attempt
+        self._slow.add(attempt, loop)
+        self._late.add(attempt, loop)
+        task = loop.create_task(self._carry(attempt))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await attempt.answer
+
+    async def stop(self, drain_s: float) -> None:
+        """Refuse new runs, wait for those in flight, then record the rest as failed."""
+        self._is_draining = True
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=drain_s)
+        left = set(self._tasks)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+        self._slow.close()
+        self._late.close()
+
+    async def _carry(self, attempt: Attempt) -> None:
+        try:
+            outcome = await self._executor.run(
+                attempt.runnable.workload,
+                attempt.invocation,
+                sink=None if attempt.sink is None else attempt,
+            )
+        except NoSlot as refusal:
+            self._refuse(attempt, refusal)
+            return
+        except asyncio.CancelledError:
+            self._end(attempt, _failure(_STOPPED))
+            raise
+        except Exception:  # a fault of ours must still end as a record and an answer
+            log.exception("execution failed", extra={"execution_id": attempt.execution_id})
+            outcome = _failure(_OURS)
+        self._end(attempt, outcome)
+
+    def _end(self, attempt: Attempt, outcome: Outcome) -> None:
+        self._forget(attempt)
+        self._recorder.record(attempt.finished(outcome, self._clock.now()))
+        if not attempt.answer.done():
+            attempt.answer.set_result(outcome)
+
+    def _refuse(self, attempt: Attempt, refusal: NoSlot) -> None:
+        # Nothing ran, so there is nothing to record, unless it was shown as running already.
+        self._forget(attempt)
+        if attempt.has_row:
+            self._recorder.record(attempt.finished(_failure(_REFUSED, 429), self._clock.now()))
+        if not attempt.answer.done():
+            attempt.answer.set_exception(refusal)
+
+    def _forget(self, attempt: Attempt) -> None:
+        self._slow.drop(attempt)
+        self._late.drop(attempt)
+        self._attempts.pop(attempt.execution_id, None)
+
+    def _show(self, attempt: Attempt) -> None:
+        if not attempt.has_row:
+            attempt.has_row = True
+            self._recorder.record(attempt.processing(self._clock.now()))
+
+    def _give_up_waiting(self, attempt: Attempt) -> None:
+        """A caller that already gets a stream goes on getting it."""
+        self._show(attempt)
+        if not attempt.answer.done() and not attempt.is_streaming:
+            attempt.answer.set_exception(SynchronousTimeout(attempt.execution_id))
+
+
+def _failure(errors: str, status_code: int = 500) -> Outcome:
+    return Outcome(status_code=status_code, errors=errors, error_class=ErrorClass.PLATFORM)

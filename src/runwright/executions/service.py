@@ -1,0 +1,342 @@
+"""Executions: create, list, get, delete.
+
+Checks of a synchronous call stand in the documented order. Its last one is the execute
+permission, so a caller without it can learn that a function exists and whether it is built;
+official clients and their tests rely on that order, and nothing more than that shows.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from runwright.cache import Cache
+from runwright.clock import Clock
+from runwright.errors import Unauthorized
+from runwright.executions.attempt import Attempt
+from runwright.executions.errors import (
+    AsynchronousMissing,
+    ExecutionInProgress,
+    ExecutionNotFound,
+)
+from runwright.executions.headers import checked
+from runwright.executions.records import Recorder
+from runwright.executions.requests import injected, sendable_target
+from runwright.executions.runnable import Preparer, Runnable
+from runwright.executions.runs import SHOWN_AFTER_S, Runs
+from runwright.executions.schedule import scheduled_moment
+from runwright.functions.catalog import FunctionCatalog
+from runwright.functions.errors import FunctionNotFound
+from runwright.identity.permissions import may_execute
+from runwright.identity.tokens import Tokens
+from runwright.ids import new_id
+from runwright.model.execution import (
+    ErrorClass,
+    Execution,
+    Headers,
+    Invocation,
+    Outcome,
+    Status,
+)
+from runwright.model.function import Deployment, LiveFunction
+from runwright.model.identity import CONSOLE, Principal, Project
+from runwright.model.query import ListQuery, Page
+from runwright.ports.executor import Executor, ResponseSink
+from runwright.ports.signals import Signals
+from runwright.ports.storage import Storage, UnitOfWork
+
+SAME_FUNCTION_RUNS: Final = 16  # of one function in one chain; the next one is a loop
+CHAIN_RUNS: Final = 64
+_RUNNABLES: Final = 10_000
+_UNFINISHED: Final = frozenset({Status.WAITING, Status.PROCESSING})
+_LEFT_BEHIND: Final = (
+    "The server ended while this execution was running, so its outcome is not known. "
+    "Run it again if that is safe."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What a synchronous caller gets: the record, and the response that is stored nowhere."""
+
+    execution: Execution
+    outcome: Outcome
+
+
+class Executions:
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        signals: Signals,
+        clock: Clock,
+        catalog: FunctionCatalog,
+        tokens: Tokens,
+        executor: Executor,
+        recorder: Recorder,
+        artifact_path: Callable[[Deployment], str],
+        runtimes: Callable[[], Collection[str]],
+        endpoint: str,
+        sync_timeout_s: float,
+        shown_after_s: float = SHOWN_AFTER_S,
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._catalog = catalog
+        self._tokens = tokens
+        self._recorder = recorder
+        self._preparer = Preparer(
+            tokens=tokens, endpoint=endpoint, artifact_path=artifact_path, runtimes=runtimes
+        )
+        self._runs = Runs(
+            executor=executor,
+            recorder=recorder,
+            clock=clock,
+            sync_timeout_s=sync_timeout_s,
+            shown_after_s=shown_after_s,
+        )
+        self._runnables: dict[tuple[str, str], Runnable] = {}
+        self._projects: Cache[str, Project] = Cache(_RUNNABLES)
+        signals.on("project", self._forget_project)
+        signals.on("function", self._forget_function)
+
+    async def start(self) -> None:
+        """End the runs that a dead server left behind; before the first new run."""
+
+        def work(uow: UnitOfWork) -> None:
+            left = uow.executions.find(None, status=Status.PROCESSING)
+            uow.executions.finish_all([self._left_behind(item) for item in left])
+
+        await self._storage.write(work)
+
+    async def stop(self, drain_s: float) -> None:
+        """Drain; the recorder is to be stopped after this."""
+        await self._runs.stop(drain_s)
+
+    # Starting runs
+
+    async def create(
+        self,
+        principal: Principal,
+        function_id: str,
+        *,
+        body: bytes = b"",
+        is_async: bool = False,
+        path: str = "/",
+        method: str = "POST",
+        headers: Mapping[str, Any] | None = None,
+        scheduled_at: str | None = None,
+        client_ip: str = "",
+        host: str = "",
+        user_jwt: str = "",
+    ) -> Finished:
+        """Run a function for an API caller; returns when its record is committed.
+
+        `user_jwt` is the token that authenticated the caller, if one did: the function gets
+        that very token, so a run cannot lengthen its life.
+        """
+        if scheduled_at is not None:
+            scheduled_moment(scheduled_at, is_async=is_async, now=self._clock.now())
+        own_headers = checked(headers or {})
+        live = await self._catalog.live(principal.project_id, function_id)
+        if live is None or not (live.function.is_enabled or principal.is_trusted):
+            raise FunctionNotFound(function_id)
+        runnable = self.prepared(live, await self.project(principal.project_id))
+        if not may_execute(principal, live.function.execute):
+            raise Unauthorized
+        if is_async:
+            raise AsynchronousMissing
+        if host and not any(name == "host" for name, _ in own_headers):
+            own_headers = (("host", host), *own_headers)
+        attempt = self.attempt(
+            runnable,
+            execution_id=new_id(),
+            method=method,
+            path=path if path.startswith("/") else f"/{path}",
+            headers=own_headers,
+            body=body,
+            client_ip=client_ip,
+            user_id=principal.user_id,
+            user_jwt=user_jwt or self._minted_jwt(principal, live),
+            lineage=principal.lineage,
+        )
+        outcome = await self.run(attempt, lineage=principal.lineage)
+        await self._recorder.stored(attempt.execution_id)
+        return Finished(execution=attempt.finished(outcome, self._clock.now()), outcome=outcome)
+
+    def attempt(
+        self,
+        runnable: Runnable,
+        *,
+        execution_id: str,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes,
+        client_ip: str,
+        user_id: str,
+        user_jwt: str,
+        lineage: tuple[str, ...],
+        sink: ResponseSink | None = None,
+    ) -> Attempt:
+        """A run that has not started. `headers` hold no reserved name; ours are added."""
+        function = runnable.function
+        now = self._clock.now()
+        key = runnable.key((*lineage, function.id), int(now.timestamp()))
+        invocation = Invocation(
+            execution_id=execution_id,
+            method=method,
+            target=sendable_target(path),
+            headers=headers + injected(execution_id, key, user_id, user_jwt, client_ip),
+            body=body,
+            timeout_s=function.timeout_s,
+            is_logging=function.is_logging,
+        )
+        return Attempt(
+            runnable,
+            invocation,
+            path=path,
+            user_id=user_id,
+            started_at=now,
+            answer=asyncio.get_running_loop().create_future(),
+            sink=sink,
+        )
+
+    async def run(self, attempt: Attempt, *, lineage: tuple[str, ...]) -> Outcome:
+        """Run an attempt; a chain that has become a loop ends here, as a failed record."""
+        function_id = attempt.runnable.function.id
+        if len(lineage) >= CHAIN_RUNS or lineage.count(function_id) >= SAME_FUNCTION_RUNS:
+            outcome = _loop(lineage, function_id)
+            self._recorder.record(attempt.finished(outcome, self._clock.now()))
+            return outcome
+        return await self._runs.run(attempt)
+
+    async def live(self, project_id: str, function_id: str) -> LiveFunction | None:
+        return await self._catalog.live(project_id, function_id)
+
+    async def project(self, project_id: str) -> Project:
+        """Raises FunctionNotFound's sibling only when the project was deleted meanwhile."""
+        found = self._projects.peek(project_id)
+        if found is not None:
+            return found
+
+        async def load() -> Project | None:
+            return await self._storage.read(lambda uow: uow.projects.get(CONSOLE, project_id))
+
+        found = await self._projects.get(project_id, load)
+        if found is None:
+            raise FunctionNotFound
+        return found
+
+    def prepared(self, live: LiveFunction, project: Project) -> Runnable:
+        """Raises, in this order, RuntimeUnsupported, NoActiveDeployment, NotBuilt."""
+        key = (live.function.project_id, live.function.id)
+        held = self._runnables.get(key)
+        if held is not None and held.live is live and held.project is project:
+            return held
+        made = self._preparer.prepare(live, project)
+        if len(self._runnables) >= _RUNNABLES:
+            del self._runnables[next(iter(self._runnables))]
+        self._runnables[key] = made
+        return made
+
+    # Reading and deleting records
+
+    async def list(self, principal: Principal, function_id: str, query: ListQuery) -> Page[Execution]:
+        await self._visible(principal, function_id)
+        await self._recorder.flush()
+        equals: dict[str, object] = {"function_id": function_id}
+        if not principal.is_trusted:
+            equals["user_id"] = principal.user_id
+        return await self._storage.read(
+            lambda uow: uow.executions.page(principal.project_id, query, **equals)
+        )
+
+    async def get(self, principal: Principal, function_id: str, execution_id: str) -> Execution:
+        await self._visible(principal, function_id)
+        project_id = principal.project_id
+        found = self._recorder.pending(project_id, execution_id) or self._runs.running(
+            project_id, execution_id
+        )
+        if found is None:
+            found = await self._storage.read(
+                lambda uow: uow.executions.get(project_id, execution_id)
+            )
+        if found is None or found.function_id != function_id or not _may_read(principal, found):
+            raise ExecutionNotFound(execution_id)
+        return found
+
+    async def delete(self, principal: Principal, function_id: str, execution_id: str) -> None:
+        """Only ended or not yet due executions; cancelling is the way to stop others."""
+        project_id = principal.project_id
+        if not principal.is_trusted:
+            raise FunctionNotFound(function_id)
+        await self._visible(principal, function_id)
+        running = self._runs.running(project_id, execution_id)
+        if running is not None and running.function_id == function_id:
+            raise ExecutionInProgress(execution_id)
+        if self._recorder.pending(project_id, execution_id) is not None:
+            await self._recorder.stored(execution_id)
+
+        def work(uow: UnitOfWork) -> None:
+            found = uow.executions.get(project_id, execution_id)
+            if found is None or found.function_id != function_id:
+                raise ExecutionNotFound(execution_id)
+            if found.status in _UNFINISHED:
+                raise ExecutionInProgress(execution_id)
+            uow.executions.remove(project_id, execution_id)
+
+        await self._storage.write(work)
+
+    async def _visible(self, principal: Principal, function_id: str) -> None:
+        live = await self._catalog.live(principal.project_id, function_id)
+        if live is None or not (live.function.is_enabled or principal.is_trusted):
+            raise FunctionNotFound(function_id)
+
+    def _minted_jwt(self, principal: Principal, live: LiveFunction) -> str:
+        """A token for the function that acts as the signed-in caller; "" for others."""
+        if principal.user is None or principal.session is None or principal.by_jwt:
+            return ""
+        return self._tokens.user_jwt(
+            principal.user.id,
+            principal.session.id,
+            live.function.timeout_s + 60,
+            project_id=principal.project_id,
+        )
+
+    def _left_behind(self, execution: Execution) -> Execution:
+        from dataclasses import replace
+
+        ended = execution.moved(Status.FAILED)
+        return replace(
+            ended,
+            updated_at=self._clock.now(),
+            response_status_code=500,
+            errors=_LEFT_BEHIND,
+            error_class=ErrorClass.PLATFORM,
+        )
+
+    def _forget_project(self, project_id: str, item_id: str) -> None:
+        self._projects.forget(item_id or project_id)
+
+    def _forget_function(self, project_id: str, item_id: str) -> None:
+        if item_id:
+            self._runnables.pop((project_id, item_id), None)
+
+
+def _may_read(principal: Principal, execution: Execution) -> bool:
+    return principal.is_trusted or (
+        execution.user_id != "" and execution.user_id == principal.user_id
+    )
+
+
+def _loop(lineage: tuple[str, ...], function_id: str) -> Outcome:
+    chain = " > ".join((*lineage[-SAME_FUNCTION_RUNS:], function_id))
+    return Outcome(
+        status_code=508,
+        error_class=ErrorClass.LOOP,
+        errors=(
+            f"Stopped: functions call each other without end ({len(lineage) + 1} runs in one "
+            f"chain). The last ones were: {chain}"
+        ),
+    )
