@@ -138,9 +138,8 @@ def build_status(value):
     if value is None:
         return 200
     status = value
-    if isinstance(value, str) and value.strip().isdigit() and value.isascii():
-        status = int(value)
-    elif isinstance(value, float) and value.is_integer():
+    is_text = isinstance(value, str) and value.isascii() and value.strip().isdigit()
+    if is_text or (isinstance(value, float) and value.is_integer()):
         status = int(value)
     if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
         raise BadResponse(
