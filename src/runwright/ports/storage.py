@@ -107,6 +107,9 @@ class UnitOfWork(Protocol):
     rules: Repository[Rule]
     executions: ExecutionRepository
 
+    def remove_project_rows(self, project_id: str) -> None:
+        """Delete whatever a project holds, of every kind; its own row stays."""
+
     def touch(self, kind: str, project_id: str, item_id: str) -> None:
         """Say that something changed: caches hear of it after the commit (see Changed)."""
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from sqlalchemy import delete
 from sqlalchemy.engine import Connection, Dialect
 
 from runwright.model.function import Deployment, Function, Rule, Variable
@@ -34,6 +35,7 @@ from runwright.storage.tables import (
     TOKENS,
     USERS,
     VARIABLES,
+    metadata,
 )
 
 Touched = tuple[str, str, str]  # kind, project id, item id
@@ -87,7 +89,13 @@ class SqlUnitOfWork:
         self.variables: Repository[Variable] = SqlRepository(connection, codecs.variables)
         self.rules: Repository[Rule] = SqlRepository(connection, codecs.rules)
         self.executions: ExecutionRepository = SqlExecutions(connection, codecs.executions)
+        self._connection = connection
         self._touched: list[Touched] = []
+
+    def remove_project_rows(self, project_id: str) -> None:
+        for table in metadata.sorted_tables:
+            if "project_id" in table.c:
+                self._connection.execute(delete(table).where(table.c.project_id == project_id))
 
     def touch(self, kind: str, project_id: str, item_id: str) -> None:
         self._touched.append((kind, project_id, item_id))
