@@ -29,7 +29,11 @@ R = TypeVar("R")
 
 
 class AlreadyStored(Exception):
-    """A unique rule refused a row. `columns` names the model fields that clash."""
+    """A unique rule refused a row.
+
+    `columns` names the model fields that clash, without `project_id`: `("id",)`,
+    `("email",)`, `("team_id", "user_id")`. When several rules are broken, `id` goes first.
+    """
 
     def __init__(self, columns: tuple[str, ...]) -> None:
         super().__init__(f"already stored: {', '.join(columns)}")

@@ -55,7 +55,14 @@ class SqlRepository(Generic[T]):
         return None if row is None else self._codec.from_driver(row)
 
     def add(self, item: T) -> None:
-        self._change(self._codec.insert_sql, self._codec.params(item))
+        try:
+            self._change(self._codec.insert_sql, self._codec.params(item))
+        except AlreadyStored as exc:
+            # Databases differ in which broken rule they name first; we name the id.
+            project_id, item_id = self._codec.key(item)
+            if exc.columns != ("id",) and self.get(project_id, item_id) is not None:
+                raise AlreadyStored(("id",)) from exc
+            raise
 
     def put(self, item: T) -> None:
         key = self._codec.key(item)
