@@ -1,6 +1,6 @@
 """The catalogue of runtimes. Which of them are ready here is the executor's to say."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,8 +34,8 @@ def _family(
     base: str,
     *,
     supports: tuple[str, ...] = _ALL,
-    bases: dict[str, str] | None = None,
-    only: dict[str, tuple[str, ...]] | None = None,
+    bases: Mapping[str, str] | None = None,
+    only: Mapping[str, tuple[str, ...]] | None = None,
 ) -> tuple[Runtime, ...]:
     """`versions` ascend; a trailing `d` marks a deprecated one. `{}` in `base` is the version."""
     found = []
@@ -67,7 +67,7 @@ _PYTHON_BASES: Final = {
 _PYTHON_ML_BASES: Final = {
     version: base.partition("-")[0] + "-bookworm" for version, base in _PYTHON_BASES.items()
 }
-_OLD_NODE: Final = {version: _ALL for version in ("14.5", "16.0", "18.0")}
+_OLD_NODE: Final = dict.fromkeys(("14.5", "16.0", "18.0"), _ALL)
 
 RUNTIMES: Final[tuple[Runtime, ...]] = (
     *_family(

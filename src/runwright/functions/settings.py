@@ -77,19 +77,22 @@ class FunctionSettings:
     is_email_enabled: bool | None = None
 
     def check(self, limits: FunctionLimits, now: datetime) -> None:
-        """Raises InvalidParam, BadArgument, InstallationNotFound."""
+        """Raises InvalidParam."""
         self._check_events()
         self._check_timing(limits, now)
         self._check_scopes(limits)
         self._check_specifications(limits)
-        if self.provider_repository_id and not (self.installation_id and self.provider_branch):
+
+    def check_connection(self) -> None:
+        """Raises InstallationNotFound, BadArgument: no connection to version control exists
+        on this server, so none can be named."""
+        if self.installation_id:
+            raise InstallationNotFound(self.installation_id)
+        if self.provider_repository_id:
             raise BadArgument(
                 "When connecting to a repository, `installationId` and `providerBranch` are "
                 "needed besides `providerRepositoryId`."
             )
-        if self.installation_id:
-            # No connection to version control exists on this server, so none can be named.
-            raise InstallationNotFound(self.installation_id)
 
     def _check_events(self) -> None:
         for event in self.events:
@@ -181,9 +184,7 @@ class FunctionSettings:
             is_email_enabled=_given(self.is_email_enabled, stored.is_email_enabled),
             deployment_retention_days=self.deployment_retention_days,
             build_specification=_given(self.build_specification, stored.build_specification),
-            runtime_specification=_given(
-                self.runtime_specification, stored.runtime_specification
-            ),
+            runtime_specification=_given(self.runtime_specification, stored.runtime_specification),
             provider_branch=self.provider_branch,
             provider_root_directory=self.provider_root_directory,
             is_provider_silent=self.is_provider_silent,

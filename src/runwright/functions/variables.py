@@ -79,9 +79,7 @@ class Variables:
         self._seal = seal
         self._clock = clock
 
-    async def create(
-        self, project_id: str, function_id: str, wanted: NewVariable
-    ) -> ShownVariable:
+    async def create(self, project_id: str, function_id: str, wanted: NewVariable) -> ShownVariable:
         """Raises FunctionNotFound, VariableAlreadyExists."""
         now = self._clock.now()
         variable_id = ids.resolve(wanted.id)

@@ -19,8 +19,6 @@ class Resource:
 
     actions: dict[str, frozenset[str]]
     holds: dict[str, "Resource"] = field(default_factory=dict)
-    # Actions that no catalogue lists but that are emitted, hence may be subscribed to.
-    unlisted: frozenset[str] = frozenset()
 
 
 def _resource(words: str, **holds: Resource) -> Resource:
@@ -52,25 +50,14 @@ _RELATIONAL: Final = _tables("tables", "columns", "rows")
 _DOCUMENTS: Final = _tables("collections", "attributes", "documents")
 
 CATALOGUE: Final[dict[str, Resource]] = {
-    "users": Resource(
-        actions={
-            "create": frozenset(),
-            "delete": frozenset(),
-            "update": frozenset(
-                "email name password status prefs phone mfa labels verification "
-                "impersonator".split()
-            ),
-        },
-        holds={
-            "sessions": _resource("create delete"),
-            "recovery": _resource("create update"),
-            "verification": _resource("create update"),
-            "targets": _resource(_CUD),
-            "tokens": _resource("create"),
-        },
-        # Ending all sessions of a user is announced as `users.U.sessions.delete`, in which
-        # `sessions` stands where the action does.
-        unlisted=frozenset({"sessions"}),
+    "users": _resource(
+        "create delete update:email,name,password,status,prefs,phone,mfa,labels,"
+        "verification,impersonator",
+        sessions=_resource("create delete"),
+        recovery=_resource("create update"),
+        verification=_resource("create update"),
+        targets=_resource(_CUD),
+        tokens=_resource("create"),
     ),
     "teams": _resource(
         "create update:prefs delete", memberships=_resource("create update:status delete")
@@ -96,6 +83,10 @@ def is_pattern(text: str) -> bool:
     parts = text.split(".")
     if len(text) > MAX_CHARS or len(parts) < 2 or not all(parts):
         return False
+    if parts[0] == "users" and parts[2:] == ["sessions"]:
+        # Ending all sessions of a user is announced as `users.U.sessions.delete`, in which
+        # `sessions` stands where the action does.
+        return True
     resources = CATALOGUE
     while len(parts) >= 2 and parts[0] in resources:
         resource = resources[parts[0]]
@@ -112,7 +103,7 @@ def _is_action(resource: Resource, parts: list[str]) -> bool:
         case []:
             return True
         case [action]:
-            return action in resource.actions or action in resource.unlisted
+            return action in resource.actions
         case [action, attribute]:
             return attribute in resource.actions.get(action, ())
     return False

@@ -174,6 +174,12 @@ class Rule:
     logs: str = ""
     is_generated: bool = False  # made with the function; goes with it
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether requests to the name are answered: only once its owner has shown, by DNS,
+        that it is meant to lead here."""
+        return self.is_generated or self.status in (RuleStatus.VERIFYING, RuleStatus.VERIFIED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveFunction:

@@ -1,0 +1,1 @@
+"""Adapter: DNS look-ups."""
