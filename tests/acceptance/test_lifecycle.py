@@ -1,0 +1,154 @@
+"""Start, stop, kill: nothing is lost and nothing is left behind."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.deploying import deploy, execute
+from tests.acceptance.running import Running
+
+HELLO = "export default ({res}) => res.text('hello');"
+
+
+def descendants(pid: int) -> set[int]:
+    found: set[int] = set()
+    pending = [pid]
+    while pending:
+        for task in Path(f"/proc/{pending.pop()}/task").glob("*/children"):
+            children = {int(child) for child in task.read_text().split()} - found
+            found |= children
+            pending += children
+    return found
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Those of `pids` that still run; zombies are gone."""
+    running = set()
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state != "Z":
+            running.add(pid)
+    return running
+
+
+def wait_gone(pids: set[int], seconds: float) -> set[int]:
+    deadline = time.monotonic() + seconds
+    while (left := alive(pids)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def cgroups() -> set[str]:
+    found = set()
+    for root, folders, _ in os.walk("/sys/fs/cgroup"):
+        found |= {os.path.join(root, name) for name in folders if "runwright" in name}
+    return found
+
+
+def mounts() -> set[str]:
+    return set(Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_is_clean_and_leaves_nothing_behind(tmp_path: Path, number: int) -> None:
+    groups, mounted = cgroups(), mounts()
+    server = Running(tmp_path / "data").start()
+    with server.client() as api:
+        deploy(api, "one", "node", HELLO)
+        assert execute(api, "one")["responseBody"] == "hello"
+    children = descendants(server.process.pid)
+    assert children
+    begun = time.monotonic()
+    server.process.send_signal(number)
+    assert server.process.wait(15) == 0, server.tail()
+    assert time.monotonic() - begun < 10
+    assert wait_gone(children, 2) == set()
+    assert cgroups() <= groups
+    assert mounts() == mounted
+
+
+def test_a_second_start_finds_everything_as_it_was(tmp_path: Path) -> None:
+    server = Running(tmp_path / "data").start()
+    with server.client() as api:
+        deploy(api, "kept", "python", "def main(c):\n    return c.res.text('kept')\n")
+        before = execute(api, "kept")
+    first = dict(server.credentials)
+    assert server.stop() == 0
+    server.start()
+    try:
+        assert server.credentials["apiKey"] == first["apiKey"]
+        assert server.credentials["consolePassword"] == first["consolePassword"]
+        with server.client() as api:
+            assert execute(api, "kept")["responseBody"] == "kept"
+            record = api.get(f"/functions/kept/executions/{before['$id']}").json()
+            assert record["status"] == "completed"
+    finally:
+        server.stop()
+
+
+def test_after_a_kill_the_next_start_cleans_up_and_goes_on(tmp_path: Path) -> None:
+    groups = cgroups()
+    server = Running(tmp_path / "data").start()
+    with server.client() as api:
+        deploy(api, "survivor", "node", HELLO)
+        done = [execute(api, "survivor")["$id"] for _ in range(5)]
+    children = descendants(server.process.pid)
+    server.kill()
+    server.start()
+    try:
+        assert wait_gone(children, 5) == set()
+        with server.client() as api:
+            for execution_id in done:
+                record = api.get(f"/functions/survivor/executions/{execution_id}").json()
+                assert record["status"] == "completed"
+            assert execute(api, "survivor")["responseBody"] == "hello"
+    finally:
+        assert server.stop() == 0
+    assert cgroups() <= groups
+
+
+def test_a_run_that_dies_with_the_server_is_recorded_as_failed(tmp_path: Path) -> None:
+    source = "export default async ({res}) => { await new Promise(r => setTimeout(r, 20000)); };"
+    server = Running(tmp_path / "data").start()
+    with server.client() as api:
+        host = deploy(api, "sleeper", "node", source, timeout=30)
+        del host
+        api.timeout = 2.5
+        with pytest.raises(Exception, match="timed out"):
+            api.post("/functions/sleeper/executions", json={})
+        listed = api.get("/functions/sleeper/executions").json()["executions"]
+        assert [item["status"] for item in listed] == ["processing"]
+    server.kill()
+    server.start()
+    try:
+        with server.client() as api:
+            record = api.get("/functions/sleeper/executions").json()["executions"][0]
+        assert (record["status"], record["errorClass"]) == ("failed", "platform")
+        assert record["$id"] == listed[0]["$id"]
+    finally:
+        server.stop()
+
+
+def test_a_second_server_on_the_same_folder_refuses_to_start(tmp_path: Path) -> None:
+    server = Running(tmp_path / "data").start()
+    try:
+        second = Running(tmp_path / "data")
+        with pytest.raises(AssertionError, match="already"):
+            second.start()
+    finally:
+        assert server.stop() == 0
+
+
+def test_the_credentials_are_for_their_owner_only(tmp_path: Path) -> None:
+    server = Running(tmp_path / "data").start()
+    try:
+        for name in ("credentials.json", "master.key"):
+            assert (server.data_dir / name).stat().st_mode & 0o777 == 0o600, name
+    finally:
+        server.stop()
