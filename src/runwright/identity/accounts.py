@@ -1,0 +1,288 @@
+"""Accounts: what people do for themselves - sign up, sign in, change their own data."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from runwright.clock import Clock
+from runwright.identity.errors import (
+    AnonymousOnConsole,
+    ConsoleSignupClosed,
+    DeletionProhibited,
+    EmailUnavailable,
+    InvalidCredentials,
+    InvalidToken,
+    PhoneExists,
+    UserBlocked,
+)
+from runwright.identity.passwords import Passwords
+from runwright.identity.people import (
+    EMAIL,
+    SMS,
+    Person,
+    add_user,
+    by_email,
+    check_room,
+    end_sessions,
+    move_target,
+    person,
+    remove_user,
+    required_user,
+    save_user,
+)
+from runwright.identity.policies import Policies, policies_of
+from runwright.identity.sessions import Device, Opened, open_session
+from runwright.identity.tokens import hash_secret
+from runwright.ids import new_id, resolve
+from runwright.model.identity import CONSOLE, Project, Token, User
+from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+
+SIGN_IN = "sign-in"  # purpose of tokens that buy a session
+
+
+class Accounts:
+    """`project` is None for the console project throughout."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        passwords: Passwords,
+        clock: Clock,
+        *,
+        console_signup: Literal["first", "open"] = "first",
+    ) -> None:
+        self._storage = storage
+        self._passwords = passwords
+        self._clock = clock
+        self._console_signup = console_signup
+
+    async def create(
+        self, project: Project | None, *, user_id: str, email: str, password: str, name: str
+    ) -> Person:
+        """Sign up. Raises UserExists, UserCountExceeded, ConsoleSignupClosed, and what the
+        project's password rules raise."""
+        policies = policies_of(project)
+        now = self._clock.now()
+        user = User(
+            id=resolve(user_id),
+            project_id=project.id if project else CONSOLE,
+            created_at=now,
+            updated_at=now,
+            name=name,
+            email=email,
+            registration=now,
+            accessed_at=now,
+        )
+        chosen = await self._passwords.chosen(policies, user, password, now)
+
+        def work(uow: UnitOfWork) -> Person:
+            self._check_signup(uow, user.project_id, policies)
+            return person(uow, add_user(uow, replace(user, **chosen)))
+
+        return await self._storage.write(work)
+
+    def _check_signup(self, uow: UnitOfWork, project_id: str, policies: Policies) -> None:
+        if project_id == CONSOLE:
+            if self._console_signup == "first" and uow.users.find(CONSOLE):
+                raise ConsoleSignupClosed()
+        else:
+            check_room(uow, project_id, policies.user_limit)
+
+    async def get(self, user: User) -> Person:
+        """The account as stored now. Raises UserNotFound."""
+        return await self._storage.read(
+            lambda uow: person(uow, required_user(uow, user.project_id, user.id))
+        )
+
+    async def sign_in(
+        self, project: Project | None, *, email: str, password: str, device: Device
+    ) -> Opened:
+        """Open a session by password. Raises InvalidCredentials, UserBlocked."""
+        project_id = project.id if project else CONSOLE
+        policies = policies_of(project)
+        found = await self._storage.read(lambda uow: by_email(uow, project_id, email))
+        if not await self._passwords.fits(password, found) or found is None:
+            raise InvalidCredentials()
+        is_outdated = self._passwords.is_outdated(found)
+        renewed = await self._passwords.renewed(password) if is_outdated else {}
+
+        def work(uow: UnitOfWork) -> Opened:
+            now = self._clock.now()
+            user = uow.users.get(project_id, found.id)
+            # Gone or changed since the password was checked: what was right then is not now.
+            if user is None or user.password_hash != found.password_hash:
+                raise InvalidCredentials()
+            if not user.is_active:
+                raise UserBlocked()
+            if renewed:
+                user = save_user(uow, user, user.updated_at, **renewed)
+            return open_session(
+                uow, user, policies, device, now, provider="email", factor="password"
+            )
+
+        return await self._storage.write(work)
+
+    async def sign_in_anonymously(self, project: Project | None, device: Device) -> Opened:
+        """Make a user without name or address and sign it in. Raises AnonymousOnConsole,
+        UserCountExceeded."""
+        if project is None:
+            raise AnonymousOnConsole()
+        policies = policies_of(project)
+
+        def work(uow: UnitOfWork) -> Opened:
+            now = self._clock.now()
+            check_room(uow, project.id, policies.user_limit)
+            user = add_user(
+                uow,
+                User(
+                    id=new_id(),
+                    project_id=project.id,
+                    created_at=now,
+                    updated_at=now,
+                    registration=now,
+                    accessed_at=now,
+                ),
+            )
+            return open_session(
+                uow, user, policies, device, now, provider="anonymous", factor="anonymous"
+            )
+
+        return await self._storage.write(work)
+
+    async def sign_in_with_token(
+        self, project: Project | None, *, user_id: str, secret: str, device: Device
+    ) -> Opened:
+        """Trade a token for a session; it is used up. Raises InvalidToken, UserBlocked."""
+        project_id = project.id if project else CONSOLE
+        policies = policies_of(project)
+
+        def work(uow: UnitOfWork) -> Opened:
+            now = self._clock.now()
+            user = uow.users.get(project_id, user_id)
+            if user is None:
+                raise InvalidToken()
+            token = self._token(uow, user, secret)
+            if not user.is_active:
+                raise UserBlocked()
+            uow.tokens.remove(project_id, token.id)
+            return open_session(uow, user, policies, device, now, provider="token", factor="token")
+
+        return await self._storage.write(work)
+
+    def _token(self, uow: UnitOfWork, user: User, secret: str) -> Token:
+        wanted = hash_secret(secret)
+        for token in uow.tokens.find(user.project_id, user_id=user.id, purpose=SIGN_IN):
+            is_same = hmac.compare_digest(token.secret_hash, wanted)
+            if is_same and token.expires_at > self._clock.now():
+                return token
+        raise InvalidToken()
+
+    async def rename(self, user: User, name: str) -> Person:
+        return await self._change(user, name=name)
+
+    async def set_prefs(self, user: User, prefs: Mapping[str, Any]) -> Person:
+        return await self._change(user, prefs=prefs)
+
+    async def block(self, user: User) -> Person:
+        """Close one's own account; only a project admin can open it again."""
+        return await self._change(user, is_active=False)
+
+    async def _change(self, user: User, **changes: Any) -> Person:
+        def work(uow: UnitOfWork) -> Person:
+            stored = required_user(uow, user.project_id, user.id)
+            return person(uow, save_user(uow, stored, self._clock.now(), **changes))
+
+        return await self._storage.write(work)
+
+    async def set_email(
+        self, project: Project | None, user: User, *, email: str, password: str
+    ) -> Person:
+        """Raises InvalidCredentials, TargetExists, EmailUnavailable. A user without a
+        password (anonymous until now) gets this one."""
+        changes = await self._proved(project, user, password)
+
+        def work(uow: UnitOfWork) -> Person:
+            now = self._clock.now()
+            stored = required_user(uow, user.project_id, user.id)
+            move_target(uow, stored, EMAIL, stored.email, email, now)
+            try:
+                saved = save_user(uow, stored, now, email=email, is_email_verified=False, **changes)
+            except AlreadyStored as exc:
+                raise EmailUnavailable() from exc
+            return person(uow, saved)
+
+        return await self._storage.write(work)
+
+    async def set_phone(
+        self, project: Project | None, user: User, *, phone: str, password: str
+    ) -> Person:
+        """Raises InvalidCredentials, TargetExists, PhoneExists."""
+        changes = await self._proved(project, user, password)
+
+        def work(uow: UnitOfWork) -> Person:
+            now = self._clock.now()
+            stored = required_user(uow, user.project_id, user.id)
+            move_target(uow, stored, SMS, stored.phone, phone, now)
+            try:
+                saved = save_user(uow, stored, now, phone=phone, is_phone_verified=False, **changes)
+            except AlreadyStored as exc:
+                raise PhoneExists() from exc
+            return person(uow, saved)
+
+        return await self._storage.write(work)
+
+    async def _proved(
+        self, project: Project | None, user: User, password: str
+    ) -> Mapping[str, Any]:
+        """Check the password; for a user who has none, the fields that set it."""
+        stored = (await self.get(user)).user
+        if stored.password_hash:
+            if not await self._passwords.fits(password, stored):
+                raise InvalidCredentials()
+            return {}
+        return await self._passwords.chosen(
+            policies_of(project), stored, password, self._clock.now()
+        )
+
+    async def set_password(
+        self,
+        project: Project | None,
+        user: User,
+        *,
+        password: str,
+        old_password: str,
+        session_id: str,
+    ) -> Person:
+        """Ends the other sessions when the project wants that and the caller has one.
+
+        Raises InvalidCredentials, and what the project's password rules raise.
+        """
+        policies = policies_of(project)
+        stored = (await self.get(user)).user
+        if stored.password_hash and not await self._passwords.fits(old_password, stored):
+            raise InvalidCredentials()
+        now = self._clock.now()
+        changes = await self._passwords.chosen(policies, stored, password, now)
+
+        def work(uow: UnitOfWork) -> Person:
+            current = required_user(uow, user.project_id, user.id)
+            saved = save_user(uow, current, now, **changes)
+            if policies.invalidates_sessions and session_id:
+                end_sessions(uow, saved, but=session_id)
+            return person(uow, saved)
+
+        return await self._storage.write(work)
+
+    async def delete(self, user: User) -> None:
+        """Raises DeletionProhibited for a console account that is in an organization."""
+
+        def work(uow: UnitOfWork) -> None:
+            stored = required_user(uow, user.project_id, user.id)
+            if stored.project_id == CONSOLE:
+                member = uow.memberships.find(CONSOLE, user_id=stored.id, is_confirmed=True)
+                if member:
+                    raise DeletionProhibited()
+            remove_user(uow, stored, self._clock.now())
+
+        await self._storage.write(work)

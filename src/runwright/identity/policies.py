@@ -1,0 +1,69 @@
+"""Rules that a project sets for its users, as stored in `Project.policies`.
+
+The stored mapping holds only known names; one that is missing has the default below. The
+built-in console project stores nothing and has `CONSOLE_POLICIES`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from runwright.model.identity import Project
+
+MAX_SESSION_S: Final = 31_536_000
+MAX_SESSIONS: Final = 100
+MAX_USERS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipPrivacy:
+    """Which fields of a member the other members see; keys and admins see all."""
+
+    user_id: bool = False
+    user_name: bool = False
+    user_email: bool = False
+    user_phone: bool = False
+    user_mfa: bool = False
+    user_accessed_at: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordStrength:
+    least: int = 8
+    uppercase: bool = False
+    lowercase: bool = False
+    number: bool = False
+    symbols: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    user_limit: int = 0  # 0 = any number
+    session_limit: int = 10  # per user; 0 = any number
+    session_duration_s: int = MAX_SESSION_S
+    invalidates_sessions: bool = True  # a changed password ends the other sessions
+    refuses_personal_data: bool = False  # in passwords
+    password_history: int = 0  # earlier passwords that may not come back; 0 = none
+    password_strength: PasswordStrength = field(default_factory=PasswordStrength)
+    privacy: MembershipPrivacy = field(default_factory=MembershipPrivacy)
+
+
+CONSOLE_POLICIES: Final = Policies(
+    privacy=MembershipPrivacy(
+        user_id=True, user_name=True, user_email=True, user_phone=True, user_mfa=True
+    )
+)
+
+
+def policies_of(project: Project | None) -> Policies:
+    """The rules in force; None is the console project."""
+    if project is None:
+        return CONSOLE_POLICIES
+    return msgspec.convert(dict(project.policies), Policies)
+
+
+def stored(policies: Policies) -> dict[str, Any]:
+    """What `Project.policies` keeps."""
+    kept: dict[str, Any] = msgspec.to_builtins(policies)
+    return kept
