@@ -1,0 +1,328 @@
+"""The management API as an ASGI application.
+
+One request goes through the checks in the order that the API promises; each step may end it:
+
+    1 credentials   2 origin   3 project in the path   4 project, key, membership
+    5 service switched off   6 scope   7 state of the user   8 rate limit   9 group
+    10 parameters   11 handler
+
+So who may not call a route never learns about its parameters, and a route that does not exist
+is only told to callers who got through 1 to 5. Bodies of JSON and forms are read before step 1,
+because a parameter may name the project; files are read after step 7.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from runwright.api import forms, replies
+from runwright.api.auth import Arrival, Proxies, arrive, credentials, named_project
+from runwright.api.cors import Origins, RuleProject, UnknownOrigin, cors_headers
+from runwright.api.formats import NEWEST, adapt_answer, adapt_params, parse_version
+from runwright.api.limits import Counted, Limiter
+from runwright.api.matching import Match, RouteTable, project_in_path
+from runwright.api.params import parse
+from runwright.api.routing import EMPTY_TYPE, Answer, Call, Nothing, Route
+from runwright.errors import AccessForbidden, RouteNotFound, RunwrightError
+from runwright.identity import access, refusals
+from runwright.identity.authentication import Authenticator, Resolved
+from runwright.model.execution import Headers
+from runwright.model.identity import CONSOLE, CallerKind, Project
+
+log = logging.getLogger(__name__)
+
+_QUERY_METHODS: Final = frozenset({"GET", "HEAD"})
+_NOT_COUNTED: Final = Counted()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiOptions:
+    upload_dir: str  # an existing folder on the disk that holds source archives
+    hostnames: tuple[str, ...] = ("localhost",)  # of the API itself
+    trusted_proxies: tuple[str, ...] = ()  # addresses or networks
+    rule_project: RuleProject | None = None  # whose project a custom domain belongs to
+    most_body_bytes: int = forms.MAX_BODY_BYTES
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """What is known about one request so far."""
+
+    arrival: Arrival
+    match: Match | None
+    form: forms.Form = field(default_factory=forms.Form)
+    is_origin_allowed: bool = False
+    headers: Headers = ()  # of the answer, whatever it will be
+    counted: Counted = _NOT_COUNTED
+
+    @property
+    def origin(self) -> str:
+        return self.arrival.headers.get("origin", "")
+
+
+class Api:
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        authenticator: Authenticator,
+        limiter: Limiter,
+        options: ApiOptions,
+    ) -> None:
+        self._table = RouteTable(routes)
+        self._authenticator = authenticator
+        self._limiter = limiter
+        self._origins = Origins(options.hostnames, options.rule_project)
+        self._options = options
+        self._proxies = Proxies(options.trusted_proxies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _not_http(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        exchange: _Exchange | None = None
+        try:
+            try:
+                arrival = arrive(scope, self._proxies)
+                match = self._table.match(arrival.method, arrival.path)
+                exchange = _Exchange(arrival, match)
+                answer = await self._answer(exchange, request)
+            except RunwrightError as error:
+                if error.status not in replies.PUBLIC_STATUSES:
+                    _log_failure(exchange)
+                answer = replies.refusal(error)
+            except Exception:
+                _log_failure(exchange)
+                answer = replies.crash()
+            reply = await self._reply(exchange, answer)
+            await reply(scope, receive, send)
+        finally:
+            if exchange is not None:
+                await exchange.form.clean()
+
+    async def _reply(self, exchange: _Exchange | None, answer: Answer) -> Response:
+        if exchange is None:
+            return await replies.response(answer, replies.ALWAYS, is_head=False, accepts="")
+        headers = (
+            *replies.ALWAYS,
+            ("x-request-id", exchange.arrival.request_id),
+            *cors_headers(exchange.origin, is_allowed=exchange.is_origin_allowed),
+            *exchange.headers,
+        )
+        return await replies.response(
+            answer,
+            headers,
+            is_head=exchange.arrival.method == "HEAD",
+            accepts=exchange.arrival.headers.get("accept-encoding", ""),
+        )
+
+    async def _answer(self, exchange: _Exchange, request: Request) -> Answer:
+        arrival = exchange.arrival
+        exchange.is_origin_allowed = self._origins.is_own(exchange.origin)
+        if arrival.method == "OPTIONS":
+            exchange.is_origin_allowed = True
+            return Answer(status=204, media_type=EMPTY_TYPE)
+        await self._read_params(exchange, request)
+        found = await self._identify(exchange)
+        project, principal = found.project, found.principal
+        route = exchange.match.route if exchange.match else None
+        access.require_service(principal, project, route.service if route else "")
+        access.require_scope(principal, route.scopes if route else (), arrival.host)
+        access.require_good_standing(principal)
+        if route is None:
+            raise RouteNotFound
+        if forms.content_type(arrival.headers.get("content-type", "")) == forms.MULTIPART:
+            await self._read_files(exchange, request)
+        self._count(exchange, route, found)
+        _require_group(route, found)
+        call = self._call(exchange, found)
+        params = parse(route.params or Nothing, call.raw)
+        answer = await route.handler(call, params)
+        return self._finish(exchange, route, call, answer)
+
+    async def _read_params(self, exchange: _Exchange, request: Request) -> None:
+        """Everything but multipart, which is left in the stream."""
+        arrival = exchange.arrival
+        if arrival.method in _QUERY_METHODS:
+            exchange.form.params = dict(arrival.query)
+            return
+        kind = forms.content_type(arrival.headers.get("content-type", ""))
+        if kind not in (forms.JSON, forms.FORM):
+            return
+        body = await forms.read_body(
+            request.stream(),
+            arrival.headers.get("content-length", ""),
+            self._options.most_body_bytes,
+        )
+        is_json = kind == forms.JSON
+        exchange.form.params = (
+            forms.from_json(body) if is_json else forms.from_query(body.decode(errors="replace"))
+        )
+
+    async def _read_files(self, exchange: _Exchange, request: Request) -> None:
+        if exchange.arrival.method not in _QUERY_METHODS:
+            await forms.read_multipart(
+                exchange.form,
+                request.stream(),
+                exchange.arrival.headers,
+                self._options.upload_dir,
+                self._options.most_body_bytes,
+            )
+
+    async def _identify(self, exchange: _Exchange) -> Resolved:
+        """Steps 1 to 4."""
+        arrival, match = exchange.arrival, exchange.match
+        params = exchange.form.params
+        sent = credentials(arrival, match, params)
+        found = await self._authenticator.resolve(sent)
+        if exchange.origin:
+            exchange.is_origin_allowed = await self._origins.allows(
+                exchange.origin, sent.project_id or CONSOLE, found.platforms
+            )
+        if found.early is not None:
+            raise found.early
+        is_open = match is not None and match.route.is_open_origin
+        if exchange.origin and not (sent.key or is_open or exchange.is_origin_allowed):
+            raise UnknownOrigin(exchange.origin)
+        in_path, named = project_in_path(match, arrival.path), named_project(arrival, params)
+        if in_path and named not in ("", CONSOLE, in_path):
+            raise refusals.OtherProject(in_path, named)
+        if found.late is not None:
+            raise found.late
+        return found
+
+    def _count(self, exchange: _Exchange, route: Route, found: Resolved) -> None:
+        if route.limit is None:
+            return
+        arrival, template = exchange.arrival, exchange.match.template if exchange.match else ""
+        facts: dict[str, Any] = {
+            "ip": arrival.client_ip,
+            "url": f"{arrival.host}{template}",
+            "method": arrival.method,
+            "userId": found.principal.user_id,
+            "projectId": found.principal.project_id,
+            "userAgent": arrival.headers.get("user-agent", ""),
+            "chunkId": arrival.headers.get("content-range", ""),
+        }
+        given = {**exchange.form.params, **(exchange.match.path_params if exchange.match else {})}
+        facts.update({f"param-{name}": value for name, value in given.items()})
+        try:
+            exchange.counted = self._limiter.count(
+                route.limit, facts, is_exempt=found.principal.is_trusted
+            )
+        finally:
+            exchange.headers += exchange.counted.headers
+
+    def _call(self, exchange: _Exchange, found: Resolved) -> Call:
+        arrival, match = exchange.arrival, exchange.match
+        assert match is not None  # an unknown route ended at RouteNotFound
+        version = parse_version(arrival.headers.get("x-appwrite-response-format", ""))
+        if version is not None and version > NEWEST:
+            newest = ".".join(str(part) for part in NEWEST)
+            warning = f"This server knows response formats up to {newest}; it answered in that."
+            exchange.headers += (("x-appwrite-warning", warning),)
+        given = adapt_params(match.route.name, exchange.form.params, version)
+        return Call(
+            method=arrival.method,
+            url_path=arrival.path,
+            headers=_headers_for(arrival, found),
+            principal=found.principal,
+            project=found.project,
+            client_ip=arrival.client_ip,
+            host=arrival.host,
+            scheme=arrival.scheme,
+            response_format=version,
+            raw={**given, **match.path_params},
+            path_params=match.path_params,
+            uploads=exchange.form.uploads,
+        )
+
+    def _finish(self, exchange: _Exchange, route: Route, call: Call, answer: Answer) -> Answer:
+        status = answer.status or route.status
+        if route.limit is not None and route.limit.resets_on == status:
+            self._limiter.reset(exchange.counted)
+        model = answer.model or route.model
+        content = adapt_answer(model, answer.content, call.response_format)
+        return Answer(
+            content=content,
+            model=model,
+            status=status,
+            headers=answer.headers,
+            media_type=answer.media_type,
+            parts=answer.parts,
+        )
+
+
+def _headers_for(arrival: Arrival, found: Resolved) -> Mapping[str, str]:
+    """A server that holds a key may say which user agent it acts for."""
+    forwarded = arrival.headers.get("x-forwarded-user-agent")
+    if forwarded and found.principal.kind is CallerKind.KEY:
+        return {**arrival.headers, "user-agent": forwarded}
+    return arrival.headers
+
+
+def _require_group(route: Route, found: Resolved) -> None:
+    is_console = found.project is None
+    match route.group:
+        case "functions" | "project" if is_console:
+            raise AccessForbidden(
+                "This endpoint is about a project. Name one in the header X-Appwrite-Project."
+            )
+        case "projects" | "console" if not is_console:
+            raise AccessForbidden(
+                "This endpoint belongs to the console. Send the header "
+                "`X-Appwrite-Project: console`, or none."
+            )
+        case "session" if found.principal.user is not None:
+            raise refusals.SignedInAlready
+    if route.auth_method:
+        _require_auth_method(found.project, found, route.auth_method)
+
+
+def _require_auth_method(project: Project | None, found: Resolved, method: str) -> None:
+    is_off = project is not None and method in project.disabled_auth_methods
+    if is_off and not found.principal.is_trusted:
+        raise refusals.AuthMethodDisabled(method)
+
+
+def _log_failure(exchange: _Exchange | None) -> None:
+    """Once per failed request, with its traceback; never headers, parameters or bodies."""
+    known = exchange.arrival if exchange else None
+    route = exchange.match.route.name if exchange and exchange.match else ""
+    log.exception(
+        "request failed",
+        extra={
+            "action": "request_failed",
+            "request_id": known.request_id if known else "",
+            "method": known.method if known else "",
+            "route": route,
+        },
+    )
+
+
+async def _not_http(scope: Scope, receive: Receive, send: Send) -> None:
+    """Nothing starts or stops with the application; web sockets are refused."""
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    while scope["type"] == "lifespan":
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def build_app(
+    routes: Sequence[Route],
+    authenticator: Authenticator,
+    limiter: Limiter,
+    options: ApiOptions,
+) -> ASGIApp:
+    """Raises ValueError when two routes claim the same method and path."""
+    return Api(routes, authenticator, limiter, options)

@@ -1,0 +1,184 @@
+"""Request -> where it came from, and the credentials it carries."""
+
+import ipaddress
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote
+
+import msgspec
+from starlette.requests import cookie_parser
+from starlette.types import Scope
+
+from runwright.api.forms import from_query
+from runwright.api.matching import Match, project_in_path
+from runwright.identity.authentication import Credentials
+from runwright.identity.tokens import decode_session
+from runwright.ids import new_id
+from runwright.model.identity import CONSOLE
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+ADMIN: Final = "admin"
+_MAX_FORWARDED: Final = 32  # addresses looked at in one X-Forwarded-For
+
+
+class Proxies:
+    """Peers whose X-Forwarded-* headers are believed."""
+
+    def __init__(self, trusted: Iterable[str]) -> None:
+        """Addresses or networks. Raises ValueError."""
+        self._networks: tuple[Network, ...] = tuple(
+            ipaddress.ip_network(item, strict=False) for item in trusted
+        )
+
+    def trusts(self, address: str) -> bool:
+        if not self._networks:
+            return False
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._networks)
+
+    def client(self, peer: str, forwarded: str) -> str:
+        """The nearest address in the chain that is not a proxy of ours.
+
+        Read from the right: each proxy appends the peer it saw, and what stands further left
+        than the first stranger was written by that stranger.
+        """
+        if not self.trusts(peer):
+            return peer
+        nearest = peer
+        for part in reversed(forwarded.split(",")[-_MAX_FORWARDED:]):
+            address = _address(part)
+            if not address:
+                break
+            nearest = address
+            if not self.trusts(address):
+                break
+        return nearest
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.strip().strip("[]")))
+    except ValueError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A request as it came in, before anything is known about its sender."""
+
+    request_id: str
+    method: str
+    path: str
+    headers: Mapping[str, str]  # lower-case names; repeated ones joined
+    query: Mapping[str, Any]
+    client_ip: str
+    host: str  # lower case, without port
+    scheme: str
+
+
+def arrive(scope: Scope, proxies: Proxies) -> Arrival:
+    """Raises BadRequest when the query string has too many parameters."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        joint = "; " if name == "cookie" else ", "
+        headers[name] = f"{headers[name]}{joint}{value}" if name in headers else value
+    peer = scope["client"][0] if scope.get("client") else ""
+    is_proxied = proxies.trusts(peer)
+    host, scheme = headers.get("host", ""), scope.get("scheme", "http")
+    if is_proxied:
+        host = headers.get("x-forwarded-host", host)
+        sent = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+        scheme = sent if sent in ("http", "https") else scheme
+    return Arrival(
+        request_id=new_id(),
+        method=scope["method"],
+        path=scope["path"],
+        headers=headers,
+        query=from_query(scope.get("query_string", b"").decode("latin-1")),
+        client_ip=proxies.client(peer, headers.get("x-forwarded-for", "")),
+        host=host_name(host),
+        scheme=scheme,
+    )
+
+
+def host_name(host: str) -> str:
+    """`Example.com:8080` -> `example.com`; `[::1]:80` -> `[::1]`."""
+    name = host.partition(",")[0].strip().lower()
+    if name.startswith("["):
+        return name.partition("]")[0] + "]"
+    return name.partition(":")[0]
+
+
+def named_project(arrival: Arrival, params: Mapping[str, Any]) -> str:
+    """The project a request names: parameter, header, or for bodies also the query."""
+    for candidate in (
+        params.get("project"),
+        arrival.headers.get("x-appwrite-project"),
+        arrival.query.get("project"),
+    ):
+        if isinstance(candidate, str) and candidate:
+            return candidate
+    return ""
+
+
+def credentials(arrival: Arrival, match: Match | None, params: Mapping[str, Any]) -> Credentials:
+    """`params` are those of the query for GET and HEAD, else those of the body."""
+    headers = arrival.headers
+    named = named_project(arrival, params)
+    in_path = project_in_path(match, arrival.path)
+    is_alias = match is not None and match.template != match.route.paths[0]
+    project_id = in_path if in_path and is_alias else named
+    mode = headers.get("x-appwrite-mode") or arrival.query.get("mode")
+    is_admin = mode == ADMIN or bool(named and named != project_id)
+    return Credentials(
+        project_id=project_id,
+        header_project_id=headers.get("x-appwrite-project", ""),
+        is_admin=is_admin,
+        key=headers.get("x-appwrite-key", ""),
+        jwt=headers.get("x-appwrite-jwt", ""),
+        sessions=_sessions(headers, CONSOLE if is_admin else project_id or CONSOLE),
+        user_header=headers.get("x-appwrite-user", ""),
+        organization_id=_organization(match, headers, params),
+        console_project_id="" if is_alias else in_path,
+        sdk=headers.get("x-sdk-name", ""),
+    )
+
+
+def _organization(
+    match: Match | None, headers: Mapping[str, str], params: Mapping[str, Any]
+) -> str:
+    """The organization that a console request is about: where projects are listed and made,
+    the parameter says it."""
+    if match is not None and match.template == "/v1/projects":
+        team_id = params.get("teamId")
+        return team_id if isinstance(team_id, str) else ""
+    return headers.get("x-appwrite-organization", "")
+
+
+def _sessions(headers: Mapping[str, str], project_id: str) -> tuple[str, ...]:
+    """Encoded session values, the most binding first."""
+    name = f"a_session_{project_id}".lower()
+    cookies = cookie_parser(headers.get("cookie", ""))
+    found = [cookies.get(name, ""), cookies.get(f"{name}_legacy", "")]
+    found.append(headers.get("x-appwrite-session", ""))
+    if not any(decode_session(unquote(value)) for value in found if value):
+        found += _fallback(headers.get("x-fallback-cookies", ""), (name, f"{name}_legacy"))
+    return tuple(unquote(value) for value in found if value)
+
+
+def _fallback(header: str, names: Collection[str]) -> list[str]:
+    """Sessions that browsers without third-party cookies keep themselves."""
+    if not header:
+        return []
+    try:
+        kept = msgspec.json.decode(header)
+    except msgspec.DecodeError:
+        return []
+    if not isinstance(kept, dict):
+        return []
+    return [kept[name] for name in names if isinstance(kept.get(name), str)]

@@ -1,0 +1,83 @@
+"""Method and path -> route. Fixed segments win over placeholders."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from runwright.api.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    route: Route
+    template: str  # the one of the route's paths that fits
+    path_params: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    route: Route
+    template: str
+    parts: tuple[str, ...]  # "" = placeholder
+    names: tuple[str, ...]  # of the placeholders, in order
+
+    def fits(self, segments: tuple[str, ...]) -> bool:
+        return all(
+            not part or part == segment for part, segment in zip(self.parts, segments, strict=True)
+        )
+
+
+class RouteTable:
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._entries: dict[tuple[str, int], list[_Entry]] = {}
+        for route in routes:
+            for template in route.paths:
+                self._add(route, template)
+        for entries in self._entries.values():
+            entries.sort(key=lambda entry: [not part for part in entry.parts])
+
+    def _add(self, route: Route, template: str) -> None:
+        segments = _split(template)
+        entry = _Entry(
+            route,
+            template,
+            tuple("" if segment.startswith("{") else segment for segment in segments),
+            tuple(segment[1:-1] for segment in segments if segment.startswith("{")),
+        )
+        entries = self._entries.setdefault((route.method, len(segments)), [])
+        clash = next((other for other in entries if other.parts == entry.parts), None)
+        if clash is not None:
+            raise ValueError(
+                f"{route.method} {template} is both {clash.route.name} and {route.name}"
+            )
+        entries.append(entry)
+
+    def match(self, method: str, path: str) -> Match | None:
+        """HEAD is served by GET; empty segments do not count."""
+        segments = _split(path)
+        wanted = "GET" if method == "HEAD" else method
+        for entry in self._entries.get((wanted, len(segments)), ()):
+            if entry.fits(segments):
+                found = (
+                    segment for part, segment in zip(entry.parts, segments, strict=True) if not part
+                )
+                return Match(
+                    entry.route, entry.template, dict(zip(entry.names, found, strict=True))
+                )
+        return None
+
+
+def _split(path: str) -> tuple[str, ...]:
+    return tuple(segment for segment in path.split("/") if segment)
+
+
+PROJECT_PREFIX: Final = ("v1", "projects")
+
+
+def project_in_path(match: Match | None, path: str) -> str:
+    """The project that `/v1/projects/<id>...` names, or "" on every other route."""
+    if match is None:
+        return ""
+    template, segments = _split(match.template), _split(path)
+    is_named = template[:2] == PROJECT_PREFIX and len(template) > 2 and template[2][0] == "{"
+    return segments[2] if is_named else ""
