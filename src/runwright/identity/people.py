@@ -71,13 +71,16 @@ def check_room(uow: UnitOfWork, project_id: str, limit: int) -> None:
 
 
 def add_user(uow: UnitOfWork, user: User) -> User:
-    """Store a new user with targets of its addresses. Raises UserExists."""
+    """Store a new user with targets of its addresses. Raises UserExists.
+
+    An address that is another user's target already does not stand in the way of signing up.
+    """
     try:
         uow.users.add(user)
     except AlreadyStored as exc:
         raise UserExists() from exc
     for kind, address in ((EMAIL, user.email), (SMS, user.phone)):
-        if address:
+        if address and not uow.targets.find(user.project_id, identifier=address):
             _claim(uow, user, kind, address, user.created_at)
     touch_user(uow, user.project_id, user.id)
     return user
