@@ -31,7 +31,9 @@ def storable(text: str) -> str:
     """Without what some database refuses: NUL, and surrogates that stand for raw bytes."""
     if text.isascii():
         return text.replace("\0", "\ufffd") if "\0" in text else text
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\ufffd")
+    return (
+        text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\ufffd")
+    )
 
 
 def _tail(text: str, notice: str) -> str:

@@ -44,9 +44,7 @@ class RecordsBehind(ServiceUnavailable):
     headers = (("retry-after", "1"),)
 
     def __init__(self) -> None:
-        super().__init__(
-            "Execution records cannot be stored fast enough. Try again in a second."
-        )
+        super().__init__("Execution records cannot be stored fast enough. Try again in a second.")
 
 
 class Recorder:
@@ -284,9 +282,7 @@ class Recorder:
             return False
         return True
 
-    async def _one_by_one(
-        self, rows: list[Execution]
-    ) -> tuple[list[Execution], frozenset[str]]:
+    async def _one_by_one(self, rows: list[Execution]) -> tuple[list[Execution], frozenset[str]]:
         """Store what can be stored; (rows to try again, ids given up)."""
         refused: list[Execution] = []
         stored = 0

@@ -17,9 +17,7 @@ _NOWHERE: Final[Headers] = (
 )
 
 
-def injected(
-    execution_id: str, key: str, user_id: str, user_jwt: str, client_ip: str
-) -> Headers:
+def injected(execution_id: str, key: str, user_id: str, user_jwt: str, client_ip: str) -> Headers:
     """The platform's own headers of a run with trigger http; empty ones are sent as empty."""
     return (
         ("x-appwrite-execution-id", execution_id),

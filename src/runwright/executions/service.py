@@ -6,11 +6,10 @@ official clients and their tests rely on that order, and nothing more than that 
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from runwright.cache import Cache
 from runwright.clock import Clock
 from runwright.errors import Unauthorized
 from runwright.executions.attempt import Attempt
@@ -22,11 +21,12 @@ from runwright.executions.errors import (
 from runwright.executions.headers import checked
 from runwright.executions.records import Recorder
 from runwright.executions.requests import injected, sendable_target
-from runwright.executions.runnable import Preparer, Runnable
+from runwright.executions.runnable import KEY_GRACE_S, Preparer, Runnable
 from runwright.executions.runs import SHOWN_AFTER_S, Runs
 from runwright.executions.schedule import scheduled_moment
 from runwright.functions.catalog import FunctionCatalog
 from runwright.functions.errors import FunctionNotFound
+from runwright.identity.errors import ProjectNotFound
 from runwright.identity.permissions import may_execute
 from runwright.identity.tokens import Tokens
 from runwright.ids import new_id
@@ -39,7 +39,7 @@ from runwright.model.execution import (
     Status,
 )
 from runwright.model.function import Deployment, LiveFunction
-from runwright.model.identity import CONSOLE, Principal, Project
+from runwright.model.identity import CallerKind, Principal, Project
 from runwright.model.query import ListQuery, Page
 from runwright.ports.executor import Executor, ResponseSink
 from runwright.ports.signals import Signals
@@ -70,12 +70,12 @@ class Executions:
         storage: Storage,
         signals: Signals,
         clock: Clock,
+        projects: Callable[[str], Awaitable[Project | None]],
         catalog: FunctionCatalog,
         tokens: Tokens,
         executor: Executor,
         recorder: Recorder,
         artifact_path: Callable[[Deployment], str],
-        runtimes: Callable[[], Collection[str]],
         endpoint: str,
         sync_timeout_s: float,
         shown_after_s: float = SHOWN_AFTER_S,
@@ -86,7 +86,10 @@ class Executions:
         self._tokens = tokens
         self._recorder = recorder
         self._preparer = Preparer(
-            tokens=tokens, endpoint=endpoint, artifact_path=artifact_path, runtimes=runtimes
+            tokens=tokens,
+            endpoint=endpoint,
+            artifact_path=artifact_path,
+            runtimes=catalog.installed,
         )
         self._runs = Runs(
             executor=executor,
@@ -96,8 +99,7 @@ class Executions:
             shown_after_s=shown_after_s,
         )
         self._runnables: dict[tuple[str, str], Runnable] = {}
-        self._projects: Cache[str, Project] = Cache(_RUNNABLES)
-        signals.on("project", self._forget_project)
+        self._projects = projects
         signals.on("function", self._forget_function)
 
     async def start(self) -> None:
@@ -215,17 +217,10 @@ class Executions:
         return await self._catalog.live(project_id, function_id)
 
     async def project(self, project_id: str) -> Project:
-        """Raises FunctionNotFound's sibling only when the project was deleted meanwhile."""
-        found = self._projects.peek(project_id)
-        if found is not None:
-            return found
-
-        async def load() -> Project | None:
-            return await self._storage.read(lambda uow: uow.projects.get(CONSOLE, project_id))
-
-        found = await self._projects.get(project_id, load)
+        """Raises ProjectNotFound when it was deleted meanwhile."""
+        found = await self._projects(project_id)
         if found is None:
-            raise FunctionNotFound
+            raise ProjectNotFound(project_id)
         return found
 
     def prepared(self, live: LiveFunction, project: Project) -> Runnable:
@@ -242,7 +237,9 @@ class Executions:
 
     # Reading and deleting records
 
-    async def list(self, principal: Principal, function_id: str, query: ListQuery) -> Page[Execution]:
+    async def list(
+        self, principal: Principal, function_id: str, query: ListQuery
+    ) -> Page[Execution]:
         await self._visible(principal, function_id)
         await self._recorder.flush()
         equals: dict[str, object] = {"function_id": function_id}
@@ -295,18 +292,17 @@ class Executions:
 
     def _minted_jwt(self, principal: Principal, live: LiveFunction) -> str:
         """A token for the function that acts as the signed-in caller; "" for others."""
-        if principal.user is None or principal.session is None or principal.by_jwt:
+        is_signed_in = principal.kind is CallerKind.USER and not principal.by_jwt
+        if not is_signed_in or principal.user is None or principal.session is None:
             return ""
         return self._tokens.user_jwt(
             principal.user.id,
             principal.session.id,
-            live.function.timeout_s + 60,
+            live.function.timeout_s + KEY_GRACE_S,
             project_id=principal.project_id,
         )
 
     def _left_behind(self, execution: Execution) -> Execution:
-        from dataclasses import replace
-
         ended = execution.moved(Status.FAILED)
         return replace(
             ended,
@@ -315,9 +311,6 @@ class Executions:
             errors=_LEFT_BEHIND,
             error_class=ErrorClass.PLATFORM,
         )
-
-    def _forget_project(self, project_id: str, item_id: str) -> None:
-        self._projects.forget(item_id or project_id)
 
     def _forget_function(self, project_id: str, item_id: str) -> None:
         if item_id:

@@ -1,0 +1,61 @@
+"""Execution -> JSON."""
+
+from typing import Any
+
+from runwright.clock import iso_millis
+from runwright.executions.service import Finished
+from runwright.model.execution import Execution, Headers
+
+FUNCTIONS = "functions"
+
+
+def execution(item: Execution, *, shows_logs: bool) -> dict[str, Any]:
+    """A record as it reads at any time: the response is stored nowhere, so it is empty here.
+
+    `errorClass`, `phases` and `cold` are additions to the model of the API.
+    """
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
+        "$permissions": [f'read("user:{item.user_id}")'] if item.user_id else [],
+        "resourceId": item.function_id,
+        "resourceType": FUNCTIONS,
+        "deploymentId": item.deployment_id,
+        "trigger": item.trigger.value,
+        "status": item.status.value,
+        "requestMethod": item.request_method,
+        "requestPath": item.request_path,
+        "requestHeaders": _headers(item.request_headers),
+        "responseStatusCode": item.response_status_code,
+        "responseBody": "",
+        "responseHeaders": [],
+        "logs": item.logs if shows_logs else "",
+        "errors": item.errors if shows_logs else "",
+        "duration": item.duration_s,
+        "scheduledAt": iso_millis(item.scheduled_at) if item.scheduled_at else None,
+        "errorClass": item.error_class.value if item.error_class else "",
+        "phases": {"queue": item.queue_s, "start": item.start_s, "user": item.user_s},
+        "cold": item.is_cold,
+    }
+
+
+def finished(done: Finished, *, shows_logs: bool) -> dict[str, Any]:
+    """A synchronous call's answer: the record with the response; its body is still bytes."""
+    last = dict(done.outcome.headers)  # of repeated headers the last one counts here
+    last["x-appwrite-execution-id"] = done.execution.id
+    shape = execution(done.execution, shows_logs=shows_logs)
+    shape["responseBody"] = done.outcome.body
+    shape["responseHeaders"] = _headers(tuple(last.items()))
+    return shape
+
+
+def _headers(headers: Headers) -> list[dict[str, str]]:
+    return [{"name": name, "value": _text(value)} for name, value in headers]
+
+
+def _text(value: str) -> str:
+    """Bytes that are not UTF-8 are carried as surrogates, which JSON cannot hold."""
+    if value.isascii():
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""The hot path: requests to domains, from the raw request to the raw answer."""

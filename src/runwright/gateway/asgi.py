@@ -1,0 +1,203 @@
+"""The outermost ASGI application: domains are answered here, all else is the API's.
+
+This module is the whole of what the hot path knows about ASGI. Another server interface has
+to do what is done here: cut a request into `RawRequest`, be its `Channel`, send the answer.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from runwright.api.auth import Proxies
+from runwright.functions.domains import Domains
+from runwright.gateway.domain import BrokenAnswer, Gateway
+from runwright.gateway.hosts import Hosts
+from runwright.gateway.messages import (
+    BodyTooLarge,
+    BodyTooSlow,
+    GatewayAnswer,
+    RawHeaders,
+    RawRequest,
+)
+from runwright.gateway.router import Kind, Place
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+TLS_ASK: Final = "/_runwright/tls/ask"
+BODY_WAIT_S: Final = 120.0
+_MALFORMED: Final = Place(Kind.MALFORMED)
+
+
+class DomainFirst:
+    def __init__(
+        self, api: App, *, gateway: Gateway, hosts: Hosts, domains: Domains, proxies: Proxies
+    ) -> None:
+        self._api = api
+        self._gateway = gateway
+        self._hosts = hosts
+        self._domains = domains
+        self._proxies = proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._api(scope, receive, send)
+            return
+        raw_host = _one_host(scope["headers"])
+        peer = scope["client"][0] if scope.get("client") else ""
+        scheme = "https" if scope["scheme"] in ("https", "wss") else "http"
+        if self._proxies.trusts(peer):
+            raw_host, scheme = _forwarded(scope["headers"], raw_host, scheme)
+        place = _MALFORMED
+        if raw_host is not None:
+            place = self._hosts.known(raw_host) or await self._hosts.find(raw_host)
+        if place.kind is Kind.API:
+            await self._to_api(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._to_domain(place, scope, receive, send, peer=peer, scheme=scheme)
+        else:  # functions answer requests, they hold no sockets
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _to_api(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == TLS_ASK:
+            await _send_whole(send, await self._tls_ask(scope))
+        else:
+            await self._api(scope, receive, send)
+
+    async def _tls_ask(self, scope: Scope) -> GatewayAnswer:
+        """Asked by a proxy that gets certificates on demand: is this name one of ours?"""
+        asked = parse_qs(scope["query_string"].decode("latin-1")).get("domain", [""])[0]
+        is_ours = bool(asked) and await self._domains.may_issue(asked)
+        return GatewayAnswer(200 if is_ours else 404, [(b"content-length", b"0")], b"")
+
+    async def _to_domain(
+        self, place: Place, scope: Scope, receive: Receive, send: Send, *, peer: str, scheme: str
+    ) -> None:
+        query = scope["query_string"]
+        raw = scope.get("raw_path") or scope["path"].encode()
+        target = (b"%b?%b" % (raw, query) if query else raw).decode("utf-8", "surrogateescape")
+        request = RawRequest(
+            scope["method"], target, scope["headers"], host=place.host, scheme=scheme, peer=peer
+        )
+        channel = _AsgiChannel(receive, send)
+        try:
+            answer = await self._gateway.answer(place, request, channel)
+            if answer is None:
+                await channel.finish()
+            else:
+                await _send_whole(send, answer)
+        except (BrokenAnswer, ConnectionError):
+            # No end is sent, so the server cuts the connection and the caller sees that the
+            # answer is not whole.
+            return
+        finally:
+            await channel.close()
+
+
+class _AsgiChannel:
+    """One request's connection, as ASGI shows it."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._opening: asyncio.Task[None] | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._is_gone = False
+
+    async def read_body(self, most: int) -> bytes:
+        message = await self._next()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return _bounded(body, most)
+        parts = [body]
+        size = len(body)
+        try:
+            async with asyncio.timeout(BODY_WAIT_S):
+                while message.get("more_body"):
+                    if size > most:
+                        raise BodyTooLarge
+                    message = await self._next()
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+        except TimeoutError as exc:
+            raise BodyTooSlow from exc
+        return _bounded(b"".join(parts), most)
+
+    def start(self, status: int, headers: RawHeaders) -> None:
+        # The head leaves at once: a caller of a stream may wait long for its first part.
+        message = {"type": "http.response.start", "status": status, "headers": headers}
+        self._opening = asyncio.create_task(_sent(self._send, message))
+        self._watch = asyncio.create_task(self._until_gone())
+
+    async def write(self, chunk: bytes) -> None:
+        if self._is_gone:
+            raise ConnectionError("the caller has gone")
+        if self._opening is not None:
+            await self._opening
+            self._opening = None
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def finish(self) -> None:
+        if self._opening is not None:
+            await self._opening
+            self._opening = None
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def close(self) -> None:
+        for task in (self._opening, self._watch):
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+
+    async def _next(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("the caller has gone")
+        return message
+
+    async def _until_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._is_gone = True
+
+
+async def _sent(send: Send, message: Message) -> None:
+    await send(message)
+
+
+async def _send_whole(send: Send, answer: GatewayAnswer) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _bounded(body: bytes, most: int) -> bytes:
+    if len(body) > most:
+        raise BodyTooLarge
+    return bytes(body)
+
+
+def _one_host(headers: RawHeaders) -> bytes | None:
+    """The Host header; None when there is none, or several that could mean different sites."""
+    found: bytes | None = None
+    for name, value in headers:
+        if name == b"host":
+            if found is not None:
+                return None
+            found = value
+    return found
+
+
+def _forwarded(headers: RawHeaders, host: bytes | None, scheme: str) -> tuple[bytes | None, str]:
+    """Host and scheme as a trusted proxy tells them."""
+    for name, value in headers:
+        if name == b"x-forwarded-host" and value:
+            host = value.partition(b",")[0].strip()
+        elif name == b"x-forwarded-proto":
+            word = value.partition(b",")[0].strip().lower()
+            scheme = word.decode() if word in (b"http", b"https") else scheme
+    return host, scheme

@@ -1,0 +1,255 @@
+"""A request to a function's domain: the documented checks, the run, the raw answer.
+
+Nothing here knows the server interface: a request comes as `RawRequest`, the answer leaves as
+`GatewayAnswer` or through the `Channel` in parts.
+"""
+
+import logging
+from typing import Final
+
+from runwright.api.auth import Proxies
+from runwright.errors import BadRequest, RunwrightError
+from runwright.executions.errors import (
+    BuildCanceled,
+    BuildFailed,
+    ExecutePermissionMissing,
+    NoActiveDeployment,
+    NotBuilt,
+    ServiceOff,
+    SynchronousTimeout,
+)
+from runwright.executions.requests import sendable_target
+from runwright.executions.runnable import Runnable
+from runwright.executions.service import Executions
+from runwright.functions.errors import FunctionNotFound
+from runwright.gateway.errors import (
+    ChallengeNotFound,
+    DomainUnverified,
+    GatewayFault,
+    HostRefused,
+    HttpsNeeded,
+    NothingHere,
+    RequestTooLarge,
+    RequestTooSlow,
+)
+from runwright.gateway.incoming import Incoming
+from runwright.gateway.messages import (
+    MAX_BODY_BYTES,
+    BodyTooLarge,
+    BodyTooSlow,
+    Channel,
+    GatewayAnswer,
+    RawHeaders,
+    RawRequest,
+)
+from runwright.gateway.outgoing import head, whole
+from runwright.gateway.pages import error_answer
+from runwright.gateway.router import Kind, Place
+from runwright.identity.authentication import Authenticator
+from runwright.identity.permissions import guest_roles
+from runwright.identity.tokens import Tokens, UserJwtInvalid
+from runwright.ids import new_id
+from runwright.model.execution import Headers
+from runwright.model.function import DeploymentStatus, Rule
+
+log = logging.getLogger(__name__)
+
+ACME: Final = "/.well-known/acme-challenge"
+_GUEST: Final = guest_roles()
+_UNREAD: Final = (BadRequest, RequestTooLarge, RequestTooSlow)
+_CLOSE: Final[RawHeaders] = [(b"connection", b"close")]
+
+
+class BrokenAnswer(Exception):
+    """A streamed answer ended before its end; the connection must be cut, not closed well."""
+
+
+class Gateway:
+    def __init__(
+        self,
+        *,
+        executions: Executions,
+        authenticator: Authenticator,
+        tokens: Tokens,
+        proxies: Proxies,
+        forces_https: bool,
+    ) -> None:
+        self._executions = executions
+        self._authenticator = authenticator
+        self._tokens = tokens
+        self._proxies = proxies
+        self._forces_https = forces_https
+
+    async def answer(
+        self, place: Place, request: RawRequest, channel: Channel
+    ) -> GatewayAnswer | None:
+        """The answer to a request for anything but the API; None when it was streamed.
+
+        Raises BrokenAnswer, and ConnectionError when the caller has gone.
+        """
+        accept = ""
+        try:
+            incoming = Incoming(request.headers)
+            accept = incoming.first("accept")
+            if place.kind is Kind.FUNCTION and place.rule is not None:
+                return await self._function(place.rule, request, incoming, channel)
+            return _elsewhere(place)
+        except RunwrightError as error:
+            # What is left of the request's body is not read, so the connection ends with it.
+            extra = _CLOSE if isinstance(error, _UNREAD) else None
+            return error_answer(error, accept, extra=extra)
+        except (BrokenAnswer, ConnectionError):
+            raise
+        except Exception:  # a fault of ours must still be an answer
+            log.exception("domain request failed", extra={"host": place.host})
+            return error_answer(GatewayFault(), accept)
+
+    async def _function(
+        self, rule: Rule, request: RawRequest, incoming: Incoming, channel: Channel
+    ) -> GatewayAnswer | None:
+        if request.target.startswith(ACME):
+            raise ChallengeNotFound
+        if self._forces_https and request.scheme != "https":
+            return _to_https(request)
+        runnable = await self._runnable(rule)
+        user_id, jwt = await self._caller(runnable, incoming)
+        body = await self._body(incoming, channel)
+        lineage = self._lineage(rule.project_id, incoming)
+        execution_id = new_id()
+        stream = _Stream(channel, execution_id)
+        attempt = self._executions.attempt(
+            runnable,
+            execution_id=execution_id,
+            method=request.method,
+            path=request.target,
+            headers=self._headers(request, incoming),
+            body=body,
+            client_ip=self._proxies.client(
+                request.peer, ",".join(incoming.every("x-forwarded-for"))
+            ),
+            user_id=user_id,
+            user_jwt=jwt,
+            lineage=lineage,
+            sink=stream,
+        )
+        try:
+            outcome = await self._executions.run(attempt, lineage=lineage)
+        except SynchronousTimeout as error:
+            extra = [(b"x-appwrite-execution-id", execution_id.encode())]
+            return error_answer(error, incoming.first("accept"), extra=extra)
+        if stream.has_started:
+            if outcome.error_class is not None:
+                raise BrokenAnswer
+            return None
+        return whole(
+            outcome,
+            execution_id,
+            accept=incoming.first("accept"),
+            is_head=request.method == "HEAD",
+        )
+
+    async def _runnable(self, rule: Rule) -> Runnable:
+        """The function behind a rule, in the documented order of checks."""
+        project = await self._executions.project(rule.project_id)
+        if "proxy" in project.disabled_services:
+            raise ServiceOff("proxy")
+        live = await self._executions.live(rule.project_id, rule.resource_id)
+        if live is None or not live.function.is_enabled:
+            raise FunctionNotFound(rule.resource_id)
+        if live.deployment is None:
+            raise NoActiveDeployment
+        try:
+            return self._executions.prepared(live, project)
+        except NotBuilt as error:
+            if error.state is DeploymentStatus.FAILED:
+                raise BuildFailed from error
+            if error.state is DeploymentStatus.CANCELED:
+                raise BuildCanceled from error
+            raise
+
+    async def _caller(self, runnable: Runnable, incoming: Incoming) -> tuple[str, str]:
+        """(user id, verified JWT) of the caller; both empty for a guest.
+
+        Raises UserJwtInvalid, UserBlocked, ExecutePermissionMissing.
+        """
+        tokens = [token for token in incoming.every("x-appwrite-user-jwt") if token]
+        if not tokens:
+            if _GUEST.isdisjoint(runnable.function.execute):
+                raise ExecutePermissionMissing
+            return "", ""
+        if len(tokens) > 1:
+            raise UserJwtInvalid("Sent more than once")
+        project_id = runnable.workload.project_id
+        principal = await self._authenticator.user_for_jwt(project_id, tokens[0])
+        if principal.roles.isdisjoint(runnable.function.execute):
+            raise ExecutePermissionMissing
+        return principal.user_id, tokens[0]
+
+    async def _body(self, incoming: Incoming, channel: Channel) -> bytes:
+        if not incoming.has_body:
+            return b""
+        if incoming.body_bytes > MAX_BODY_BYTES:
+            raise RequestTooLarge(MAX_BODY_BYTES)
+        try:
+            return await channel.read_body(MAX_BODY_BYTES)
+        except BodyTooLarge as exc:
+            raise RequestTooLarge(MAX_BODY_BYTES) from exc
+        except BodyTooSlow as exc:
+            raise RequestTooSlow from exc
+
+    def _lineage(self, project_id: str, incoming: Incoming) -> tuple[str, ...]:
+        """A key on a domain says which runs led here; it gives no rights."""
+        key = incoming.first("x-appwrite-key")
+        claims = self._tokens.read_execution_key(key, project_id) if key else None
+        return claims.lineage if claims is not None else ()
+
+    def _headers(self, request: RawRequest, incoming: Incoming) -> Headers:
+        headers = incoming.passed
+        # User code reads the scheme from this header; a proxy in front has set it already.
+        if request.scheme == "https" and not any(n == "x-forwarded-proto" for n, _ in headers):
+            return (*headers, ("x-forwarded-proto", "https"))
+        return headers
+
+
+class _Stream:
+    """Where a run's streamed response goes."""
+
+    __slots__ = ("_channel", "_execution_id", "has_started")
+
+    def __init__(self, channel: Channel, execution_id: str) -> None:
+        self._channel = channel
+        self._execution_id = execution_id
+        self.has_started = False
+
+    def start(self, status_code: int, headers: Headers) -> None:
+        self.has_started = True
+        self._channel.start(status_code, head(headers, self._execution_id))
+
+    async def write(self, chunk: bytes) -> None:
+        await self._channel.write(chunk)
+
+
+def _elsewhere(place: Place) -> GatewayAnswer:
+    """What is answered on a host that is neither the API's nor a function's."""
+    match place.kind:
+        case Kind.REDIRECT if place.rule is not None:
+            return _redirect(place.rule.redirect_status_code, place.rule.redirect_url)
+        case Kind.NOTHING:
+            raise NothingHere(place.host)
+        case Kind.UNVERIFIED:
+            raise DomainUnverified(place.host)
+        case Kind.MALFORMED:
+            raise BadRequest("The Host header is missing, malformed or sent twice.")
+    raise HostRefused(place.host)
+
+
+def _redirect(status: int, location: str) -> GatewayAnswer:
+    """Path and query of the request are not carried over: the rule names a page."""
+    raw = sendable_target(location).encode("utf-8", "surrogateescape")
+    return GatewayAnswer(status, [(b"location", raw), (b"content-length", b"0")], b"")
+
+
+def _to_https(request: RawRequest) -> GatewayAnswer:
+    if request.method not in ("GET", "HEAD"):
+        raise HttpsNeeded
+    return _redirect(301, f"https://{request.host}{request.target}")

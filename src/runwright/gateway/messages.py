@@ -1,0 +1,54 @@
+"""Requests and answers of the hot path; no server interface is known here."""
+
+from typing import Final, Protocol
+
+RawHeaders = list[tuple[bytes, bytes]]  # lower-case name, value
+MAX_BODY_BYTES: Final = 12 * 1024 * 1024
+
+
+class RawRequest:
+    """One parsed HTTP request without its body."""
+
+    __slots__ = ("headers", "host", "method", "peer", "scheme", "target")
+
+    def __init__(
+        self, method: str, target: str, headers: RawHeaders, *, host: str, scheme: str, peer: str
+    ) -> None:
+        self.method = method
+        self.target = target  # as sent: path and query, nothing decoded
+        self.headers = headers
+        self.host = host  # normal form, see router.normal_host
+        self.scheme = scheme
+        self.peer = peer  # address of the other end of the socket
+
+
+class GatewayAnswer:
+    """A whole answer. `headers` hold content-length; hop-by-hop ones are the server's."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: RawHeaders, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class BodyTooLarge(Exception):
+    """The request body is longer than was asked for."""
+
+
+class BodyTooSlow(Exception):
+    """The request body did not arrive in time."""
+
+
+class Channel(Protocol):
+    """The connection behind a request."""
+
+    async def read_body(self, most: int) -> bytes:
+        """All of the request body. Raises BodyTooLarge, BodyTooSlow, ConnectionError."""
+
+    def start(self, status: int, headers: RawHeaders) -> None:
+        """Begin a streamed answer."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Send a part of it; returns when more may be sent. Raises ConnectionError."""

@@ -1,0 +1,89 @@
+"""What a function answered, as the answer of its domain."""
+
+import re
+from typing import Final
+
+from runwright.executions.headers import is_sendable
+from runwright.gateway.incoming import HOP_BY_HOP
+from runwright.gateway.messages import GatewayAnswer, RawHeaders
+from runwright.gateway.pages import error_body, phrase
+from runwright.model.execution import ErrorClass, Headers, Outcome
+
+# Ours to say: the length follows from the body, the id from the run.
+_DROPPED: Final = HOP_BY_HOP | {"content-length", "x-appwrite-execution-id"}
+_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
+_NAMES: Final = 4096
+_BODYLESS: Final = frozenset({204, 304})
+_TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+_OF_THE_BODY: Final = frozenset(
+    {b"content-type", b"content-encoding", b"content-range", b"etag", b"last-modified"}
+)
+_SENTENCES: Final[dict[ErrorClass | None, str]] = {
+    ErrorClass.TIMEOUT: "The function did not end within its timeout.",
+    ErrorClass.OUT_OF_MEMORY: "The function needed more memory than it may have.",
+    ErrorClass.EXIT: "The function ended before it gave an answer.",
+    ErrorClass.COLD_START: "The function could not be started.",
+    ErrorClass.ENTRYPOINT: "The function's code could not be loaded.",
+    ErrorClass.PAYLOAD: "The function gave an answer that cannot be sent.",
+    ErrorClass.LOOP: "Functions called each other without end, so this call was stopped.",
+    ErrorClass.PLATFORM: "The platform failed to run the function. Try again.",
+}
+_names_known: dict[str, bytes | None] = {}
+
+
+def head(headers: Headers, execution_id: str) -> RawHeaders:
+    """Response headers as bytes, names in lower case, values untouched, repeats kept.
+
+    Names that are not tokens and values with a line break or another control character are
+    left out: nothing that a function returns can end a header line early.
+    """
+    lines: RawHeaders = []
+    for name, value in headers:
+        raw_name = _names_known[name] if name in _names_known else _raw_name(name)
+        if raw_name is not None and is_sendable(value):
+            lines.append((raw_name, value.encode("utf-8", "surrogateescape")))
+    lines.append((b"x-appwrite-execution-id", execution_id.encode()))
+    return lines
+
+
+def whole(outcome: Outcome, execution_id: str, *, accept: str, is_head: bool) -> GatewayAnswer:
+    """The answer for a run that did not stream."""
+    status, body = outcome.status_code, outcome.body
+    lines = head(outcome.headers, execution_id)
+    if status in _BODYLESS:
+        return GatewayAnswer(status, lines, b"")
+    if not body and (status >= 400 or status < 200):
+        return _page(outcome, lines, accept)
+    if not any(name == b"content-type" for name, _ in lines):
+        lines.append(_TEXT)
+    length = _stated_length(outcome.headers) if is_head and not body else str(len(body))
+    if length:
+        lines.append((b"content-length", length.encode("ascii")))
+    return GatewayAnswer(status, lines, body)
+
+
+def _page(outcome: Outcome, lines: RawHeaders, accept: str) -> GatewayAnswer:
+    # A status below 200 announces another answer, and there is none.
+    status = outcome.status_code if outcome.status_code >= 400 else 500
+    sentence = _SENTENCES.get(outcome.error_class) or phrase(status)
+    kind = "general_server_error" if status >= 500 else "general_unknown"
+    content_type, body = error_body(status, kind, sentence, accept)
+    kept = [line for line in lines if line[0] not in _OF_THE_BODY]
+    kept += [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    return GatewayAnswer(status, kept, body)
+
+
+def _stated_length(headers: Headers) -> str:
+    """What the function says that a GET would give; the answer to HEAD has no body to count."""
+    stated = [value for name, value in headers if name.lower() == "content-length"]
+    is_sound = len(stated) == 1 and stated[0].isascii() and stated[0].isdigit()
+    return stated[0] if is_sound else ""
+
+
+def _raw_name(name: str) -> bytes | None:
+    lower = name.lower()
+    is_ours = lower in _DROPPED or lower.startswith("x-open-runtimes-")
+    raw = None if is_ours or _NAME.fullmatch(lower) is None else lower.encode("ascii")
+    if len(_names_known) < _NAMES:
+        _names_known[name] = raw
+    return raw
