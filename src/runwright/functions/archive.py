@@ -17,7 +17,7 @@ import stat
 import tarfile
 import zlib
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import IO, BinaryIO, Final, cast
 
 BLOCK: Final = tarfile.BLOCKSIZE
 _PART_BYTES: Final = 256 * 1024
@@ -75,7 +75,7 @@ def unpack(archive: str, target: str, limits: Limits | None = None) -> Unpacked:
 def _unpack(source: "_Forward", writer: "_Writer") -> None:
     try:
         tar = tarfile.open(  # noqa: SIM115  # holds nothing that needs closing
-            fileobj=source,  # reads, tells and skips: all that is used
+            fileobj=cast("IO[bytes]", source),  # it reads, tells and skips: all that is used
             mode="r:",
             encoding="utf-8",
             errors="surrogateescape",

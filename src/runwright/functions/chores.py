@@ -66,7 +66,7 @@ async def seal(tree: str, *, most_bytes: int, most_entries: int, timeout_s: floa
 
 async def remove(tree: str, *, timeout_s: float = 600.0) -> None:
     """See `trees.remove`. Raises TooSlow, ChoreFailed."""
-    if os.path.lexists(tree):
+    if await asyncio.to_thread(os.path.lexists, tree):
         await _run("remove", [tree], timeout_s)
 
 
