@@ -1,0 +1,279 @@
+"""People, teams, projects and keys, as JSON."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from runwright.api.user_agents import parse_user_agent
+from runwright.clock import iso_millis
+from runwright.identity.keys import NewKey
+from runwright.identity.memberships import Member
+from runwright.identity.passwords import ARGON2
+from runwright.identity.people import Person
+from runwright.identity.policies import MembershipPrivacy
+from runwright.identity.projects import AUTH_METHODS, PROTOCOLS, SERVICES
+from runwright.model.identity import (
+    ApiKey,
+    Platform,
+    Project,
+    Session,
+    Target,
+    Team,
+    Token,
+    User,
+)
+
+Json = dict[str, Any]
+
+EVERYTHING: Final = MembershipPrivacy(
+    user_id=True,
+    user_name=True,
+    user_email=True,
+    user_phone=True,
+    user_mfa=True,
+    user_accessed_at=True,
+)
+
+
+def _moment(moment: datetime | None) -> str:
+    return "" if moment is None else iso_millis(moment)
+
+
+def user(person: Person) -> Json:
+    """What servers see."""
+    shown = account(person)
+    item = person.user
+    secrets = {
+        "password": item.password_hash or None,
+        "hash": item.hash_name or None,
+        "hashOptions": _hash_options(item),
+    }
+    head = ("$id", "$createdAt", "$updatedAt", "name")
+    return {name: shown[name] for name in head} | secrets | shown
+
+
+def _hash_options(item: User) -> Json | None:
+    """Two spellings of the argon2 options are in use among clients; both are given."""
+    if not item.hash_name:
+        return None
+    options = dict(item.hash_options)
+    if item.hash_name == ARGON2:
+        options["memory_cost"] = options.get("memoryCost")
+        options["time_cost"] = options.get("timeCost")
+    return {"type": item.hash_name, **options}
+
+
+def account(person: Person) -> Json:
+    """What users see of themselves."""
+    item = person.user
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
+        "name": item.name,
+        "registration": _moment(item.registration),
+        "status": item.is_active,
+        "labels": list(item.labels),
+        "passwordUpdate": _moment(item.password_updated_at),
+        "email": item.email or "",
+        "phone": item.phone or "",
+        "emailVerification": item.is_email_verified,
+        "emailCanonical": None,
+        "emailIsFree": None,
+        "emailIsDisposable": None,
+        "emailIsCorporate": None,
+        "emailIsCanonical": None,
+        "phoneVerification": item.is_phone_verified,
+        "mfa": item.is_mfa,
+        "prefs": dict(item.prefs),
+        "targets": [target(each) for each in person.targets],
+        "accessedAt": _moment(item.accessed_at),
+        "impersonator": item.is_impersonator,
+        "impersonatorUserId": None,
+    }
+
+
+def session(item: Session, *, current_id: str = "", secret: str = "") -> Json:
+    """`secret` is what its reader may see of it, mostly nothing."""
+    seen = parse_user_agent(item.user_agent)
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
+        "userId": item.user_id,
+        "expire": iso_millis(item.expires_at),
+        "provider": item.provider,
+        "providerUid": item.provider_uid,
+        "providerAccessToken": "",
+        "providerAccessTokenExpiry": "",
+        "providerRefreshToken": "",
+        "ip": item.ip,
+        "osCode": seen.os_code,
+        "osName": seen.os_name,
+        "osVersion": seen.os_version,
+        "clientType": seen.client_type,
+        "clientCode": seen.client_code,
+        "clientName": seen.client_name,
+        "clientVersion": seen.client_version,
+        "clientEngine": seen.client_engine,
+        "clientEngineVersion": "",
+        "deviceName": seen.device_name,
+        "deviceBrand": seen.device_brand,
+        "deviceModel": seen.device_model,
+        "countryCode": "--",  # the server has no geographic data
+        "countryName": "Unknown",
+        "current": item.id == current_id,
+        "factors": list(item.factors),
+        "secret": secret,
+        "mfaUpdatedAt": _moment(item.mfa_updated_at),
+    }
+
+
+def token(item: Token, secret: str) -> Json:
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "userId": item.user_id,
+        "secret": secret,
+        "expire": iso_millis(item.expires_at),
+        "phrase": "",
+    }
+
+
+def jwt(text: str) -> Json:
+    return {"jwt": text}
+
+
+def target(item: Target) -> Json:
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
+        "name": item.name,
+        "userId": item.user_id,
+        "providerId": item.provider_id,
+        "providerType": item.provider_type,
+        "identifier": item.identifier,
+        "expired": item.is_expired,
+    }
+
+
+def team(item: Team) -> Json:
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
+        "name": item.name,
+        "total": item.total,
+        "prefs": dict(item.prefs),
+    }
+
+
+def membership(member: Member, visible: MembershipPrivacy) -> Json:
+    """`visible` says which fields of the person the reader may see; others are empty."""
+    item, person = member.membership, member.user
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
+        "userId": item.user_id if visible.user_id else "",
+        "userName": person.name if visible.user_name else "",
+        "userEmail": (person.email or "") if visible.user_email else "",
+        "userPhone": (person.phone or "") if visible.user_phone else "",
+        "teamId": item.team_id,
+        "teamName": member.team.name,
+        "invited": iso_millis(item.invited_at),
+        "joined": _moment(item.joined_at),
+        "confirm": item.is_confirmed,
+        "mfa": person.is_mfa and visible.user_mfa,
+        "userAccessedAt": _moment(person.accessed_at) if visible.user_accessed_at else "",
+        "roles": list(item.roles),
+    }
+
+
+def project(item: Project) -> Json:
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
+        "name": item.name,
+        "teamId": item.team_id,
+        "region": item.region,
+        "devKeys": [],
+        "smtpEnabled": False,
+        "smtpSenderName": "",
+        "smtpSenderEmail": "",
+        "smtpReplyToName": "",
+        "smtpReplyToEmail": "",
+        "smtpHost": "",
+        "smtpPort": 0,
+        "smtpUsername": "",
+        "smtpPassword": "",
+        "smtpSecure": "",
+        "pingCount": item.ping_count,
+        "pingedAt": _moment(item.pinged_at),
+        "labels": list(item.labels),
+        "status": "active",
+        "onboarding": {},
+        "authMethods": _switches(AUTH_METHODS, item.disabled_auth_methods),
+        "services": _switches(SERVICES, item.disabled_services),
+        "protocols": _switches(PROTOCOLS, item.disabled_protocols),
+        "blocks": [],
+        "consoleAccessedAt": _moment(item.accessed_at),
+        "wafEnabled": False,
+    }
+
+
+def _switches(names: tuple[str, ...], off: tuple[str, ...]) -> list[Json]:
+    return [{"$id": name, "enabled": name not in off} for name in names]
+
+
+def key(item: ApiKey) -> Json:
+    """The secret is stored nowhere, so it reads empty."""
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
+        "name": item.name,
+        "description": item.description,
+        "expire": _moment(item.expires_at),
+        "scopes": list(item.scopes),
+        "secret": "",
+        "accessedAt": _moment(item.accessed_at),
+        "sdks": list(item.sdks),
+    }
+
+
+def new_key(made: NewKey) -> Json:
+    return key(made.key) | {"secret": made.secret}
+
+
+def ephemeral_key(made: NewKey) -> Json:
+    """Its end is given to the microsecond and with `Z`, unlike every other moment."""
+    expires_at = made.key.expires_at
+    expire = expires_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if expires_at else ""
+    return new_key(made) | {"expire": expire}
+
+
+_IDENTIFIER: Final = {
+    "web": "hostname",
+    "apple": "bundleIdentifier",
+    "android": "applicationId",
+    "windows": "packageIdentifierName",
+    "linux": "packageName",
+}
+
+
+def platform(item: Platform) -> Json:
+    shown: Json = {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
+        "name": item.name,
+        "type": item.type,
+        _IDENTIFIER[item.type]: item.identifier,
+    }
+    if item.type == "web":
+        shown["key"] = ""
+    if item.type == "android":
+        shown["fingerprints"] = list(item.fingerprints)
+    return shown
