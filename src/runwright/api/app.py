@@ -247,7 +247,7 @@ class Api:
         if route.limit is not None and route.limit.resets_on == status:
             self._limiter.reset(exchange.counted)
         model = answer.model or route.model
-        content = adapt_answer(model, answer.content, call.response_format)
+        content = adapt_answer(model, answer.content, call.response_format, call.project_id)
         return Answer(
             content=content,
             model=model,
