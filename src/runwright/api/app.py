@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runwright.api import forms, replies
-from runwright.api.auth import Arrival, Proxies, arrive, credentials, named_project
+from runwright.api.auth import Arrival, arrive, credentials, named_project
 from runwright.api.cors import Origins, RuleProject, UnknownOrigin, cors_headers
 from runwright.api.formats import NEWEST, adapt_answer, adapt_params, parse_version
 from runwright.api.limits import Counted, Limiter
@@ -33,6 +33,7 @@ from runwright.identity import access, refusals
 from runwright.identity.authentication import Authenticator, Resolved
 from runwright.model.execution import Headers
 from runwright.model.identity import CONSOLE, CallerKind, Project
+from runwright.proxies import Proxies
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """Request -> where it came from, and the credentials it carries."""
 
-import ipaddress
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
@@ -16,54 +15,9 @@ from runwright.identity.authentication import Credentials
 from runwright.identity.tokens import decode_session
 from runwright.ids import new_id
 from runwright.model.identity import CONSOLE
+from runwright.proxies import Proxies
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 ADMIN: Final = "admin"
-_MAX_FORWARDED: Final = 32  # addresses looked at in one X-Forwarded-For
-
-
-class Proxies:
-    """Peers whose X-Forwarded-* headers are believed."""
-
-    def __init__(self, trusted: Iterable[str]) -> None:
-        """Addresses or networks. Raises ValueError."""
-        self._networks: tuple[Network, ...] = tuple(
-            ipaddress.ip_network(item, strict=False) for item in trusted
-        )
-
-    def trusts(self, address: str) -> bool:
-        if not self._networks:
-            return False
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._networks)
-
-    def client(self, peer: str, forwarded: str) -> str:
-        """The nearest address in the chain that is not a proxy of ours.
-
-        Read from the right: each proxy appends the peer it saw, and what stands further left
-        than the first stranger was written by that stranger.
-        """
-        if not self.trusts(peer):
-            return peer
-        nearest = peer
-        for part in reversed(forwarded.split(",")[-_MAX_FORWARDED:]):
-            address = _address(part)
-            if not address:
-                break
-            nearest = address
-            if not self.trusts(address):
-                break
-        return nearest
-
-
-def _address(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text.strip().strip("[]")))
-    except ValueError:
-        return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import parse_qs
 
-from runwright.api.auth import Proxies
 from runwright.functions.domains import Domains
 from runwright.gateway.domain import BrokenAnswer, Gateway
 from runwright.gateway.hosts import Hosts
@@ -21,6 +20,7 @@ from runwright.gateway.messages import (
     RawRequest,
 )
 from runwright.gateway.router import Kind, Place
+from runwright.proxies import Proxies
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

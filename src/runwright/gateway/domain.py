@@ -7,7 +7,6 @@ Nothing here knows the server interface: a request comes as `RawRequest`, the an
 import logging
 from typing import Final
 
-from runwright.api.auth import Proxies
 from runwright.errors import BadRequest, RunwrightError
 from runwright.executions.errors import (
     BuildCanceled,
@@ -51,6 +50,7 @@ from runwright.identity.tokens import Tokens, UserJwtInvalid
 from runwright.ids import new_id
 from runwright.model.execution import Headers
 from runwright.model.function import DeploymentStatus, Rule
+from runwright.proxies import Proxies
 
 log = logging.getLogger(__name__)
 
