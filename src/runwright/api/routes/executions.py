@@ -99,15 +99,15 @@ class ExecutionRoutes:
         self._executions = executions
 
     def routes(self) -> list[Route]:
-        many = "/functions/{functionId}/executions"
+        many = "/v1/functions/{functionId}/executions"
         one = f"{many}/{{executionId}}"
         reads = ("executions.read", "execution.read")
         writes = ("executions.write", "execution.write")
         return [
-            _route("createExecution", "POST", many, writes, self.create, CreateExecution, 201),
-            _route("listExecutions", "GET", many, reads, self.list, ListExecutions),
-            _route("getExecution", "GET", one, reads, self.get, OneExecution),
-            _route("deleteExecution", "DELETE", one, writes, self.delete, OneExecution, 204),
+            _route("createExecution", "POST", many, writes, self.create, CreateExecution, MODEL, 201),
+            _route("listExecutions", "GET", many, reads, self.list, ListExecutions, f"{MODEL}List"),
+            _route("getExecution", "GET", one, reads, self.get, OneExecution, MODEL),
+            _route("deleteExecution", "DELETE", one, writes, self.delete, OneExecution, "", 204),
         ]
 
     async def create(self, call: Call, params: CreateExecution) -> Answer:
@@ -132,7 +132,7 @@ class ExecutionRoutes:
         if multipart.is_wanted(call.headers.get("accept", "")):
             adapted = adapt_answer(MODEL, shape, call.response_format)
             media_type, content = multipart.encode(adapted)
-            return Answer(content=content, media_type=media_type)
+            return Answer(content=content, media_type=media_type)  # bytes pass every filter
         try:
             shape["responseBody"] = done.outcome.body.decode()
         except UnicodeDecodeError as exc:
@@ -168,6 +168,7 @@ def _route(
     scopes: tuple[str, ...],
     handler: Any,
     params: type[Any],
+    model: str,
     status: int = 200,
 ) -> Route:
     return Route(
@@ -178,6 +179,7 @@ def _route(
         handler=handler,
         params=params,
         status=status,
+        model=model,
         group="functions",
         service="functions",
     )

@@ -1,0 +1,1 @@
+"""Stand-ins for adapters, for tests without sockets and processes."""
