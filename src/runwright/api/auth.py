@@ -85,7 +85,7 @@ def credentials(arrival: Arrival, match: Match | None, params: Mapping[str, Any]
     headers = arrival.headers
     named = named_project(arrival, params)
     in_path = project_in_path(match, arrival.path)
-    is_alias = match is not None and match.template != match.route.paths[0]
+    is_alias = match is not None and match.is_alias
     project_id = in_path if in_path and is_alias else named
     mode = headers.get("x-appwrite-mode") or arrival.query.get("mode")
     is_admin = mode == ADMIN or bool(named and named != project_id)

@@ -6,11 +6,14 @@ from typing import Final
 
 from runwright.api.routing import Route
 
+ROOT: Final = "/v1"
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
     route: Route
     template: str  # the one of the route's paths that fits
+    is_alias: bool  # not the first of them
     path_params: dict[str, str]
 
 
@@ -18,6 +21,7 @@ class Match:
 class _Entry:
     route: Route
     template: str
+    is_alias: bool
     parts: tuple[str, ...]  # "" = placeholder
     names: tuple[str, ...]  # of the placeholders, in order
 
@@ -31,16 +35,17 @@ class RouteTable:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._entries: dict[tuple[str, int], list[_Entry]] = {}
         for route in routes:
-            for template in route.paths:
-                self._add(route, template)
+            for place, path in enumerate(route.paths):
+                self._add(route, _under_root(path), is_alias=place > 0)
         for entries in self._entries.values():
             entries.sort(key=lambda entry: [not part for part in entry.parts])
 
-    def _add(self, route: Route, template: str) -> None:
+    def _add(self, route: Route, template: str, *, is_alias: bool) -> None:
         segments = _split(template)
         entry = _Entry(
             route,
             template,
+            is_alias,
             tuple("" if segment.startswith("{") else segment for segment in segments),
             tuple(segment[1:-1] for segment in segments if segment.startswith("{")),
         )
@@ -61,14 +66,17 @@ class RouteTable:
                 found = (
                     segment for part, segment in zip(entry.parts, segments, strict=True) if not part
                 )
-                return Match(
-                    entry.route, entry.template, dict(zip(entry.names, found, strict=True))
-                )
+                named = dict(zip(entry.names, found, strict=True))
+                return Match(entry.route, entry.template, entry.is_alias, named)
         return None
 
 
 def _split(path: str) -> tuple[str, ...]:
     return tuple(segment for segment in path.split("/") if segment)
+
+
+def _under_root(path: str) -> str:
+    return path if path.startswith(f"{ROOT}/") else ROOT + path
 
 
 PROJECT_PREFIX: Final = ("v1", "projects")
