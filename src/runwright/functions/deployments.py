@@ -12,8 +12,10 @@ import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from runwright import ids
 from runwright.clock import Clock
@@ -37,13 +39,14 @@ from runwright.functions.errors import (
 from runwright.functions.folders import Folders, output_name, source_name
 from runwright.functions.uploads import Chunk, Uploads, parse_content_range, whole
 from runwright.model.function import Deployment, DeploymentStatus, Function
-from runwright.model.query import ListQuery, Page
+from runwright.model.query import Filter, ListQuery, Page
 from runwright.ports.executor import Executor
 from runwright.ports.storage import AlreadyStored, BlobMissing, BlobStore, Storage, UnitOfWork
 
 log = logging.getLogger(__name__)
 
-PACK_TIMEOUT_S = 600.0
+PACK_TIMEOUT_S: Final = 600.0
+_EXPIRED_AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,22 +406,18 @@ class Deployments:
     async def expire(self) -> int:
         """Delete deployments that are older than their function keeps them. Returns how many."""
         now = self._clock.now()
-
-        def work(uow: UnitOfWork) -> list[Deployment]:
-            expired = []
-            for function in uow.functions.find():
-                if not function.deployment_retention_days:
-                    continue
-                oldest = now - timedelta(days=function.deployment_retention_days)
-                for item in uow.deployments.find(function.project_id, function_id=function.id):
-                    if item.created_at < oldest and item.id != function.deployment_id:
-                        lifecycle.remove(uow, item, now)
-                        expired.append(item)
-            return expired
-
-        expired = await self._storage.write(work)
-        await self.discard(expired)
-        return len(expired)
+        keeping = [
+            function
+            for function in await self._storage.read(lambda uow: uow.functions.find())
+            if function.deployment_retention_days
+        ]
+        count = 0
+        for function in keeping:
+            remove = partial(_remove_old, function=function, now=now)
+            while expired := await self._storage.write(remove):
+                await self.discard(expired)
+                count += len(expired)
+        return count
 
     # Downloads
 
@@ -537,3 +536,23 @@ def _load(uow: UnitOfWork, project_id: str, function_id: str, deployment_id: str
     if deployment is None or deployment.function_id != function_id:
         raise DeploymentNotFound(deployment_id)
     return deployment
+
+
+def _remove_old(uow: UnitOfWork, function: Function, now: datetime) -> list[Deployment]:
+    """Remove some of the function's deployments that it keeps no longer."""
+    oldest = now - timedelta(days=function.deployment_retention_days)
+    query = ListQuery(
+        filters=(
+            Filter("lessThan", "$createdAt", (oldest,)),
+            Filter("notEqual", "$id", (function.deployment_id,)),
+        ),
+        limit=_EXPIRED_AT_ONCE,
+        with_total=False,
+    )
+    page = uow.deployments.page(function.project_id, query, function_id=function.id)
+    stored = uow.functions.get(function.project_id, function.id)
+    active = stored.deployment_id if stored else ""  # it may have changed since
+    expired = [item for item in page.items if item.id != active]
+    for item in expired:
+        lifecycle.remove(uow, item, now)
+    return expired

@@ -10,6 +10,7 @@ import os
 import secrets
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 MAX_DEPTH: Final = 128
@@ -127,3 +128,21 @@ def _empty(here: int, top: int, prefix: str, waiting: list[str]) -> None:
             moved = f"{prefix}-{len(waiting)}-{secrets.token_hex(8)}"
             os.rename(name, moved, src_dir_fd=here, dst_dir_fd=top)
             waiting.append(moved)
+
+
+def may_hold(tree: Path, path: str) -> bool:
+    """Whether a file can stand at `path` below the tree. Where a link or `..` is on the way
+    the answer is yes: to look further would tell of files outside the tree."""
+    here = tree
+    for part in path.split("/"):
+        if part in ("", "."):
+            continue
+        if part == "..":
+            return True
+        here = here / part
+        try:
+            if stat.S_ISLNK(os.lstat(here).st_mode):
+                return True
+        except (OSError, ValueError):
+            return False
+    return True

@@ -1,0 +1,408 @@
+"""The build queue: deployments whose source is complete, built in the order of their rows.
+
+The rows are the queue. A build is claimed by the move to `building`, its log is stored while it
+runs, and it ends with one conditional write: when the row has been cancelled or deleted in the
+meantime, the result is thrown away. A build that died with its server is begun again once.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+from runwright.clock import Clock
+from runwright.functions import chores, lifecycle
+from runwright.functions.building import (
+    INTERNAL,
+    Build,
+    BuildCancelled,
+    BuildFailed,
+    BuildLimits,
+    Plan,
+)
+from runwright.functions.buildlog import BuildLog, done, error, step
+from runwright.functions.environment import build_env
+from runwright.functions.folders import Folders, source_name
+from runwright.identity.tokens import Tokens
+from runwright.model.function import Deployment, DeploymentStatus, LiveFunction, specification
+from runwright.model.identity import CONSOLE
+from runwright.ports.executor import Executor
+from runwright.ports.signals import Signals
+from runwright.ports.storage import BlobMissing, BlobStore, Storage, UnitOfWork
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+MIN_MEMORY_MIB: Final = 1024
+MAX_ATTEMPTS: Final = 2
+STOP_S: Final = 8.0
+_POLL_S: Final = 5.0  # a lost signal costs this
+_SWEEP_S: Final = 30.0
+_FLUSH_S: Final = 0.3
+_LARGE_FLUSH_S: Final = 0.9  # a large log is stored less often, but within the second
+_LARGE_CHARS: Final = 200_000
+_LOOK_S: Final = 2.0  # how long a cancellation can stay unseen when its signal was lost
+_LOST_S: Final = 300.0  # beyond its own deadline a build without a builder is lost
+_UNFINISHED: Final = (DeploymentStatus.BUILDING, DeploymentStatus.PROCESSING)
+_STORE_TRIES: Final = 5
+
+Key = tuple[str, str]  # project id, deployment id
+
+
+class LiveFunctions(Protocol):
+    async def live(self, project_id: str, function_id: str) -> LiveFunction | None: ...
+
+
+@dataclass(slots=True)
+class _Running:
+    deployment: Deployment
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    look: asyncio.Event = field(default_factory=asyncio.Event)  # the row may have changed
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.deployment.project_id, self.deployment.id
+
+
+class Builder:
+    """Owns every running build. `start` once, then `stop` once."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        blobs: BlobStore,
+        executor: Executor,
+        signals: Signals,
+        clock: Clock,
+        *,
+        functions: LiveFunctions,
+        tokens: Tokens,
+        folders: Folders,
+        limits: BuildLimits,
+        builds: int,
+        endpoint: str,
+    ) -> None:
+        """`builds` run at once; `endpoint` is the API's address as a build can reach it."""
+        self._storage = storage
+        self._blobs = blobs
+        self._executor = executor
+        self._clock = clock
+        self._functions = functions
+        self._tokens = tokens
+        self._folders = folders
+        self._limits = limits
+        self._builds = builds
+        self._endpoint = endpoint
+        self._running: dict[Key, _Running] = {}
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+        self._loops: list[asyncio.Task[None]] = []
+        signals.on("deployment", self._hear)
+
+    async def start(self) -> None:
+        """Take care of what a predecessor left, then begin to build."""
+        await self._recover()
+        self._loops = [
+            asyncio.create_task(self._dispatch(), name="builder"),
+            asyncio.create_task(self._sweep(), name="builder-sweeper"),
+        ]
+
+    async def stop(self) -> None:
+        """Kill what runs and put it back into the queue; returns when nothing of it is left."""
+        self._is_stopping = True
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        tasks = [item.task for item in self._running.values() if item.task is not None]
+        for item in self._running.values():
+            item.cancelled.set()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=STOP_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _hear(self, project_id: str, deployment_id: str) -> None:
+        self._wake.set()
+        running = self._running.get((project_id, deployment_id))
+        if running is not None:
+            running.look.set()
+
+    # The queue
+
+    async def _dispatch(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                while len(self._running) < self._builds and await self._begin_one():
+                    pass
+            except Exception:  # a failing database must not end the queue; the poll tries again
+                log.exception("build queue could not be read")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_S):
+                    await self._wake.wait()
+
+    async def _begin_one(self) -> bool:
+        deployment = await self._storage.write(self._claim)
+        if deployment is None:
+            return False
+        running = _Running(deployment)
+        self._running[running.key] = running
+        running.task = asyncio.create_task(self._build(running), name=f"build-{deployment.id}")
+        return True
+
+    def _claim(self, uow: UnitOfWork) -> Deployment | None:
+        waiting = uow.deployments.find(None, status=DeploymentStatus.WAITING, is_uploaded=True)
+        for deployment in waiting:
+            if (deployment.project_id, deployment.id) not in self._running:
+                now = self._clock.now()
+                build_log = BuildLog(deployment.build_logs)
+                build_log.line(step("Build started.", now))
+                return lifecycle.begin(uow, deployment, build_log.text, now)
+        return None
+
+    # One build
+
+    async def _build(self, running: _Running) -> None:
+        deployment = running.deployment
+        build_log = BuildLog(deployment.build_logs)
+        fields = {"deployment_id": deployment.id, "function_id": deployment.function_id}
+        log.info("build started", extra={"action": "build_started", **fields})
+        follower = asyncio.create_task(self._follow(running, build_log))
+        try:
+            await self._attempt(running, build_log)
+        except BuildCancelled:
+            if self._is_stopping:
+                await self._store(lambda uow: self._give_back(uow, deployment))
+            log.info("build cancelled", extra={"action": "build_cancelled", **fields})
+        except BuildFailed as exc:
+            await self._fail(deployment, build_log, str(exc))
+            log.info("build failed", extra={"action": "build_failed", **fields})
+        except Exception:  # ours: the author of the code gets a sentence, the operator the trace
+            log.exception("build broke", extra=fields)
+            await self._fail(deployment, build_log, INTERNAL)
+        finally:
+            follower.cancel()
+            await asyncio.gather(follower, return_exceptions=True)
+            del self._running[running.key]
+            self._wake.set()
+
+    async def _attempt(self, running: _Running, build_log: BuildLog) -> None:
+        deployment = running.deployment
+        build = Build(
+            await self._plan(deployment),
+            executor=self._executor,
+            blobs=self._blobs,
+            folders=self._folders,
+            limits=self._limits,
+            clock=self._clock,
+            build_log=build_log,
+            cancelled=running.cancelled,
+        )
+        try:
+            build_bytes = await build.run()
+        finally:
+            await build.clean()
+        now = self._clock.now()
+        build_log.line(done("Deployment finished.", now))
+
+        def end(uow: UnitOfWork) -> bool:
+            stored = _unfinished(uow, deployment)
+            if stored is None:
+                return False
+            lifecycle.succeed(uow, stored, logs=build_log.text, build_bytes=build_bytes, now=now)
+            return True
+
+        if await self._store(end):
+            log.info("build ready", extra={"action": "build_ready", "deployment_id": deployment.id})
+        else:
+            artifact = self._folders.artifact(deployment.project_id, deployment.id)
+            await asyncio.to_thread(self._folders.discard, artifact)
+
+    async def _plan(self, deployment: Deployment) -> Plan:
+        live = await self._functions.live(deployment.project_id, deployment.function_id)
+        project = await self._storage.read(
+            lambda uow: uow.projects.get(CONSOLE, deployment.project_id)
+        )
+        if live is None:
+            raise BuildCancelled  # the function was deleted, and this deployment with it
+        size = specification(live.function.build_specification)
+        size = replace(size, memory_mib=max(size.memory_mib, MIN_MEMORY_MIB))
+        api_key = self._tokens.execution_key(
+            deployment.project_id, live.function.scopes, self._limits.timeout_s
+        )
+        return Plan(
+            deployment=deployment,
+            runtime=live.function.runtime,
+            size=size,
+            env=build_env(
+                live,
+                deployment,
+                size,
+                region=project.region if project else "default",
+                endpoint=self._endpoint,
+                api_key=api_key,
+            ),
+        )
+
+    async def _fail(self, deployment: Deployment, build_log: BuildLog, reason: str) -> None:
+        now = self._clock.now()
+        for line in reason.splitlines():
+            build_log.line(error(line, now))
+
+        def end(uow: UnitOfWork) -> None:
+            stored = _unfinished(uow, deployment)
+            if stored is not None:
+                lifecycle.fail(uow, stored, logs=build_log.text, now=now)
+
+        await self._store(end)
+
+    def _give_back(self, uow: UnitOfWork, deployment: Deployment) -> None:
+        stored = _unfinished(uow, deployment)
+        if stored is not None:
+            now = self._clock.now()
+            line = step("The server is stopping. The build will begin again.", now)
+            again = replace(stored, build_attempts=stored.build_attempts - 1)
+            lifecycle.requeue(uow, again, line, now)
+
+    async def _follow(self, running: _Running, build_log: BuildLog) -> None:
+        """Store the log as it grows, and hear when the row is cancelled or deleted."""
+        deployment, stored_version = running.deployment, build_log.version
+        loop = asyncio.get_running_loop()
+        looked_s = loop.time()
+        while True:
+            pause_s = _FLUSH_S
+            must_look = running.look.is_set() or loop.time() - looked_s > _LOOK_S
+            running.look.clear()
+            is_wanted = True
+            if build_log.version != stored_version:
+                stored_version, text = build_log.version, build_log.text
+                pause_s = _LARGE_FLUSH_S if len(text) > _LARGE_CHARS else _FLUSH_S
+                is_wanted = await self._keep(deployment, text)
+            elif must_look:
+                is_wanted = await self._is_wanted(deployment)
+                looked_s = loop.time()
+            if not is_wanted:
+                running.cancelled.set()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await running.look.wait()
+
+    async def _keep(self, deployment: Deployment, text: str) -> bool:
+        """Store log text; False when the build is not wanted any more."""
+        now = self._clock.now()
+
+        def put(uow: UnitOfWork) -> bool:
+            stored = _unfinished(uow, deployment)
+            if stored is not None:
+                lifecycle.record(uow, stored, text, now)
+            return stored is not None
+
+        try:
+            return await self._storage.write(put)
+        except Exception:  # the log is stored again in a moment; the build goes on meanwhile
+            log.exception("build log could not be stored")
+            return True
+
+    async def _is_wanted(self, deployment: Deployment) -> bool:
+        try:
+            return await self._storage.read(lambda uow: _unfinished(uow, deployment) is not None)
+        except Exception:  # asked again in a moment
+            log.exception("deployment could not be read")
+            return True
+
+    async def _store(self, work: Callable[[UnitOfWork], R]) -> R | None:
+        """Write what must not be lost, patiently. None when it was lost all the same: then the
+        sweeper ends the build."""
+        pause_s = 0.2
+        for attempt in range(_STORE_TRIES):
+            try:
+                return await self._storage.write(work)
+            except Exception:
+                log.exception("end of a build could not be stored", extra={"attempt": attempt})
+                await self._clock.sleep(pause_s)
+                pause_s *= 2
+        return None
+
+    # Builds without a builder
+
+    async def _recover(self) -> None:
+        """Begin again what a server that died was building, once; else say that it failed."""
+        await self._empty_workspaces()
+        left = await self._storage.read(lambda uow: uow.deployments.find(None, status=_UNFINISHED))
+        for deployment in left:
+            has_source = await self._has_source(deployment)
+            if has_source and deployment.build_attempts < MAX_ATTEMPTS:
+                await self._storage.write(partial(self._restart, deployment=deployment))
+            else:
+                await self._storage.write(partial(self._give_up, deployment=deployment))
+
+    async def _empty_workspaces(self) -> None:
+        try:
+            await chores.remove(str(self._folders.builds))
+        except (chores.ChoreFailed, chores.TooSlow):
+            log.warning("workspaces of an earlier run could not be removed")
+
+    async def _has_source(self, deployment: Deployment) -> bool:
+        try:
+            await self._blobs.size(source_name(deployment.project_id, deployment.id))
+        except BlobMissing:
+            return False
+        return True
+
+    def _restart(self, uow: UnitOfWork, deployment: Deployment) -> None:
+        stored = _unfinished(uow, deployment)
+        if stored is not None:
+            now = self._clock.now()
+            line = step("The server ended during this build. It begins again.", now)
+            lifecycle.requeue(uow, stored, line, now)
+
+    def _give_up(self, uow: UnitOfWork, deployment: Deployment) -> None:
+        stored = _unfinished(uow, deployment)
+        if stored is not None:
+            now = self._clock.now()
+            build_log = BuildLog(stored.build_logs)
+            build_log.line(error("The server ended during this build. Deploy again.", now))
+            lifecycle.fail(uow, stored, logs=build_log.text, now=now)
+
+    async def _sweep(self) -> None:
+        while True:
+            await self._clock.sleep(_SWEEP_S)
+            try:
+                await self.sweep()
+            except Exception:  # the next round tries again
+                log.exception("lost builds could not be swept")
+
+    async def sweep(self) -> int:
+        """Fail builds that are past every deadline and that nobody here works on.
+
+        Returns how many.
+        """
+        oldest = self._clock.now() - timedelta(seconds=self._limits.timeout_s + _LOST_S)
+
+        def work(uow: UnitOfWork) -> int:
+            lost = [
+                item
+                for item in uow.deployments.find(None, status=_UNFINISHED)
+                if (item.build_started_at or item.updated_at) < oldest
+                and (item.project_id, item.id) not in self._running
+            ]
+            for item in lost:
+                self._give_up(uow, item)
+            return len(lost)
+
+        return await self._storage.write(work)
+
+
+def _unfinished(uow: UnitOfWork, deployment: Deployment) -> Deployment | None:
+    """The row as it is now, while it still waits for this very attempt to end."""
+    stored = uow.deployments.get(deployment.project_id, deployment.id)
+    if stored is None or stored.status not in _UNFINISHED:
+        return None
+    return stored if stored.build_attempts == deployment.build_attempts else None
