@@ -1,0 +1,70 @@
+"""The actions behind an `async def`; those that wait do so without holding up the loop."""
+
+import asyncio
+
+from actions import ACTIONS  # a plain import of a file beside this one
+
+
+async def sleep(context):
+    number, ms = context.req.query["id"], context.req.query.get("ms", "50")
+    context.log(f"start {number}")
+    print(f"native start {number}")
+    await asyncio.sleep(int(ms) / 1000)
+    print(f"native end {number}")
+    context.log(f"end {number}")
+    return context.res.text(f"slept {number}")
+
+
+async def stream(context):
+    await context.res.start(201, {"content-type": "text/event-stream"})
+    await context.res.write("first ")
+    context.log("between")
+    await context.res.write(b"second")
+    await context.res.end()
+    return "ignored"
+
+
+async def stream_many(context):
+    await context.res.start()
+    for number in range(int(context.req.query["parts"])):
+        await context.res.write(bytes([number % 256]) * 100_000)
+        context.log(f"wrote {number}")
+    await context.res.end()
+
+
+async def print_later(context):
+    number = context.req.query["id"]
+    await asyncio.get_running_loop().run_in_executor(None, print, f"late {number}")
+    return context.res.text("")
+
+
+async def late_output(context):
+    def late():
+        context.log("too late")
+        print("too late")
+
+    asyncio.get_running_loop().call_later(0.02, late)
+    return context.res.text("done")
+
+
+async def never(context):
+    await asyncio.sleep(3600)
+
+
+AWAITED = {
+    "sleep": sleep,
+    "stream": stream,
+    "streamMany": stream_many,
+    "printLater": print_later,
+    "lateOutput": late_output,
+    "never": never,
+}
+
+
+async def main(context):
+    name = context.req.headers.get("x-action")
+    if name in AWAITED:
+        return await AWAITED[name](context)
+    if name not in ACTIONS:
+        raise ValueError("Unknown action")
+    return ACTIONS[name](context)

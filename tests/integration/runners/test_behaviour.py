@@ -1,0 +1,304 @@
+"""What a runner does beside answering: concurrency, streams, floods, crashes, a broken host."""
+
+import time
+
+import pytest
+
+from runwright.executor.wire import (
+    FLAG_END,
+    WINDOW_BYTES,
+    Kind,
+    ResultClass,
+    encode_window,
+    frame,
+)
+from tests.integration.runners.harness import Runner, Variant
+
+NOTICE = "Native logs detected. Use context.log() or context.error() for better experience.\n"
+
+
+def test_slow_calls_run_at_the_same_time(runner: Runner) -> None:
+    began = time.monotonic()
+    ids = [runner.begin("sleep", target=f"/?id={n}&ms=400") for n in range(30)]
+    results = [runner.end(request_id) for request_id in ids]
+
+    assert [result.text for result in results] == [f"slept {n}" for n in range(30)]
+    # One after another they would take 12 s.
+    assert time.monotonic() - began < 6
+
+
+def test_output_of_calls_at_the_same_time_is_not_mixed_up(runner: Runner) -> None:
+    ids = [runner.begin("sleep", target=f"/?id={n}&ms={100 - n}") for n in range(20)]
+
+    for number, request_id in enumerate(ids):
+        assert runner.end(request_id).logs == (
+            f"start {number}\n{NOTICE}native start {number}\nnative end {number}\nend {number}\n"
+        )
+
+
+def test_output_of_timers_and_threads_belongs_to_the_call_that_started_them(
+    runner: Runner,
+) -> None:
+    ids = [runner.begin("printLater", target=f"/?id={n}") for n in range(5)]
+
+    for number, request_id in enumerate(ids):
+        assert runner.end(request_id).logs == f"{NOTICE}late {number}\n"
+
+
+def test_output_after_the_answer_is_dropped(runner: Runner) -> None:
+    request_id = runner.begin("lateOutput")
+    assert runner.end(request_id).logs == ""
+
+    runner.call("sleep", target="/?id=1&ms=100")  # the late output comes meanwhile
+    assert runner.results[request_id].logs == ""
+
+
+def test_a_quick_call_is_not_held_up_by_a_slow_one(runner: Runner) -> None:
+    slow = runner.begin("sleep", target="/?id=1&ms=2000")
+    quick = runner.call("text")
+
+    assert quick.status == 200
+    assert runner.results[slow].result is None
+    assert runner.end(slow).text == "slept 1"
+
+
+def test_a_ping_is_answered_during_a_slow_call(runner: Runner) -> None:
+    slow = runner.begin("sleep", target="/?id=1&ms=1500")
+    runner.pongs.clear()
+    runner.ping(77)
+    runner.wait(lambda: bool(runner.pongs))
+
+    assert runner.pongs == [77]
+    assert runner.results[slow].result is None
+    runner.end(slow)
+
+
+def test_state_of_the_module_lives_as_long_as_the_process(own: Runner) -> None:
+    assert [own.call("counter").text for _ in range(3)] == ["1", "2", "3"]
+
+
+def test_many_calls_at_once_are_all_answered(runner: Runner) -> None:
+    ids = [runner.begin("request", target=f"/{n}") for n in range(2000)]
+
+    assert all(runner.end(request_id).status == 200 for request_id in ids)
+
+
+def test_output_of_loading_goes_to_the_first_call(own: Runner) -> None:
+    first, second = own.call("text"), own.call("text")
+
+    assert first.logs == NOTICE + "module loaded\n"
+    assert second.logs == ""
+
+
+# --- bodies in parts ---
+
+
+@pytest.mark.parametrize("size", [0, 1, 262_144, 262_145, 1_048_576, 1_048_577, 25_000_000])
+def test_a_body_of_any_size_comes_whole(runner: Runner, size: int) -> None:
+    result = runner.call("large", target=f"/?size={size}")
+
+    assert result.body == (b"abcdefghij" * (size // 10 + 1))[:size]
+    assert (result.chunks > 0) == (size > 262_144)
+
+
+def test_text_whose_bytes_are_more_than_its_characters_comes_whole(runner: Runner) -> None:
+    for size in (87_000, 131_072, 131_073, 200_000):
+        assert runner.call("largeText", target=f"/?size={size}").text == "é" * size
+
+
+def test_a_large_body_waits_for_its_window(runner: Runner) -> None:
+    runner.opens_windows = False
+    try:
+        size = WINDOW_BYTES + 100_000
+        request_id = runner.begin("large", target=f"/?size={size}")
+        result = runner.results[request_id]
+        runner.wait(lambda: len(result.body) == WINDOW_BYTES)
+        # Others are served meanwhile, and nothing more comes for the first.
+        assert runner.call("text").status == 200
+        assert len(result.body) == WINDOW_BYTES
+        assert result.result is None
+        runner.send(encode_window(request_id, 10))
+        runner.wait(lambda: len(result.body) == WINDOW_BYTES + 10)
+        runner.send(encode_window(request_id, size))
+        assert len(runner.end(request_id).body) == size
+    finally:
+        runner.opens_windows = True
+
+
+def test_a_streamed_response_comes_in_order_with_its_logs(runner: Runner) -> None:
+    result = runner.call("stream")
+
+    assert (result.status, result.body, result.logs) == (201, b"first second", "between\n")
+    assert result.header("content-type") == "text/event-stream; charset=utf-8"
+    assert result.result == ResultClass.OK
+    assert result.order[0] == Kind.RESPONSE
+    assert result.order[-1] == Kind.END
+
+
+def test_a_stream_is_held_back_by_its_window(runner: Runner) -> None:
+    runner.opens_windows = False
+    try:
+        request_id = runner.begin("streamMany", target="/?parts=100")
+        result = runner.results[request_id]
+        runner.wait(lambda: len(result.body) == WINDOW_BYTES)
+        runner.call("sleep", target="/?id=1&ms=100")
+        # The function stands still in its eleventh write.
+        assert result.logs.count("wrote") == 10
+        runner.send(encode_window(request_id, 100_000_000))
+        whole = runner.end(request_id)
+    finally:
+        runner.opens_windows = True
+    assert whole.body == b"".join(bytes([n]) * 100_000 for n in range(100))
+    assert whole.logs.count("wrote") == 100
+
+
+def test_an_exception_in_a_stream_ends_it_as_failed(runner: Runner) -> None:
+    result = runner.call("streamThenThrow")
+
+    assert (result.status, result.body) == (200, b"half")
+    assert result.result == ResultClass.USER_EXCEPTION
+    assert "broken in the middle" in result.errors
+
+
+# --- cancelling ---
+
+
+def test_a_cancelled_call_is_not_answered(runner: Runner) -> None:
+    request_id = runner.begin("sleep", target="/?id=1&ms=50")
+    runner.send(frame(Kind.CANCEL, request_id))
+    runner.call("sleep", target="/?id=2&ms=150")
+
+    assert runner.results[request_id].status == 0
+
+
+def test_cancelling_frees_a_call_that_waits_for_its_window(runner: Runner) -> None:
+    runner.opens_windows = False
+    try:
+        request_id = runner.begin("streamMany", target="/?parts=100")
+        runner.wait(lambda: len(runner.results[request_id].body) == WINDOW_BYTES)
+        runner.send(frame(Kind.CANCEL, request_id))
+        assert runner.call("text").status == 200
+        assert runner.results[request_id].result is None
+    finally:
+        runner.opens_windows = True
+
+
+def test_frames_for_unknown_requests_are_ignored(runner: Runner) -> None:
+    runner.send(frame(Kind.CANCEL, 4_000_000))
+    runner.send(encode_window(4_000_000, 10))
+    runner.send(frame(Kind.BODY, 4_000_000, b"\1late"))
+
+    assert runner.call("text").status == 200
+
+
+# --- floods ---
+
+
+def test_a_flood_of_logs_comes_whole_and_stays_out_of_memory(own: Runner) -> None:
+    own.call("text")
+    before = _memory_mib(own)
+    result = own.call("flood", target="/?lines=100000")
+
+    assert len(result.logs) == 100_000_000
+    assert _memory_mib(own) - before < 64
+
+
+def _memory_mib(runner: Runner) -> float:
+    with open(f"/proc/{runner.process.pid}/status") as status:
+        peak = next(line for line in status if line.startswith("VmHWM"))
+    return int(peak.split()[1]) / 1024
+
+
+# --- the end of the process ---
+
+
+def test_what_was_logged_before_an_endless_loop_is_known(own: Runner) -> None:
+    request_id = own.begin("spin")
+    result = own.results[request_id]
+    own.wait(lambda: "before the loop\n" in result.logs)
+    own.process.kill()
+
+    assert own.drain() == -9
+    assert result.result is None
+
+
+def test_leaving_the_process_keeps_the_logs_and_the_code(own: Runner) -> None:
+    request_id = own.begin("exit")
+
+    assert own.drain() == 3
+    assert own.results[request_id].logs.endswith("before the exit\n")
+    assert own.results[request_id].result is None
+
+
+def test_a_hard_exit_keeps_the_logs(own: Runner, variant: Variant) -> None:
+    if variant.language == "node":
+        pytest.skip("Node has one way to exit")
+    request_id = own.begin("exitHard")
+
+    assert own.drain() == 4
+    assert own.results[request_id].logs.endswith("before the exit\nunfinished line\n")
+
+
+def test_an_unhandled_rejection_ends_the_process_with_its_stack(
+    own: Runner, variant: Variant
+) -> None:
+    if variant.language != "node":
+        pytest.skip("a background failure does not end a Python process")
+    request_id = own.begin("rejectUnhandled")
+
+    assert own.drain() == 1
+    assert own.results[request_id].logs.endswith("before the rejection\n")
+    assert own.process.stderr is not None
+    assert b"nobody handles this" in own.process.stderr.read()
+
+
+def test_a_runner_ends_with_its_host(own: Runner) -> None:
+    own.begin("sleep", target="/?id=1&ms=60000")
+    own.socket.close()
+
+    assert own.process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xff\xff\xff\x02\0\0\0\0",
+        b"\x04\0\0\0\x02\0\0\0\0",
+        frame(Kind.REQUEST, 5, b"\1"),
+        frame(Kind.REQUEST, 5, b"\1\xff\xff\0\0abc"),
+        frame(Kind.WINDOW, 5, b"\1"),
+        frame(Kind.BODY, 5),
+        frame(Kind.PONG, 5),
+        frame(Kind.LOAD, 0, b"{}"),
+        b"\x05\0\0\0\x00\0\0\0\0",
+    ],
+    ids=["huge", "short", "request", "head", "window", "body", "kind", "second load", "zero"],
+)
+def test_a_broken_frame_ends_the_runner(data: bytes, own: Runner) -> None:
+    own.call("text")
+    own.send(data)
+
+    assert own.drain() == 70
+
+
+def test_a_body_after_its_end_ends_the_runner(own: Runner) -> None:
+    request_id = own.begin("sleep", target="/?id=1&ms=5000")
+    own.send(frame(Kind.BODY, request_id, bytes([FLAG_END]) + b"more"))
+
+    assert own.drain() == 70
+
+
+def test_frames_cut_anywhere_are_understood(own: Runner) -> None:
+    own.call("text")
+    sent: list[bytes] = []
+    real, own.send = own.send, sent.append  # type: ignore[method-assign]
+    ids = [own.begin("bodyText", body=f"body {n}") for n in range(20)]
+    own.send = real  # type: ignore[method-assign]
+    for byte in b"".join(sent):
+        own.send(bytes([byte]))
+
+    assert [own.end(request_id).text for request_id in ids] == [f"body {n}" for n in range(20)]
+
+
+def test_the_socket_is_not_left_to_child_processes(runner: Runner) -> None:
+    assert "socket" not in runner.call("openFiles").text
