@@ -65,11 +65,15 @@ class Term:
 
     def beyond(self, value: object) -> Condition:
         """Rows that come after `value` in this order; `value` is not null."""
+        bound = literal(value, self.expression.type)
         if not self.is_descending:
-            return self.expression > value
+            return self.expression > bound
         if self.is_nullable:
-            return or_(self.expression < value, self.expression.is_(None))
-        return self.expression < value
+            return or_(self.expression < bound, self.expression.is_(None))
+        return self.expression < bound
+
+    def same(self, value: object) -> Condition:
+        return self.expression == literal(value, self.expression.type)
 
     def turned(self) -> "Term":
         return Term(self.attribute, self.expression, not self.is_descending, self.is_nullable)
@@ -136,7 +140,7 @@ def _value(item: Filter, kind: object, value: object) -> object:
     if isinstance(kind, Boolean):
         if not isinstance(value, bool):
             raise _mismatch(item, "true or false")
-        return value
+        return literal(value, Boolean)  # a bare one cannot be compared by < in Core
     if isinstance(kind, (BigInteger, Integer, Float)):
         if item.attribute == "$sequence" and isinstance(value, str) and value.isdecimal():
             value = int(value)
@@ -323,6 +327,6 @@ def beyond(order: Sequence[Term], values: Sequence[object]) -> Condition:
     """Rows that come after the row with these values."""
     ways = []
     for at, term in enumerate(order):
-        same = [before.expression == value for before, value in zip(order, values, strict=False)]
-        ways.append(and_(*same[:at], term.beyond(values[at])))
+        same = (before.same(value) for before, value in zip(order[:at], values, strict=False))
+        ways.append(and_(*same, term.beyond(values[at])))
     return or_(*ways)
