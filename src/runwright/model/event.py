@@ -2,7 +2,7 @@
 
 A name is `resource.ID`, up to two more `.resource.ID`, then optionally an action and the
 attribute that the action changed: `teams.t1.memberships.m1.update.status`. In a pattern `*`
-may stand for any id; matching is by equality, so an id may be any text without a dot. Every
+may stand for any id; matching is by equality, so ids are not looked into. Every
 prefix that ends at an id is a pattern too, and hears of all that happens below it.
 """
 
@@ -83,6 +83,8 @@ def is_pattern(text: str) -> bool:
     parts = text.split(".")
     if len(text) > MAX_CHARS or len(parts) < 2 or not all(parts):
         return False
+    if any(char.isspace() for char in text):
+        return False  # no id holds any, so it is a slip of the pen
     if parts[0] == "users" and parts[2:] == ["sessions"]:
         # Ending all sessions of a user is announced as `users.U.sessions.delete`, in which
         # `sessions` stands where the action does.
