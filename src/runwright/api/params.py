@@ -349,6 +349,19 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class OrEmpty:
+    """Another validator's value, or the empty string, which clears."""
+
+    inner: Validator
+
+    def parse(self, value: Any) -> Any:
+        return "" if value == "" else self.inner.parse(value)
+
+    def schema(self) -> SCHEMA:
+        return {"anyOf": [{"type": "string", "maxLength": 0}, self.inner.schema()]}
+
+
+@dataclass(frozen=True, slots=True)
 class Declared:
     """One declared parameter."""
 

@@ -133,6 +133,11 @@ class TargetExists(Conflict):
         super().__init__("A target with the same id or address already exists in this project.")
 
 
+class ProviderNotFound(NotFound):
+    type = "provider_not_found"
+    noun = "Provider"
+
+
 class MalformedEmail(RunwrightError):
     type, status = "general_invalid_email", 400
 

@@ -1,5 +1,6 @@
 """Projects: rows of the console project, each owned by one organization (a console team)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -120,6 +121,9 @@ class _Reach:
         by_id = Filter("equal", "$id", self.project_ids or ("",))
         return Filter("or", "", (by_team, by_id))
 
+    def covers(self, project: Project) -> bool:
+        return project.team_id in self.team_ids or project.id in self.project_ids
+
 
 def _reach(principal: Principal) -> _Reach:
     team_ids, project_ids = set(), set()
@@ -170,10 +174,11 @@ class Projects:
         only = {"team_id": team_id} if team_id else {}
         return await self._storage.read(lambda uow: uow.projects.page(CONSOLE, seen, **only))
 
-    async def of_team(self, team_id: str, project_id: str) -> Project:
-        """A project of one organization. Raises ProjectNotFound for those of others."""
+    async def of_team(self, principal: Principal, team_id: str, project_id: str) -> Project:
+        """A project of one organization. Raises ProjectNotFound for those of others, and for
+        those that the caller cannot see."""
         project = await self.get(project_id)
-        if project.team_id != team_id:
+        if project.team_id != team_id or not _reach(principal).covers(project):
             raise ProjectNotFound(project_id)
         return project
 
@@ -213,13 +218,14 @@ class Projects:
 
         return await self._storage.write(work)
 
-    async def set_policy(self, project_id: str, **changes: Any) -> Project:
-        """Replace fields of the project's `Policies`."""
+    async def set_policies(
+        self, project_id: str, change: Callable[[Policies], Policies]
+    ) -> Project:
+        """Store what `change` makes of the rules in force."""
 
         def work(uow: UnitOfWork) -> Project:
             project = required_project(uow, project_id)
-            policies = replace(policies_of(project), **changes)
-            return self._put(uow, project, policies=stored(policies))
+            return self._put(uow, project, policies=stored(change(policies_of(project))))
 
         return await self._storage.write(work)
 

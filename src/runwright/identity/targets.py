@@ -7,6 +7,7 @@ from runwright.clock import Clock
 from runwright.identity.errors import (
     MalformedEmail,
     MalformedPhone,
+    ProviderNotFound,
     TargetExists,
     TargetNotFound,
 )
@@ -32,9 +33,11 @@ class Targets:
         target_id: str,
         provider_type: str,
         identifier: str,
+        provider_id: str,
         name: str,
     ) -> Target:
-        """Raises MalformedEmail, MalformedPhone, TargetExists."""
+        """Raises ProviderNotFound, MalformedEmail, MalformedPhone, TargetExists."""
+        _check_provider(provider_id)
         check_identifier(provider_type, identifier)
         now = self._clock.now()
         target = Target(
@@ -79,12 +82,14 @@ class Targets:
         target_id: str,
         *,
         identifier: str | None,
+        provider_id: str,
         name: str | None,
     ) -> Target:
         """None leaves a field as it is. Raises TargetNotFound and what `create` raises."""
 
         def work(uow: UnitOfWork) -> Target:
             target = self._required(uow, project_id, user_id, target_id)
+            _check_provider(provider_id)
             if identifier is not None:
                 check_identifier(target.provider_type, identifier)
                 target = replace(target, identifier=identifier, is_expired=False)
@@ -117,6 +122,12 @@ class Targets:
         if target is None or target.user_id != user_id:
             raise TargetNotFound(target_id)
         return target
+
+
+def _check_provider(provider_id: str) -> None:
+    """Projects have no messaging providers yet, so none can be named. Raises ProviderNotFound."""
+    if provider_id:
+        raise ProviderNotFound(provider_id)
 
 
 def check_identifier(provider_type: str, identifier: str) -> None:

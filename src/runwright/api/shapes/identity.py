@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Any, Final
 
+from runwright.api.project_format import WithOlder
 from runwright.api.user_agents import parse_user_agent
 from runwright.clock import iso_millis
 from runwright.identity.keys import NewKey
 from runwright.identity.memberships import Member
 from runwright.identity.passwords import ARGON2
 from runwright.identity.people import Person
-from runwright.identity.policies import MembershipPrivacy
+from runwright.identity.policies import MembershipPrivacy, Policies, policies_of
 from runwright.identity.projects import AUTH_METHODS, PROTOCOLS, SERVICES
 from runwright.model.identity import (
     ApiKey,
@@ -191,7 +192,7 @@ def membership(member: Member, visible: MembershipPrivacy) -> Json:
 
 
 def project(item: Project) -> Json:
-    return {
+    newest = {
         "$id": item.id,
         "$createdAt": iso_millis(item.created_at),
         "$updatedAt": iso_millis(item.updated_at),
@@ -221,10 +222,75 @@ def project(item: Project) -> Json:
         "consoleAccessedAt": _moment(item.accessed_at),
         "wafEnabled": False,
     }
+    return WithOlder(newest, _older(item))
+
+
+def _older(item: Project) -> Json:
+    """What only formats from before policies had answers of their own show."""
+    policies = policies_of(item)
+    return {
+        "description": item.description,
+        "logo": item.logo,
+        "url": item.url,
+        "authDuration": policies.session_duration_s,
+        "authLimit": policies.user_limit,
+        "authSessionsLimit": policies.session_limit,
+        "authPasswordHistory": policies.password_history,
+        "authPersonalDataCheck": policies.refuses_personal_data,
+        "authMembershipsUserName": policies.privacy.user_name,
+        "authMembershipsUserEmail": policies.privacy.user_email,
+        "authMembershipsMfa": policies.privacy.user_mfa,
+        "authMembershipsUserId": policies.privacy.user_id,
+        "authMembershipsUserPhone": policies.privacy.user_phone,
+        "authInvalidateSessions": policies.invalidates_sessions,
+    }
 
 
 def _switches(names: tuple[str, ...], off: tuple[str, ...]) -> list[Json]:
     return [{"$id": name, "enabled": name not in off} for name in names]
+
+
+def policies(item: Project) -> list[Json]:
+    """Those that have an effect here, each with its id."""
+    rules = policies_of(item)
+    return [
+        {"$id": "password-history", "total": rules.password_history},
+        _strength(rules),
+        {
+            "$id": "password-personal-data",
+            "enabled": rules.refuses_personal_data,
+            "denyList": [],
+        },
+        {"$id": "session-duration", "duration": rules.session_duration_s},
+        {"$id": "session-invalidation", "enabled": rules.invalidates_sessions},
+        {"$id": "session-limit", "total": rules.session_limit},
+        {"$id": "user-limit", "total": rules.user_limit},
+        _privacy(rules.privacy),
+    ]
+
+
+def _strength(rules: Policies) -> Json:
+    strength = rules.password_strength
+    return {
+        "$id": "password-strength",
+        "min": strength.least,
+        "uppercase": strength.uppercase,
+        "lowercase": strength.lowercase,
+        "number": strength.number,
+        "symbols": strength.symbols,
+    }
+
+
+def _privacy(visible: MembershipPrivacy) -> Json:
+    return {
+        "$id": "membership-privacy",
+        "userId": visible.user_id,
+        "userEmail": visible.user_email,
+        "userPhone": visible.user_phone,
+        "userName": visible.user_name,
+        "userMFA": visible.user_mfa,
+        "userAccessedAt": visible.user_accessed_at,
+    }
 
 
 def key(item: ApiKey) -> Json:

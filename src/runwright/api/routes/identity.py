@@ -1,0 +1,25 @@
+"""Every route about people, teams, projects and keys."""
+
+from runwright.api.routes.account import account_routes
+from runwright.api.routes.keys import key_routes
+from runwright.api.routes.platforms import platform_routes
+from runwright.api.routes.policies import policy_routes
+from runwright.api.routes.project import project_routes
+from runwright.api.routes.projects import projects_routes
+from runwright.api.routes.teams import team_routes
+from runwright.api.routes.users import user_routes
+from runwright.api.routing import Route
+from runwright.identity.services import Identity
+
+
+def identity_routes(identity: Identity) -> list[Route]:
+    return [
+        *account_routes(identity.accounts, identity.sessions, identity.tokens),
+        *user_routes(identity.users, identity.sessions, identity.memberships, identity.targets),
+        *team_routes(identity.teams, identity.memberships),
+        *projects_routes(identity.projects),
+        *project_routes(identity.projects),
+        *policy_routes(identity.projects),
+        *key_routes(identity.keys),
+        *platform_routes(identity.platforms),
+    ]

@@ -1,0 +1,208 @@
+"""Policies of a project: what holds for its users' passwords, sessions and memberships."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, Final
+
+from runwright.api.lists import Listing, listed_all
+from runwright.api.params import Bool, Named, OneOf, Range
+from runwright.api.queries import Attributes
+from runwright.api.routing import Answer, Call, Route
+from runwright.api.shapes import identity as shapes
+from runwright.identity.policies import MAX_SESSION_S, MAX_SESSIONS, MAX_USERS, Policies
+from runwright.identity.projects import Projects
+
+POLICY_IDS: Final = (
+    "password-history",
+    "password-strength",
+    "password-personal-data",
+    "session-duration",
+    "session-invalidation",
+    "session-limit",
+    "user-limit",
+    "membership-privacy",
+)
+MAX_HISTORY: Final = 20
+
+_FILTERS: Final = Attributes("")
+_Choice = Annotated[bool | None, Bool()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnePolicy:
+    policy_id: Annotated[str, OneOf(POLICY_IDS)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetDuration:
+    duration: Annotated[int, Range(60, MAX_SESSION_S)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetSessionLimit:
+    total: Annotated[int, Range(1, MAX_SESSIONS)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetUserLimit:
+    total: Annotated[int, Range(0, MAX_USERS)] = 0  # null lifts the limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetHistory:
+    total: Annotated[int, Range(0, MAX_HISTORY)] = 0  # null lifts the limit
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetSwitch:
+    enabled: Annotated[bool, Bool()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetStrength:
+    least: Annotated[int | None, Range(8, 256), Named("min")] = None
+    uppercase: _Choice = None
+    lowercase: _Choice = None
+    number: _Choice = None
+    symbols: _Choice = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetPrivacy:
+    user_id: _Choice = None
+    user_email: _Choice = None
+    user_phone: _Choice = None
+    user_name: _Choice = None
+    user_mfa: Annotated[bool | None, Bool(), Named("userMFA")] = None
+    user_accessed_at: _Choice = None
+
+
+class PolicyHandlers:
+    def __init__(self, projects: Projects) -> None:
+        self._projects = projects
+
+    async def list(self, call: Call, params: Listing) -> Answer:
+        query = params.query(_FILTERS)
+        shown = shapes.policies(await self._projects.get(call.project_id))
+        page = shown[query.offset : query.offset + query.limit]
+        answer = listed_all("policyList", "policies", page, dict)
+        return replace(answer, content=answer.content | {"total": len(shown) * params.total})
+
+    async def get(self, call: Call, params: OnePolicy) -> Answer:
+        shown = shapes.policies(await self._projects.get(call.project_id))
+        return Answer(content=next(item for item in shown if item["$id"] == params.policy_id))
+
+    async def set_duration(self, call: Call, params: SetDuration) -> Answer:
+        return await self._set(call, session_duration_s=params.duration)
+
+    async def set_session_limit(self, call: Call, params: SetSessionLimit) -> Answer:
+        return await self._set(call, session_limit=params.total)
+
+    async def set_user_limit(self, call: Call, params: SetUserLimit) -> Answer:
+        return await self._set(call, user_limit=params.total)
+
+    async def set_invalidation(self, call: Call, params: SetSwitch) -> Answer:
+        return await self._set(call, invalidates_sessions=params.enabled)
+
+    async def set_history(self, call: Call, params: SetHistory) -> Answer:
+        return await self._set(call, password_history=params.total)
+
+    async def set_personal_data(self, call: Call, params: SetSwitch) -> Answer:
+        return await self._set(call, refuses_personal_data=params.enabled)
+
+    async def set_strength(self, call: Call, params: SetStrength) -> Answer:
+        given = _given(params)
+        return await self._change(
+            call,
+            lambda rules: replace(
+                rules, password_strength=replace(rules.password_strength, **given)
+            ),
+        )
+
+    async def set_privacy(self, call: Call, params: SetPrivacy) -> Answer:
+        given = _given(params)
+        return await self._change(
+            call, lambda rules: replace(rules, privacy=replace(rules.privacy, **given))
+        )
+
+    async def _set(self, call: Call, **fields_: Any) -> Answer:
+        return await self._change(call, lambda rules: replace(rules, **fields_))
+
+    async def _change(self, call: Call, change: Callable[[Policies], Policies]) -> Answer:
+        changed = await self._projects.set_policies(call.project_id, change)
+        return Answer(content=shapes.project(changed))
+
+
+def _given(params: Any) -> dict[str, Any]:
+    values = {item.name: getattr(params, item.name) for item in fields(params)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def policy_routes(projects: Projects) -> list[Route]:
+    of = PolicyHandlers(projects)
+    return [
+        _route("listPolicies", "GET", "", "", of.list, Listing, "policyList"),
+        _route("getPolicy", "GET", "/{policyId}", "", of.get, OnePolicy, "policy"),
+        _set("SessionDuration", "session-duration", "duration", of.set_duration, SetDuration),
+        _set(
+            "SessionLimit", "session-limit", "max-sessions", of.set_session_limit, SetSessionLimit
+        ),
+        _set("UserLimit", "user-limit", "limit", of.set_user_limit, SetUserLimit),
+        _set(
+            "SessionInvalidation",
+            "session-invalidation",
+            "session-invalidation",
+            of.set_invalidation,
+            SetSwitch,
+        ),
+        _set("PasswordHistory", "password-history", "password-history", of.set_history, SetHistory),
+        _set(
+            "PasswordPersonalData",
+            "password-personal-data",
+            "personal-data",
+            of.set_personal_data,
+            SetSwitch,
+        ),
+        _set("PasswordStrength", "password-strength", "", of.set_strength, SetStrength),
+        _set(
+            "MembershipPrivacy",
+            "membership-privacy",
+            "memberships-privacy",
+            of.set_privacy,
+            SetPrivacy,
+        ),
+    ]
+
+
+_Handler = Callable[[Call, Any], Awaitable[Answer]]
+
+
+def _set(name: str, path: str, older: str, handler: _Handler, params: type[Any]) -> Route:
+    return _route(f"update{name}Policy", "PATCH", f"/{path}", older, handler, params, "project")
+
+
+def _route(
+    name: str,
+    method: str,
+    path: str,
+    older: str,
+    handler: _Handler,
+    params: type[Any],
+    model: str,
+) -> Route:
+    """`older` is the last segment of the path that this had before policies, if any."""
+    paths = [f"/v1/project/policies{path}"]
+    if older:
+        paths.append(f"/v1/projects/{{projectId}}/auth/{older}")
+    action = "read" if method == "GET" else "write"
+    return Route(
+        name=f"project.{name}",
+        method=method,
+        paths=tuple(paths),
+        scopes=(f"project.policies.{action}", f"policies.{action}"),
+        handler=handler,
+        params=params,
+        model=model,
+        group="project",
+        service="project",
+    )

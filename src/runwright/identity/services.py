@@ -1,0 +1,55 @@
+"""The identity services together, as one process uses them."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from runwright.clock import Clock
+from runwright.identity.accounts import Accounts
+from runwright.identity.keys import Keys
+from runwright.identity.memberships import Memberships
+from runwright.identity.passwords import Passwords
+from runwright.identity.platforms import Platforms
+from runwright.identity.projects import Projects
+from runwright.identity.sessions import Sessions
+from runwright.identity.targets import Targets
+from runwright.identity.teams import Teams
+from runwright.identity.tokens import Tokens
+from runwright.identity.users import Users
+from runwright.ports.storage import Storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    accounts: Accounts
+    sessions: Sessions
+    users: Users
+    targets: Targets
+    teams: Teams
+    memberships: Memberships
+    projects: Projects
+    keys: Keys
+    platforms: Platforms
+    tokens: Tokens
+
+    @classmethod
+    def over(
+        cls,
+        storage: Storage,
+        *,
+        passwords: Passwords,
+        tokens: Tokens,
+        clock: Clock,
+        console_signup: Literal["first", "open"] = "first",
+    ) -> Self:
+        return cls(
+            accounts=Accounts(storage, passwords, clock, console_signup=console_signup),
+            sessions=Sessions(storage, clock),
+            users=Users(storage, passwords, tokens, clock),
+            targets=Targets(storage, clock),
+            teams=Teams(storage, clock),
+            memberships=Memberships(storage, passwords, clock),
+            projects=Projects(storage, clock),
+            keys=Keys(storage, tokens, clock),
+            platforms=Platforms(storage, clock),
+            tokens=tokens,
+        )
