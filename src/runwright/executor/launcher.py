@@ -34,6 +34,7 @@ from runwright.executor.cgroups import Controllers, Group, Limits
 
 MAX_MESSAGE_BYTES: Final = 512 * 1024
 _MAX_FDS: Final = 8
+_ANY_PORT: Final = 8080
 _STOP_WAIT_S: Final = 5.0
 _SPARE_FD: Final = 64  # above every fixed number used below
 FRAMES_FD: Final = 3
@@ -90,7 +91,9 @@ class Launcher:
 
     def _serve(self) -> bool:
         try:
-            data, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, _MAX_FDS)
+            data, fds, _, _ = socket.recv_fds(
+                self._control, MAX_MESSAGE_BYTES, _MAX_FDS, socket.MSG_CMSG_CLOEXEC
+            )
         except ConnectionError:
             return False
         if not data:
@@ -122,12 +125,14 @@ class Launcher:
         self._shared = stage.enter(plan, is_root=self._is_root)
         # Group folders are the host's paths; from here on they lie below /host.
         self._controllers = self._controllers.moved(stage.HOST)
+        is_transparent = _can_steer()
         self._own_mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         if fds:
             self._do_forwarder(request, fds)
         gc.freeze()
         self._send({"ev": "staged", "id": 0, "controllers": list(self._controllers.names),
-                    "is_v2": self._controllers.is_v2, "swept": swept})  # fmt: skip
+                    "is_v2": self._controllers.is_v2, "swept": swept,
+                    "is_transparent": is_transparent})  # fmt: skip
 
     def _do_forwarder(self, request: dict[str, Any], fds: list[int]) -> None:
         if self._forwarder is not None:
@@ -368,6 +373,18 @@ def _descendants(pid: int) -> list[int]:
     for word in listed:
         found += [int(word), *_descendants(int(word))]
     return found
+
+
+def _can_steer() -> bool:
+    """Whether connections can be redirected in a network namespace; tried in one."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        with contextlib.suppress(BaseException):  # a forked child only ever reports
+            kernel.unshare(kernel.CLONE_NEWNET)
+            code = 0 if netns.prepare(_ANY_PORT).is_transparent else 1
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def _memory_file(content: bytes) -> int:

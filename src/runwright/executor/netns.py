@@ -95,29 +95,24 @@ def _instruction(code: int, dst: int = 0, src: int = 0, off: int = 0, imm: int =
     return struct.pack("=BBhi", code, dst | src << 4, off, imm)
 
 
-def _first_octet_mask() -> int:
-    return struct.unpack("=I", b"\xff\0\0\0")[0]
-
-
 def steering_program(map_fd: int, *, local_ports: tuple[int, ...]) -> bytes:
     """sk_lookup: IPv4 TCP that leaves 127/8, or goes to `local_ports` of it, to the listener."""
-    (loopback_net,) = struct.unpack("=i", b"\x7f\0\0\0")
-    mask = _first_octet_mask()
-    mask_imm = mask - (1 << 32) if mask >= 1 << 31 else mask
+    loopback_net, first_octet = struct.unpack("=ii", b"\x7f\0\0\0\xff\0\0\0")
+    # A tuple is a jump: code, register, value, where to.
     # Offsets into struct bpf_sk_lookup: family 8, protocol 12, local_ip4 40, local_port 60.
-    head = [
+    head: list[bytes | tuple[int, int, int, str]] = [
         _instruction(0xBF, 6, 1),  # r6 = ctx
         _instruction(0x61, 2, 6, 8),  # r2 = family
-        ("ne", 2, socket.AF_INET),
+        (0x55, 2, int(socket.AF_INET), "leave"),
         _instruction(0x61, 2, 6, 12),  # r2 = protocol
-        ("ne", 2, socket.IPPROTO_TCP),
+        (0x55, 2, int(socket.IPPROTO_TCP), "leave"),
         _instruction(0x61, 2, 6, 40),  # r2 = local_ip4, network order
-        _instruction(0xB4, 3, imm=mask_imm),  # w3 = mask
+        _instruction(0xB4, 3, imm=first_octet),
         _instruction(0x5C, 2, 3),  # w2 &= w3
-        ("outside", 2, loopback_net),
+        (0x56, 2, loopback_net, "steer"),
         _instruction(0x61, 2, 6, 60),  # r2 = local_port, host order
-        *[("port", 2, port) for port in local_ports],
-        ("leave", 0, 0),
+        *[(0x15, 2, port, "steer") for port in local_ports],
+        (0x05, 0, 0, "leave"),
     ]
     steer = [
         _instruction(0x62, 10, 0, -4, 0),  # key = 0
@@ -137,21 +132,13 @@ def steering_program(map_fd: int, *, local_ports: tuple[int, ...]) -> bytes:
         _instruction(0x05),  # to leave
     ]
     leave = [_instruction(0xB7, 0, imm=1), _instruction(0x95)]  # SK_PASS
-    steer_at, leave_at = len(head), len(head) + len(steer)
-    code = []
-    for at, step in enumerate(head):
-        if isinstance(step, bytes):
-            code.append(step)
-            continue
-        kind, register, value = step
-        if kind == "ne":
-            code.append(_instruction(0x55, register, off=leave_at - at - 1, imm=value))
-        elif kind == "outside":
-            code.append(_instruction(0x56, register, off=steer_at - at - 1, imm=value))
-        elif kind == "port":
-            code.append(_instruction(0x15, register, off=steer_at - at - 1, imm=value))
-        else:
-            code.append(_instruction(0x05, off=leave_at - at - 1))
+    places = {"steer": len(head), "leave": len(head) + len(steer)}
+    code = [
+        step
+        if isinstance(step, bytes)
+        else _instruction(step[0], step[1], off=places[step[3]] - at - 1, imm=step[2])
+        for at, step in enumerate(head)
+    ]
     return b"".join([*code, *steer, *leave])
 
 

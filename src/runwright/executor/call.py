@@ -1,0 +1,273 @@
+"""One invocation inside a sandbox, from submission to its outcome.
+
+Everything a sandbox sends is bounded here: logs keep their tail, bodies have a largest size,
+a streamed response never runs further ahead of its reader than its window.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from runwright.executor import wire
+from runwright.model.execution import ErrorClass, Headers, Invocation, Outcome, Phases
+from runwright.ports.executor import ResponseSink
+
+log = logging.getLogger(__name__)
+
+LOG_BYTES: Final = 1_000_000
+_LOG_SLACK: Final = 256 * 1024  # cut rarely, not at every entry
+TIMED_OUT: Final = "Execution timed out."
+
+_CLASSES: Final = {
+    wire.ResultClass.OK: None,
+    wire.ResultClass.USER_EXCEPTION: ErrorClass.USER_EXCEPTION,
+    wire.ResultClass.ENTRYPOINT: ErrorClass.ENTRYPOINT,
+    wire.ResultClass.PAYLOAD: ErrorClass.PAYLOAD,
+}
+
+
+class LogTail:
+    """The last LOG_BYTES of a stream of text."""
+
+    __slots__ = ("_buffer", "_is_cut", "_title")
+
+    def __init__(self, title: str) -> None:
+        self._buffer = bytearray()
+        self._is_cut = False
+        self._title = title
+
+    def add(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) > LOG_BYTES + _LOG_SLACK:
+            del self._buffer[:-LOG_BYTES]
+            self._is_cut = True
+
+    def add_line(self, text: str) -> None:
+        if self._buffer and not self._buffer.endswith(b"\n"):
+            self._buffer += b"\n"
+        self.add(text.encode("utf-8", "replace"))
+
+    def text(self) -> str:
+        """The contract's form: a warning line first when the beginning is missing."""
+        if not self._is_cut and len(self._buffer) <= LOG_BYTES:
+            return self._buffer.decode("utf-8", "replace")
+        warning = (
+            f"[WARNING] {self._title} truncated. Only the end is kept; "
+            f"the limit is {LOG_BYTES} bytes.\n"
+        ).encode()
+        tail = bytes(self._buffer[-(LOG_BYTES - len(warning)) :])
+        start = 0
+        while start < min(4, len(tail)) and tail[start] & 0xC0 == 0x80:
+            start += 1  # the rest of a character whose first byte was cut off
+        return (warning + tail[start:]).decode("utf-8", "replace")
+
+
+class Call:
+    """One invocation. `future` gets its Outcome exactly once."""
+
+    __slots__ = (
+        "_errors",
+        "_logs",
+        "asked_at",
+        "body",
+        "body_bytes",
+        "credit",
+        "deadline",
+        "future",
+        "head",
+        "headers",
+        "invocation",
+        "is_cold",
+        "lent_at",
+        "parts",
+        "sandbox",
+        "sink",
+        "start_s",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        invocation: Invocation,
+        sink: ResponseSink | None,
+        future: asyncio.Future[Outcome],
+        asked_at: float,
+    ) -> None:
+        self.invocation = invocation
+        self.sink = sink
+        self.future = future
+        self.asked_at = asked_at
+        self.lent_at = asked_at
+        self.deadline = 0.0
+        self.is_cold = False
+        self.sandbox: "Host | None" = None  # None while it waits for one
+        self.start_s = 0.0
+        self.head: wire.ResponseHead | None = None
+        self.headers: Headers = ()
+        self.body_bytes = 0
+        self.credit = wire.WINDOW_BYTES
+        self.parts: list[bytes] | None = None  # body of a response without a sink
+        self.stream: Stream | None = None
+        self._logs: LogTail | None = None
+        self._errors: LogTail | None = None
+
+    def lend(self, now: float, *, is_cold: bool, start_s: float) -> None:
+        self.lent_at = now
+        self.deadline = now + self.invocation.timeout_s
+        self.is_cold = is_cold
+        self.start_s = min(start_s, now - self.asked_at)
+
+    def log(self, payload: bytes) -> None:
+        if not payload or payload[0] > 1:
+            raise wire.WireError("malformed LOG")
+        if payload[0]:
+            self._error_tail().add(payload[1:])
+        else:
+            if self._logs is None:
+                self._logs = LogTail("Logs")
+            self._logs.add(payload[1:])
+
+    def _error_tail(self) -> LogTail:
+        if self._errors is None:
+            self._errors = LogTail("Errors")
+        return self._errors
+
+    def succeed(self, head: wire.ResponseHead, body: bytes, now: float) -> None:
+        """End with what user code (or the runner for it) answered."""
+        self._finish(
+            status_code=head.status_code,
+            headers=self.headers,
+            body=body,
+            error_class=_CLASSES[head.result],
+            user_s=head.user_s,
+            now=now,
+        )
+
+    def finish_stream(self, result: wire.ResultClass, user_s: float, now: float) -> None:
+        head = self.head
+        assert head is not None
+        body = b"".join(self.parts) if self.parts is not None else b""
+        self._finish(
+            status_code=head.status_code,
+            headers=self.headers,
+            body=body,
+            error_class=_CLASSES[result],
+            user_s=user_s,
+            now=now,
+        )
+
+    def fail(self, error_class: ErrorClass, message: str, now: float) -> None:
+        """End because of us, a limit or the process: 500, no body, the reason in `errors`."""
+        if self.future.done():
+            return
+        if message:
+            self._error_tail().add_line(message)
+        if self.stream is not None:
+            self.stream.close()
+        self._finish(
+            status_code=500,
+            headers=(),
+            body=b"",
+            error_class=error_class,
+            user_s=max(now - self.lent_at, 0.0) if self.deadline else 0.0,
+            now=now,
+        )
+
+    def _finish(
+        self,
+        *,
+        status_code: int,
+        headers: Headers,
+        body: bytes,
+        error_class: ErrorClass | None,
+        user_s: float,
+        now: float,
+    ) -> None:
+        if self.future.done():
+            return
+        logs, errors = self._logs, self._errors
+        waited = self.lent_at - self.asked_at
+        self.future.set_result(
+            Outcome(
+                status_code=status_code,
+                headers=headers,
+                body=body,
+                logs=logs.text() if logs is not None else "",
+                errors=errors.text() if errors is not None else "",
+                duration_s=now - self.lent_at,
+                error_class=error_class,
+                is_cold=self.is_cold,
+                phases=Phases(
+                    queue_s=max(waited - self.start_s, 0.0), start_s=self.start_s, user_s=user_s
+                ),
+            )
+        )
+
+
+class Host(Protocol):
+    """What a call needs of the sandbox it is in."""
+
+    def open_window(self, request_id: int, call: Call, more_bytes: int) -> None:
+        """Let the runner send that many more bytes of this response."""
+
+    def caller_left(self, call: Call) -> None:
+        """Nobody waits for this call any more."""
+
+
+class Stream:
+    """Passes the parts of one response to its sink, in order, and opens the window after them.
+
+    One task per streamed response; it ends with the response, the call or the sandbox.
+    """
+
+    def __init__(
+        self, call: Call, sandbox: Host, request_id: int, now: Callable[[], float]
+    ) -> None:
+        self._call = call
+        self._sandbox = sandbox
+        self._request_id = request_id
+        self._now = now
+        self._parts: deque[bytes] = deque()
+        self._end: tuple[wire.ResultClass, float] | None = None
+        self._news = asyncio.Event()
+        self._is_heard = True
+        self._task = asyncio.get_running_loop().create_task(
+            self._run(), name=f"stream-{request_id}"
+        )
+
+    def push(self, part: bytes) -> None:
+        self._parts.append(part)
+        self._news.set()
+
+    def end(self, result: wire.ResultClass, user_s: float) -> None:
+        self._end = (result, user_s)
+        self._news.set()
+
+    def close(self) -> None:
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        while self._end is None or self._parts:
+            if not self._parts:
+                self._news.clear()
+                await self._news.wait()
+                continue
+            part = self._parts.popleft()
+            await self._deliver(part)
+            self._sandbox.open_window(self._request_id, self._call, len(part))
+        result, user_s = self._end
+        self._call.finish_stream(result, user_s, self._now())
+
+    async def _deliver(self, part: bytes) -> None:
+        sink = self._call.sink
+        if not self._is_heard or sink is None:
+            return
+        try:
+            await sink.write(part)
+        except ConnectionError:
+            self._is_heard = False  # the run goes on; its rest is read and dropped
+        except Exception:  # a broken sink must not leave the run without an end
+            log.exception("a response could not be delivered", extra={"action": "sink_failed"})
+            self._is_heard = False

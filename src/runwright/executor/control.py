@@ -1,0 +1,518 @@
+"""The server's side of its two helper processes: start them, speak to them, replace them.
+
+The launcher (`launcher.py`) owns every sandbox; the forwarder (`forwarder.py`) carries their
+network traffic. When the launcher dies, all sandboxes die with it; when the forwarder dies,
+running sandboxes have no network. Either is logged, reported and started again, with a
+growing pause. Both processes end by themselves when this process's end of their socket
+closes; those that a killed server left behind are found by process id and start time.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR, FUNCTION_DIR
+from runwright.executor.cgroups import Limits
+from runwright.executor.launcher import MAX_MESSAGE_BYTES
+from runwright.executor.netns import PROXY_PORT
+from runwright.executor.runtimes import BUILD_TOOLS, Interpreter, runner_command
+from runwright.executor.spawn import BuildPlaces, Exit, Launch, Mount, SpawnFailed
+from runwright.executor.stage import Plan
+from runwright.ports.executor import BuildJob
+
+log = logging.getLogger(__name__)
+
+_SOURCES: Final = str(Path(__file__).resolve().parents[2])
+_PROGRAM: Final = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from runwright.executor.{module} import main; main()"
+)
+_STAGED_S: Final = 30.0
+_ASSIGNED_S: Final = 10.0
+_STOPPED_S: Final = 8.0
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 10.0
+_STEADY_S: Final = 60.0  # a helper that lived so long starts over with the first pause
+_SEND_BUFFER: Final = 1024 * 1024
+_MAX_UNSENT: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlConfig:
+    run_dir: Path  # holds the note about helper processes
+    instance: str  # short name, stable for one data directory
+    plan: Plan
+    forwarder: Mapping[str, Any]  # first message to the forwarder
+    api_port: int
+
+
+class Channel:
+    """One end of a SOCK_SEQPACKET pair on the event loop: JSON messages with descriptors."""
+
+    def __init__(self, end: socket.socket, on_message: Callable[[dict[str, Any]], None],
+                 on_close: Callable[[], None]) -> None:  # fmt: skip
+        self.socket = end
+        self._on_message = on_message
+        self._on_close = on_close
+        self._unsent: deque[tuple[bytes, list[int]]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self.is_open = True
+        end.setblocking(False)
+        self._loop.add_reader(end.fileno(), self._receive)
+
+    def send(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
+        """Send in order; `fds` are closed once they are on their way. Never blocks."""
+        data = json.dumps(message).encode("utf-8", "surrogateescape")
+        if not self.is_open or len(data) > MAX_MESSAGE_BYTES or len(self._unsent) > _MAX_UNSENT:
+            _close_all(fds)
+            if self.is_open:
+                raise SpawnFailed("a message to the launcher was too long or had to wait")
+            return
+        self._unsent.append((data, list(fds)))
+        if len(self._unsent) == 1:
+            self._flush()
+
+    def _flush(self) -> None:
+        while self._unsent:
+            data, fds = self._unsent[0]
+            try:
+                socket.send_fds(self.socket, [data], fds)
+            except BlockingIOError:
+                self._loop.add_writer(self.socket.fileno(), self._flush)
+                return
+            except OSError:
+                self.close()
+                return
+            self._unsent.popleft()
+            _close_all(fds)
+        self._loop.remove_writer(self.socket.fileno())
+
+    def _receive(self) -> None:
+        while self.is_open:
+            try:
+                data = self.socket.recv(MAX_MESSAGE_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.close()
+                return
+            self._on_message(json.loads(data))
+
+    def close(self) -> None:
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._loop.remove_reader(self.socket.fileno())
+        self._loop.remove_writer(self.socket.fileno())
+        for _, fds in self._unsent:
+            _close_all(fds)
+        self._unsent.clear()
+        self.socket.close()
+        self._on_close()
+
+
+class Helper:
+    """One helper process and its channel."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+        self.process: subprocess.Popen[bytes] | None = None
+        self.channel: Channel | None = None
+        self.started_at = 0.0
+        self.pause_s = _FIRST_PAUSE_S
+
+    def spawn(self, on_message: Callable[[dict[str, Any]], None],
+              on_close: Callable[[], None]) -> None:  # fmt: skip
+        ours, theirs = _pair()
+        try:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    "-c",
+                    _PROGRAM.format(module=self.module),
+                    _SOURCES,
+                    str(theirs.fileno()),
+                ],  # fmt: skip
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # a terminal's Ctrl-C is the server's to act on
+                cwd="/",
+                env={"PATH": os.defpath},
+            )
+        except OSError as exc:
+            ours.close()
+            raise SpawnFailed(f"{self.module}: {exc}") from exc
+        finally:
+            theirs.close()
+        self.channel = Channel(ours, on_message, on_close)
+        self.started_at = time.monotonic()
+
+    def next_pause(self) -> float:
+        if time.monotonic() - self.started_at > _STEADY_S:
+            self.pause_s = _FIRST_PAUSE_S
+        pause, self.pause_s = self.pause_s, min(self.pause_s * 2, _LONGEST_PAUSE_S)
+        return pause
+
+    async def gone(self, wait_s: float) -> None:
+        """Wait for the end of the process; kill it when that takes too long."""
+        process = self.process
+        if process is None:
+            return
+        try:
+            await asyncio.to_thread(process.wait, wait_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            await asyncio.to_thread(process.wait)
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in pair:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+    return pair
+
+
+def _close_all(fds: Sequence[int]) -> None:
+    for fd in fds:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+
+class Control:
+    """Answers the `Spawner` protocol with the launcher."""
+
+    def __init__(self, config: ControlConfig) -> None:
+        self.on_network_lost: Callable[[], None] = lambda: None
+        self.controllers: tuple[str, ...] = ()
+        self.is_transparent = False
+        self._config = config
+        self._launcher = Helper("launcher")
+        self._forwarder = Helper("forwarder")
+        self._alive: dict[int, Callable[[Exit], None]] = {}
+        self._ids = itertools.count(1)
+        self._assigning: dict[int, asyncio.Future[None]] = {}
+        self._staged: asyncio.Future[None] | None = None
+        self._is_up = asyncio.Event()
+        self._is_stopping = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def code_dir(self, artifact: str) -> str:
+        return FUNCTION_DIR
+
+    def next_id(self) -> int:
+        return next(self._ids)
+
+    def network_env(self) -> Mapping[str, str]:
+        if self.is_transparent:
+            return {}
+        proxy = f"http://127.0.0.1:{PROXY_PORT}"
+        names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+        own = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+        return {**dict.fromkeys(names, proxy), **own, "NODE_USE_ENV_PROXY": "1"}
+
+    def runner_command(self, interpreter: Interpreter, heap_mib: int) -> list[str]:
+        return runner_command(interpreter, heap_mib=heap_mib)
+
+    def build_places(self, interpreter: Interpreter, job: BuildJob) -> BuildPlaces:
+        series = interpreter.series
+        name = "node" if interpreter.language == "node" else f"python{series}"
+        return BuildPlaces(
+            workspace=BUILD_DIR,
+            cache=CACHE_DIR,
+            program=f"/usr/local/bin/{name}",
+            tools="/usr/local/bin",
+            pip=BUILD_TOOLS,
+        )
+
+    @property
+    def launcher_pid(self) -> int:
+        return self._launcher.process.pid if self._launcher.process else 0
+
+    @property
+    def forwarder_pid(self) -> int:
+        return self._forwarder.process.pid if self._forwarder.process else 0
+
+    # Life
+
+    async def start(self) -> None:
+        """Both helpers up, or SpawnFailed."""
+        await asyncio.to_thread(end_leftovers, self._note)
+        self._start_forwarder()
+        await self._start_launcher()
+
+    @property
+    def _note(self) -> Path:
+        return self._config.run_dir / "helpers.json"
+
+    def _write_note(self) -> None:
+        helpers = [self._launcher.process, self._forwarder.process]
+        notes = [
+            {"pid": process.pid, "started": _start_time(process.pid)}
+            for process in helpers
+            if process is not None
+        ]
+        self._config.run_dir.mkdir(parents=True, exist_ok=True)
+        self._note.write_text(json.dumps(notes))
+
+    def _start_forwarder(self) -> None:
+        self._forwarder.spawn(self._from_forwarder, self._forwarder_closed)
+        assert self._forwarder.channel is not None
+        self._forwarder.channel.send(dict(self._config.forwarder))
+        self._write_note()
+
+    async def _start_launcher(self) -> None:
+        self._staged = asyncio.get_running_loop().create_future()
+        self._launcher.spawn(self._from_launcher, self._launcher_closed)
+        self._write_note()
+        plan = asdict(self._config.plan)
+        message = {"op": "stage", "instance": self._config.instance, "plan": plan}
+        self._send(message, [self._forwarder_end()])
+        try:
+            await asyncio.wait_for(self._staged, _STAGED_S)
+        except TimeoutError:
+            raise SpawnFailed("the launcher did not get ready") from None
+        self._is_up.set()
+
+    def _forwarder_end(self) -> int:
+        """A copy of our end: what sandboxes send to it arrives at the forwarder."""
+        assert self._forwarder.channel is not None
+        return os.dup(self._forwarder.channel.socket.fileno())
+
+    async def stop(self) -> None:
+        self._is_stopping = True
+        self._is_up.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for helper in (self._launcher, self._forwarder):
+            if helper.channel is not None:
+                helper.channel.close()
+            await helper.gone(_STOPPED_S)
+        self._note.unlink(missing_ok=True)
+
+    # Spawner
+
+    async def launch(
+        self,
+        launch: Launch,
+        frames: socket.socket,
+        output: int,
+        on_exit: Callable[[Exit], None],
+    ) -> None:
+        fds = [frames.detach(), output]
+        try:
+            await asyncio.wait_for(self._is_up.wait(), _STAGED_S)
+        except BaseException as exc:
+            _close_all(fds)
+            if isinstance(exc, TimeoutError):
+                raise SpawnFailed("the launcher is not up") from None
+            raise
+        self._alive[launch.id] = on_exit
+        self._send_start(launch, fds)
+
+    def _send_start(self, launch: Launch, fds: list[int]) -> None:
+        self._send(
+            {
+                "op": "start",
+                "id": launch.id,
+                "root": launch.root,
+                "argv": list(launch.argv),
+                "env": dict(launch.env),
+                "cwd": launch.working_dir,
+                "uid": launch.uid,
+                "tmp_mib": launch.tmp_mib,
+                "files": launch.open_files,
+                "limits": asdict(launch.limits),
+                "network": {"api_port": self._config.api_port},
+            },
+            fds,
+        )
+
+    async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
+        done = self._assigning[sandbox_id] = asyncio.get_running_loop().create_future()
+        try:
+            self._send(
+                {
+                    "op": "assign",
+                    "id": sandbox_id,
+                    "limits": asdict(limits),
+                    "mounts": [[item.source, item.target, item.is_read_only] for item in mounts],
+                }
+            )
+            await asyncio.wait_for(done, _ASSIGNED_S)
+        except TimeoutError:
+            raise SpawnFailed("the launcher did not answer") from None
+        finally:
+            del self._assigning[sandbox_id]
+
+    def signal(self, sandbox_id: int, number: int) -> None:
+        if sandbox_id in self._alive:
+            with contextlib.suppress(SpawnFailed):
+                self._send({"op": "signal", "id": sandbox_id, "signal": number})
+
+    def _send(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
+        if self._launcher.channel is None:
+            _close_all(fds)
+            raise SpawnFailed("the launcher is not up")
+        self._launcher.channel.send(message, fds)
+
+    # What the helpers say
+
+    def _from_launcher(self, event: dict[str, Any]) -> None:
+        kind, sandbox_id = event["ev"], event["id"]
+        waiter = self._assigning.get(sandbox_id)
+        if kind == "staged":
+            self.controllers = tuple(event["controllers"])
+            self.is_transparent = event["is_transparent"]
+            if event["swept"]:
+                log.warning(
+                    "limits of an earlier server were cleaned up",
+                    extra={"action": "leftovers_removed", "count": event["swept"]},
+                )
+            _settle(self._staged)
+        elif kind == "assigned":
+            _settle(waiter)
+        elif kind == "exited":
+            self._ended(sandbox_id, Exit(
+                code=event["code"], oom_kills=event["oom_kills"],
+                peak_bytes=event["peak_bytes"], reason=event["error"],
+            ))  # fmt: skip
+        elif kind == "failed":
+            failure = SpawnFailed(f"{event['step']}: {event['reason']}")
+            if event["step"] == "stage":
+                _settle(self._staged, failure)
+            elif event["step"] == "start":
+                self._ended(sandbox_id, Exit(code=127, reason=failure.reason))
+            else:
+                _settle(waiter, failure)
+
+    def _ended(self, sandbox_id: int, end: Exit) -> None:
+        on_exit = self._alive.pop(sandbox_id, None)
+        _settle(self._assigning.get(sandbox_id), SpawnFailed("the sandbox ended"))
+        if self._forwarder.channel is not None:
+            self._forwarder.channel.send({"op": "close", "id": sandbox_id})
+        if on_exit is not None:
+            on_exit(end)
+
+    def _from_forwarder(self, event: dict[str, Any]) -> None:
+        if event["ev"] == "refused":
+            log.info(
+                "a function's connection was refused",
+                extra={"action": "egress_refused", "address": event["address"]},
+            )
+
+    def _launcher_closed(self) -> None:
+        self._is_up.clear()
+        _settle(self._staged, SpawnFailed("the launcher ended"))
+        if self._is_stopping:
+            return
+        log.error("the launcher ended; its sandboxes are gone", extra={"action": "launcher_lost"})
+        for sandbox_id in list(self._alive):
+            self._ended(sandbox_id, Exit(code=137, is_platform=True))
+        self._run_task(self._restart_launcher(), "launcher-restart")
+
+    async def _restart_launcher(self) -> None:
+        await self._launcher.gone(_STOPPED_S)
+        while True:
+            await asyncio.sleep(self._launcher.next_pause())
+            try:
+                await self._start_launcher()
+            except SpawnFailed as exc:
+                log.error(
+                    "the launcher could not be started",
+                    extra={"action": "launcher_failed", "reason": exc.reason},
+                )
+                if self._launcher.channel is not None and not self._launcher.channel.is_open:
+                    return  # its closing has begun another restart
+                continue
+            log.warning("the launcher was started again", extra={"action": "launcher_restarted"})
+            return
+
+    def _forwarder_closed(self) -> None:
+        if self._is_stopping:
+            return
+        log.error("the forwarder ended", extra={"action": "forwarder_lost"})
+        self._run_task(self._restart_forwarder(), "forwarder-restart")
+
+    async def _restart_forwarder(self) -> None:
+        await self._forwarder.gone(_STOPPED_S)
+        await asyncio.sleep(self._forwarder.next_pause())
+        self._start_forwarder()
+        self._send({"op": "forwarder", "id": 0}, [self._forwarder_end()])
+        log.warning("the forwarder was started again", extra={"action": "forwarder_restarted"})
+        self.on_network_lost()
+
+    def _run_task(self, work: Coroutine[object, object, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _settle(future: asyncio.Future[None] | None, error: Exception | None = None) -> None:
+    if future is None or future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+# Helpers of a server that was killed
+
+
+def _start_time(pid: int) -> int:
+    """Clock ticks after boot at which a process began; 0 when there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(text.rpartition(")")[2].split()[19])
+
+
+def end_leftovers(note: Path) -> int:
+    """Kill the helpers that `note` names, if they still are those; returns how many were."""
+    try:
+        entries = json.loads(note.read_text())
+    except (OSError, ValueError):
+        return 0
+    count = 0
+    for entry in entries:
+        pid, started = int(entry["pid"]), int(entry["started"])
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:
+            continue
+        try:
+            if started and _start_time(pid) == started:
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                count += 1
+                _wait_gone(pid, started)
+        except OSError:
+            continue
+        finally:
+            os.close(handle)
+    note.unlink(missing_ok=True)
+    return count
+
+
+def _wait_gone(pid: int, started: int) -> None:
+    end = time.monotonic() + _STOPPED_S
+    while _start_time(pid) == started and time.monotonic() < end:
+        time.sleep(0.01)

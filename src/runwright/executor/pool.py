@@ -1,0 +1,521 @@
+"""Which sandbox takes which call; how many there are, and when they end.
+
+Three kinds of live sandbox: pre-started ones without code, per runtime; warm ones, which
+hold one workload each; and those on their way out. A call takes, in this order: a warm
+sandbox of its workload (newest first) that has room and is not held up; a pre-started one,
+which then gets the code mounted; a fresh one. At the upper bound the longest idle warm
+sandbox makes room. Calls that find nothing wait in their workload's queue; the sum of the
+queues is bounded.
+
+Everything here runs on the event loop, and lending is synchronous: between choosing a
+sandbox and writing to it nothing else can happen to either.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from runwright.executor.bubblewrap import FUNCTION_DIR
+from runwright.executor.call import Call
+from runwright.executor.cgroups import Limits
+from runwright.executor.runtimes import Interpreter, base_env
+from runwright.executor.sandbox import Owner, Sandbox, State
+from runwright.executor.spawn import Exit, Launch, Mount, Spawner, SpawnFailed, Uids
+from runwright.model.execution import ErrorClass, Workload
+from runwright.ports.executor import NoSlot
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 0.05
+_SWEEP_S: Final = 1.0
+_HELLO_S: Final = 20.0  # a runner that says nothing for so long will not
+_REFILL_PAUSE_S: Final = 0.02  # let the cold start that emptied the slot have the processor
+_REFILL_RETRY_S: Final = 15.0
+_USED_S: Final = 3600.0  # a runtime asked for within this time keeps a full pool
+_COLD_TRIES: Final = 2
+_HEAP_SHARE: Final = 0.8  # of the memory limit; the rest is buffers, code and young objects
+_COULD_NOT_START: Final = "The runtime could not be started. Try again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLimits:
+    sizes: Mapping[str, int]  # language -> pre-started sandboxes per runtime
+    sandboxes: int = 512
+    idle_s: float = 300.0
+    max_calls: int = 64  # in one sandbox at once
+    max_waiting: int = 1000
+    wait_s: float = 30.0
+    max_body_bytes: int = 32 * 1024 * 1024
+    tmp_mib: int = 256
+    pids: int = 256
+    open_files: int = 1024
+    default_memory_mib: int = 512
+    env: Mapping[str, str] = field(default_factory=dict)
+    starts_at_once: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Pre-started sandboxes with the same key are interchangeable.
+
+    V8 takes its heap limit at start only, so Node ones come in memory classes.
+    """
+
+    runtime: str
+    heap_mib: int = 0
+
+
+class Group:
+    """The warm sandboxes of one workload and the calls that wait for one."""
+
+    def __init__(self, workload: Workload, key: Key, load: bytes) -> None:
+        self.workload = workload
+        self.key = key
+        self.load = load
+        self.members: list[Sandbox] = []
+        self.waiters: deque[Call] = deque()
+        self.starting = 0
+
+
+class Pool(Owner):
+    def __init__(
+        self,
+        limits: PoolLimits,
+        spawner: Spawner,
+        interpreters: Sequence[Interpreter],
+        uids: Uids,
+        now: Callable[[], float],
+    ) -> None:
+        self._limits = limits
+        self._spawner = spawner
+        self._now = now
+        self._interpreters = {item.runtime: item for item in interpreters}
+        self._sandboxes: dict[int, Sandbox] = {}
+        self._groups: dict[str, Group] = {}
+        self._group_of: dict[int, Group] = {}
+        self._ready: dict[Key, list[Sandbox]] = {}
+        self._key_of: dict[int, Key] = {}
+        self._used_at: dict[Key, float] = {}
+        self._broken_until: dict[Key, float] = {}
+        self._busy: set[Sandbox] = set()
+        self._waiting = 0
+        self._hello: dict[int, asyncio.Future[None]] = {}
+        self._uids = uids
+        self._uid_of: dict[int, int | None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._refill_needed = asyncio.Event()
+        self._starts = asyncio.Semaphore(limits.starts_at_once)
+        self._tick_timer: asyncio.TimerHandle | None = None
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
+        self._loop = asyncio.get_running_loop()
+        spawner.on_network_lost = self._network_lost
+
+    # Life
+
+    def start(self) -> None:
+        self._spawn_task(self._refill(), "sandbox-refill")
+        self._refill_needed.set()
+        self._sweep_timer = self._loop.call_later(_SWEEP_S, self._sweep)
+
+    async def stop(self, drain_s: float) -> None:
+        """Let running calls finish for at most `drain_s`, then end everything."""
+        self._is_closed = True
+        self._refuse_waiting()
+        end = self._now() + drain_s
+        while any(item.live_calls for item in self._sandboxes.values()) and self._now() < end:
+            await asyncio.sleep(TICK_S)
+        for timer in (self._tick_timer, self._sweep_timer):
+            if timer is not None:
+                timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sandbox in list(self._sandboxes.values()):
+            sandbox.kill()
+
+    def _refuse_waiting(self) -> None:
+        for group in self._groups.values():
+            while group.waiters:
+                self._waiting -= 1
+                call = group.waiters.popleft()
+                if not call.future.done():
+                    call.future.set_exception(NoSlot())
+
+    def _spawn_task(self, work: Coroutine[object, object, None], name: str) -> None:
+        task = self._loop.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Calls
+
+    def submit(self, workload: Workload, call: Call) -> None:
+        """Give a call to a sandbox now, or queue it. Raises NoSlot when the queues are full."""
+        group = self._groups.get(workload.key)
+        if group is not None and not group.waiters:
+            now = call.asked_at
+            for sandbox in reversed(group.members):
+                if sandbox.can_take(now):
+                    self._lend(sandbox, call, now)
+                    return
+        if self._is_closed or self._waiting >= self._limits.max_waiting:
+            raise NoSlot
+        if group is None:
+            group = self._new_group(workload)
+        group.waiters.append(call)
+        self._waiting += 1
+        self._watch_time()
+        self._grow(group)
+
+    def _lend(self, sandbox: Sandbox, call: Call, now: float) -> None:
+        if not sandbox.calls:
+            self._busy.add(sandbox)
+            if self._tick_timer is None:
+                self._watch_time()
+        sandbox.submit(call, now)
+
+    def abandon(self, call: Call) -> None:
+        """The caller was cancelled. A call that has not begun never will."""
+        if call.sandbox is not None:
+            call.sandbox.caller_left(call)
+
+    def _pump(self, group: Group) -> None:
+        now = self._now()
+        while group.waiters:
+            sandbox = next((item for item in reversed(group.members) if item.can_take(now)), None)
+            if sandbox is None:
+                self._grow(group)
+                return
+            call = group.waiters.popleft()
+            self._waiting -= 1
+            if not call.future.done():
+                self._lend(sandbox, call, now)
+
+    def _grow(self, group: Group) -> None:
+        """Calls wait: ask a silent member whether it is held up, else get another sandbox."""
+        for sandbox in reversed(group.members):
+            if sandbox.is_askable():
+                sandbox.ask()
+                return
+        if len(group.waiters) > group.starting * self._limits.max_calls and self._has_room(group):
+            group.starting += 1
+            self._used_at[group.key] = self._now()
+            self._spawn_task(self._start_for(group), f"cold-{group.workload.deployment_id}")
+
+    def _has_room(self, group: Group) -> bool:
+        if self._ready.get(group.key):
+            return True
+        if self._live() < self._limits.sandboxes:
+            return True
+        return self._make_room()
+
+    def _live(self) -> int:
+        return sum(1 for item in self._sandboxes.values() if item.state < State.ENDING)
+
+    def _make_room(self) -> bool:
+        """End the longest idle sandbox; a pre-started one of another runtime if none is."""
+        idle = [
+            item
+            for item in self._sandboxes.values()
+            if item.state is State.ASSIGNED and not item.calls
+        ]
+        if idle:
+            min(idle, key=lambda item: item.idle_since).end()
+            return True
+        for ready in self._ready.values():
+            if ready:
+                ready.pop(0).end()
+                return True
+        return False
+
+    def _new_group(self, workload: Workload) -> Group:
+        code_dir = self._spawner.code_dir(workload.artifact)
+        load = json.dumps(
+            {
+                "root": code_dir,
+                "entrypoint": workload.entrypoint,
+                "env": dict(workload.env),
+                "cpus": workload.cpus,
+            }
+        ).encode()
+        group = Group(workload, self._key(workload), load)
+        # New settings of the same deployment: what runs on the old ones has had its day.
+        for other in list(self._groups.values()):
+            if other.workload.deployment_id == workload.deployment_id:
+                self._drain(other)
+        self._groups[workload.key] = group
+        return group
+
+    def _key(self, workload: Workload) -> Key:
+        return self._class_of(workload.runtime, workload.memory_mib)
+
+    def _class_of(self, runtime: str, memory_mib: int) -> Key:
+        is_node = runtime.startswith("node")
+        return Key(runtime, int(memory_mib * _HEAP_SHARE) if is_node else 0)
+
+    def _drain(self, group: Group) -> None:
+        for sandbox in list(group.members):
+            sandbox.drain()
+
+    def retire(self, deployment_id: str) -> None:
+        for group in list(self._groups.values()):
+            if group.workload.deployment_id == deployment_id:
+                self._drain(group)
+
+    # Starting
+
+    async def _start_for(self, group: Group) -> None:
+        """Add one sandbox to a group, from the pool or fresh."""
+        try:
+            for _ in range(_COLD_TRIES):
+                try:
+                    await self._assign_one(group)
+                    return
+                except SpawnFailed as exc:
+                    self._log_failure(group.key, exc)
+            self._fail_waiters(group)
+        finally:
+            group.starting -= 1
+            if not self._is_closed:
+                self._pump(group)
+                self._forget_if_empty(group)
+
+    async def _assign_one(self, group: Group) -> None:
+        workload = group.workload
+        began = self._now()
+        ready = self._ready.get(group.key)
+        sandbox = ready.pop() if ready else await self._launch(group.key)
+        self._refill_needed.set()
+        mounts = (Mount(os.path.realpath(workload.artifact), FUNCTION_DIR),)
+        limits = Limits(workload.memory_mib, self._limits.pids, workload.cpus)
+        try:
+            await self._spawner.assign(sandbox.id, mounts, limits)
+        except SpawnFailed:
+            sandbox.kill()
+            raise
+        if sandbox.state is not State.READY:
+            raise SpawnFailed("the sandbox ended while it was given its code")
+        sandbox.memory_mib = workload.memory_mib
+        sandbox.start_s = self._now() - began
+        sandbox.idle_since = self._now()
+        sandbox.load(group.load)
+        group.members.append(sandbox)
+        self._group_of[sandbox.id] = group
+
+    async def _launch(self, key: Key) -> Sandbox:
+        """A fresh sandbox that has said hello. Raises SpawnFailed."""
+        interpreter = self._interpreters.get(key.runtime)
+        if interpreter is None:
+            raise SpawnFailed("its interpreter is not installed here")
+        async with self._starts:
+            return await self._begin(key, interpreter)
+
+    async def _begin(self, key: Key, interpreter: Interpreter) -> Sandbox:
+        sandbox_id = self._spawner.next_id()
+        limits = self._limits
+        sandbox = Sandbox(
+            sandbox_id,
+            self,
+            send_signal=self._spawner.signal,
+            max_calls=limits.max_calls,
+            max_body_bytes=limits.max_body_bytes,
+            now=self._now,
+        )
+        ours, theirs = socket.socketpair()
+        read, write = os.pipe()
+        hello = self._loop.create_future()
+        launch = Launch(
+            id=sandbox_id,
+            root=key.runtime,
+            argv=self._spawner.runner_command(interpreter, key.heap_mib),
+            env={**limits.env, **self._spawner.network_env(), **base_env(interpreter)},
+            uid=self._uids.take(),
+            tmp_mib=limits.tmp_mib,
+            open_files=limits.open_files,
+            limits=Limits(limits.default_memory_mib, limits.pids),
+        )
+        self._uid_of[sandbox_id] = launch.uid
+        self._sandboxes[sandbox_id] = sandbox
+        self._key_of[sandbox_id] = key
+        self._hello[sandbox_id] = hello
+        sandbox.watch_output(read)
+        try:
+            await self._loop.create_unix_connection(lambda: sandbox, sock=ours)
+            await self._spawner.launch(launch, theirs, write, sandbox.exited)
+            await asyncio.wait_for(hello, _HELLO_S)
+        except TimeoutError:
+            sandbox.kill()
+            raise SpawnFailed(f"no answer from the runner: {sandbox.output_tail()}") from None
+        except SpawnFailed:
+            sandbox.exited(Exit(code=-1))
+            raise
+        finally:
+            self._hello.pop(sandbox_id, None)
+        return sandbox
+
+    def _log_failure(self, key: Key, exc: SpawnFailed) -> None:
+        log.error(
+            "a sandbox could not be started",
+            extra={"action": "start_failed", "runtime": key.runtime, "reason": exc.reason},
+        )
+
+    def _fail_waiters(self, group: Group) -> None:
+        while group.waiters:
+            call = group.waiters.popleft()
+            self._waiting -= 1
+            call.fail(ErrorClass.COLD_START, _COULD_NOT_START, self._now())
+
+    # Keeping the pool full
+
+    def _target(self, key: Key) -> int:
+        interpreter = self._interpreters.get(key.runtime)
+        if interpreter is None:
+            return 0
+        size = self._limits.sizes.get(interpreter.language, 0)
+        is_default = key == self._class_of(key.runtime, self._limits.default_memory_mib)
+        is_used = self._now() - self._used_at.get(key, float("-inf")) < _USED_S
+        if is_used:
+            return size if is_default else min(size, 1)
+        return min(size, 1) if is_default else 0
+
+    def _missing(self) -> Key | None:
+        """The emptiest pool: recently used ones first, then one of every runtime."""
+        defaults = (
+            self._class_of(runtime, self._limits.default_memory_mib)
+            for runtime in self._interpreters
+        )
+        keys = dict.fromkeys([*sorted(self._used_at, key=self._recency), *defaults])
+        lacking = [
+            (len(self._ready.get(key, ())), order, key)
+            for order, key in enumerate(keys)
+            if len(self._ready.get(key, ())) < self._target(key)
+            and self._broken_until.get(key, 0.0) <= self._now()
+        ]
+        return min(lacking)[2] if lacking else None
+
+    def _recency(self, key: Key) -> float:
+        return -self._used_at[key]
+
+    async def _refill(self) -> None:
+        """One at a time: starting a sandbox costs as much as hundreds of warm calls."""
+        while True:
+            await self._refill_needed.wait()
+            self._refill_needed.clear()
+            await asyncio.sleep(_REFILL_PAUSE_S)
+            while (key := self._missing()) is not None and self._live() < self._limits.sandboxes:
+                try:
+                    sandbox = await self._launch(key)
+                except SpawnFailed as exc:
+                    self._log_failure(key, exc)
+                    self._broken_until[key] = self._now() + _REFILL_RETRY_S
+                    self._loop.call_later(_REFILL_RETRY_S, self._refill_needed.set)
+                    continue
+                self._ready.setdefault(key, []).append(sandbox)
+
+    def has_full_pool(self) -> bool:
+        return self._missing() is None
+
+    # What sandboxes tell
+
+    def sandbox_ready(self, sandbox: Sandbox) -> None:
+        hello = self._hello.get(sandbox.id)
+        if hello is not None and not hello.done():
+            hello.set_result(None)
+
+    def sandbox_freed(self, sandbox: Sandbox) -> None:
+        if not sandbox.calls:
+            self._busy.discard(sandbox)
+        group = self._group_of.get(sandbox.id)
+        if group is not None and group.waiters:
+            self._pump(group)
+
+    def sandbox_stalled(self, sandbox: Sandbox) -> None:
+        group = self._group_of.get(sandbox.id)
+        if group is not None and group.waiters:
+            self._pump(group)
+
+    def sandbox_gone(self, sandbox: Sandbox, end: Exit) -> None:
+        self._sandboxes.pop(sandbox.id, None)
+        self._busy.discard(sandbox)
+        key = self._key_of.pop(sandbox.id)
+        ready = self._ready.get(key, [])
+        if sandbox in ready:
+            ready.remove(sandbox)
+        self._uids.give_back(self._uid_of.pop(sandbox.id))
+        hello = self._hello.get(sandbox.id)
+        if hello is not None and not hello.done():
+            why = end.reason or f"ended with {end.code}: {sandbox.output_tail()}"
+            hello.set_exception(SpawnFailed(why))
+        group = self._group_of.pop(sandbox.id, None)
+        if group is not None:
+            group.members.remove(sandbox)
+            self._forget_if_empty(group)
+        if self._is_closed:
+            return
+        self._refill_needed.set()
+        for waiting in [item for item in self._groups.values() if item.waiters]:
+            self._pump(waiting)
+
+    def _forget_if_empty(self, group: Group) -> None:
+        if group.members or group.waiters or group.starting:
+            return
+        if self._groups.get(group.workload.key) is group:
+            del self._groups[group.workload.key]
+
+    def _network_lost(self) -> None:
+        """The forwarder was replaced: sandboxes of the old one reach nothing any more."""
+        for sandbox in list(self._sandboxes.values()):
+            if sandbox.state < State.DRAINING:
+                sandbox.drain()
+
+    # Time
+
+    def _watch_time(self) -> None:
+        if self._tick_timer is None and (self._busy or self._waiting):
+            self._tick_timer = self._loop.call_later(TICK_S, self._on_tick)
+
+    def _on_tick(self) -> None:
+        self._tick_timer = None
+        self.tick()
+        self._watch_time()
+
+    def tick(self) -> None:
+        """End what is overdue, among the calls that run and those that wait."""
+        now = self._now()
+        for sandbox in list(self._busy):
+            sandbox.check_deadlines(now)
+        if self._waiting:
+            for group in list(self._groups.values()):
+                self._drop_overdue(group, now)
+
+    def _drop_overdue(self, group: Group, now: float) -> None:
+        kept: deque[Call] = deque()
+        for call in group.waiters:
+            if call.future.done():
+                self._waiting -= 1
+            elif now - call.asked_at > self._limits.wait_s:
+                self._waiting -= 1
+                call.future.set_exception(NoSlot())
+            else:
+                kept.append(call)
+        group.waiters = kept
+        if kept:
+            self._pump(group)
+        else:
+            self._forget_if_empty(group)
+
+    def _sweep(self) -> None:
+        self._sweep_timer = self._loop.call_later(_SWEEP_S, self._sweep)
+        self.evict_idle()
+
+    def evict_idle(self) -> None:
+        limit = self._now() - self._limits.idle_s
+        for sandbox in list(self._sandboxes.values()):
+            if sandbox.state is State.ASSIGNED and not sandbox.calls and sandbox.idle_since < limit:
+                sandbox.end()

@@ -1,0 +1,455 @@
+"""One sandbox as the server sees it: its frames, its calls, its end.
+
+    STARTING -> READY -> ASSIGNED -> DRAINING -> ENDING -> GONE
+
+READY: isolated, runner loaded, no code. ASSIGNED: holds one workload for the rest of its
+life. DRAINING: takes no new call and ends when its last one does, or at the last deadline.
+ENDING: TERM was sent, KILL follows. A sandbox that missed a deadline, broke the frame rules
+or lost its process never goes back to ASSIGNED. Nothing that comes from inside is trusted: a
+malformed frame or an unknown request id ends this sandbox and no other.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Final, cast
+
+from runwright.executor import wire
+from runwright.executor.call import TIMED_OUT, Call, Stream
+from runwright.executor.spawn import Exit
+from runwright.model.execution import ErrorClass
+
+log = logging.getLogger(__name__)
+
+OUTPUT_TAIL_BYTES: Final = 8 * 1024
+PING_S: Final = 0.05  # a loop that does not turn for so long is held up by user code
+QUIET_S: Final = 0.02  # a busy sandbox that was silent for so long is asked before it gets more
+KILL_AFTER_S: Final = 1.0
+_LAST_FRAMES_S: Final = 1.0
+_READ_BYTES: Final = 65536
+_READS_PER_TURN: Final = 8  # a chatty sandbox must not hold the loop
+_MIB: Final = 1024 * 1024
+_HEAP_EXHAUSTED: Final = re.compile(
+    rb"JavaScript heap out of memory|invalid table size Allocation failed"
+)
+
+
+class State(IntEnum):
+    STARTING = 0
+    READY = 1
+    ASSIGNED = 2
+    DRAINING = 3
+    ENDING = 4
+    GONE = 5
+
+
+class Owner:
+    """What a sandbox tells the pool; the pool overrides what it wants to hear."""
+
+    def sandbox_ready(self, sandbox: "Sandbox") -> None: ...
+
+    def sandbox_freed(self, sandbox: "Sandbox") -> None: ...
+
+    def sandbox_stalled(self, sandbox: "Sandbox") -> None: ...
+
+    def sandbox_gone(self, sandbox: "Sandbox", end: Exit) -> None: ...
+
+
+class Sandbox(asyncio.Protocol):
+    """Also the protocol of its frame socket: one object, no hop per request."""
+
+    def __init__(
+        self,
+        sandbox_id: int,
+        owner: Owner,
+        *,
+        send_signal: Callable[[int, int], None],
+        max_calls: int,
+        max_body_bytes: int,
+        now: Callable[[], float],
+    ) -> None:
+        self.id = sandbox_id
+        self.state = State.STARTING
+        self.calls: dict[int, Call] = {}
+        self.live_calls = 0  # those whose caller has no outcome yet
+        self.idle_since = 0.0
+        self.is_fresh = True  # no call was ever submitted
+        self.start_s = 0.0  # what getting it ready took, for the calls that waited for it
+        self.is_stalled = False
+        self.memory_mib = 0
+        self._now = now
+        self._owner = owner
+        self._signal = send_signal
+        self._max_calls = max_calls
+        self._max_body_bytes = max_body_bytes
+        self._loop = asyncio.get_running_loop()
+        self._reader = wire.FrameReader()
+        self._transport: asyncio.Transport | None = None
+        self._next_id = 1
+        self._heard_at = 0.0
+        self._ping: asyncio.TimerHandle | None = None
+        self._is_paused = False
+        self._output_fd = -1
+        self._output = bytearray()
+        self._exit: Exit | None = None
+        self._is_eof = False
+        self._broken = ""
+        self._timers: list[asyncio.TimerHandle] = []
+
+    # Lending
+
+    def can_take(self, now: float) -> bool:
+        """Whether a call may be submitted without asking first."""
+        if self.state is not State.ASSIGNED or self._is_paused:
+            return False
+        if not self.calls:
+            return True
+        if len(self.calls) >= self._max_calls or self.is_stalled:
+            return False
+        return now - self._heard_at < QUIET_S
+
+    def is_askable(self) -> bool:
+        """Busy and silent, but perhaps only waiting for something: a ping will tell."""
+        return (
+            self.state is State.ASSIGNED
+            and not self.is_stalled
+            and not self._is_paused
+            and len(self.calls) < self._max_calls
+        )
+
+    def ask(self) -> None:
+        """Ping. The owner hears `sandbox_freed` on the answer, else `sandbox_stalled`."""
+        if self._ping is None:
+            self._write(wire.frame(wire.Kind.PING, 0))
+            self._ping = self._loop.call_later(PING_S, self._ping_missed)
+
+    def _ping_missed(self) -> None:
+        self.is_stalled = True
+        self._owner.sandbox_stalled(self)
+
+    def submit(self, call: Call, now: float) -> None:
+        if not self.calls:
+            self._heard_at = now
+        request_id = self._next_id
+        self._next_id = request_id + 1 if request_id < 0xFFFFFFFF else 1
+        self.calls[request_id] = call
+        self.live_calls += 1
+        call.sandbox = self
+        call.lend(now, is_cold=self.is_fresh, start_s=self.start_s if self.is_fresh else 0.0)
+        invocation = call.invocation
+        self._write(
+            wire.encode_request(
+                request_id,
+                invocation.method,
+                invocation.target,
+                invocation.headers,
+                invocation.body,
+                is_logging=invocation.is_logging,
+            )
+        )
+
+    def load(self, payload: bytes) -> None:
+        self.state = State.ASSIGNED
+        self._write(wire.frame(wire.Kind.LOAD, 0, payload))
+
+    def _write(self, data: bytes) -> None:
+        # A write after the end would raise inside the caller; the exit report comes anyway.
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def caller_left(self, call: Call) -> None:
+        """A caller was cancelled: user code goes on until its deadline, unheard."""
+        self.live_calls -= 1
+        for request_id, other in self.calls.items():
+            if other is call:
+                self._write(wire.frame(wire.Kind.CANCEL, request_id))
+
+    def open_window(self, request_id: int, call: Call, more_bytes: int) -> None:
+        call.credit += more_bytes
+        self._write(wire.encode_window(request_id, more_bytes))
+
+    # Frames
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are not subclasses; what is used here they have.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=1024 * 1024)
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._owner.sandbox_freed(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = now = self._now()
+        if self.is_stalled:
+            self._heard_again()
+        try:
+            for kind, request_id, payload in self._reader.feed(data):
+                if kind == wire.Kind.RESPONSE:
+                    self._on_response(request_id, payload, now)
+                elif kind == wire.Kind.LOG:
+                    self._call(request_id).log(payload)
+                else:
+                    self._on_rare(kind, request_id, payload, now)
+        except wire.WireError as exc:
+            self._break(str(exc))
+
+    def _call(self, request_id: int) -> Call:
+        call = self.calls.get(request_id)
+        if call is None:
+            raise wire.WireError("unknown request id")
+        return call
+
+    def _on_response(self, request_id: int, payload: bytes, now: float) -> None:
+        call = self._call(request_id)
+        head = wire.ResponseHead(payload)
+        call.headers = head.headers()
+        if head.is_complete:
+            del self.calls[request_id]
+            if not call.future.done():
+                self.live_calls -= 1
+                call.succeed(head, head.body, now)
+            self.is_fresh = False
+            self._freed(now)
+            return
+        if call.head is not None:
+            raise wire.WireError("a second RESPONSE")
+        call.head = head
+        if call.future.done():
+            call.parts = []
+            return
+        if call.sink is None:
+            call.parts = []
+        else:
+            call.sink.start(head.status_code, call.headers)
+            call.stream = Stream(call, self, request_id, self._now)
+        if head.body:
+            self._on_chunk(request_id, head.body)
+
+    def _on_rare(self, kind: int, request_id: int, payload: bytes, now: float) -> None:
+        if kind == wire.Kind.CHUNK:
+            self._on_chunk(request_id, payload)
+        elif kind == wire.Kind.END:
+            self._on_end(request_id, payload, now)
+        elif kind == wire.Kind.PONG:
+            if self._ping is not None:
+                self._ping.cancel()
+                self._ping = None
+            self._owner.sandbox_freed(self)
+        elif kind == wire.Kind.HELLO and self.state is State.STARTING:
+            self.state = State.READY
+            self._owner.sandbox_ready(self)
+        else:
+            raise wire.WireError(f"unexpected frame {kind}")
+
+    def _on_chunk(self, request_id: int, part: bytes) -> None:
+        call = self._call(request_id)
+        if call.head is None:
+            raise wire.WireError("CHUNK before RESPONSE")
+        call.credit -= len(part)
+        if call.credit < 0:
+            raise wire.WireError("CHUNK beyond the window")
+        if call.stream is not None and not call.future.done():
+            call.stream.push(part)
+            return
+        call.body_bytes += len(part)
+        if call.parts is not None and not call.future.done():
+            if call.body_bytes > self._max_body_bytes:
+                self.live_calls -= 1
+                limit = self._max_body_bytes // _MIB
+                message = (
+                    f"The response is larger than {limit} MiB. "
+                    "Send less, or call the function through its domain, which streams."
+                )
+                call.fail(ErrorClass.PAYLOAD, message, self._now())
+                call.parts = []
+            else:
+                call.parts.append(part)
+        self.open_window(request_id, call, len(part))
+
+    def _on_end(self, request_id: int, payload: bytes, now: float) -> None:
+        call = self._call(request_id)
+        result, user_s = wire.decode_end(payload)
+        if call.head is None:
+            raise wire.WireError("END before RESPONSE")
+        del self.calls[request_id]
+        if not call.future.done():
+            self.live_calls -= 1
+            if call.stream is not None:
+                call.stream.end(result, user_s)
+            else:
+                call.finish_stream(result, user_s, now)
+        self.is_fresh = False
+        self._freed(now)
+
+    def _freed(self, now: float) -> None:
+        if not self.calls:
+            self.idle_since = now
+        if self.live_calls == 0 and self.state is State.DRAINING:
+            self.end()
+        else:
+            self._owner.sandbox_freed(self)
+
+    def _heard_again(self) -> None:
+        self.is_stalled = False
+        if self._ping is not None:
+            self._ping.cancel()
+            self._ping = None
+
+    # Deadlines
+
+    def check_deadlines(self, now: float) -> None:
+        """Give every overdue call its outcome; a sandbox that had one is not lent again."""
+        overdue = [
+            call for call in self.calls.values() if call.deadline <= now and not call.future.done()
+        ]
+        is_late = bool(overdue)
+        for call in overdue:
+            self.live_calls -= 1
+            call.fail(ErrorClass.TIMEOUT, TIMED_OUT, now)
+        if not is_late:
+            is_late = any(
+                call.deadline <= now and call.future.cancelled() for call in self.calls.values()
+            )
+        if is_late:
+            self.drain()
+
+    def drain(self) -> None:
+        """No new call; end when nobody waits for one any more."""
+        if self.state < State.DRAINING:
+            self.state = State.DRAINING
+        if self.live_calls == 0:
+            self.end()
+
+    # The end
+
+    def end(self) -> None:
+        """TERM, and KILL a second later."""
+        if self.state >= State.ENDING:
+            return
+        self.state = State.ENDING
+        self._signal(self.id, signal.SIGTERM)
+        self._timers.append(self._loop.call_later(KILL_AFTER_S, self.kill))
+
+    def kill(self) -> None:
+        if self.state is State.GONE:
+            return
+        self.state = max(self.state, State.ENDING)
+        self._signal(self.id, signal.SIGKILL)
+
+    def _break(self, why: str) -> None:
+        log.warning(
+            "a sandbox broke the frame rules and is killed",
+            extra={"action": "sandbox_broken", "sandbox": self.id, "reason": why},
+        )
+        self._broken = why
+        if self._transport is not None:
+            self._transport.abort()
+        self.kill()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_eof = True
+        self._transport = None
+        if self._exit is None:
+            # Closing the frame socket is the end, whether or not the process goes on.
+            self._timers.append(self._loop.call_later(_LAST_FRAMES_S, self.kill))
+            self.state = max(self.state, State.ENDING)
+        else:
+            self._finish()
+
+    def exited(self, end: Exit) -> None:
+        """The process is gone; its last frames may still be in the socket."""
+        self._exit = end
+        if self._is_eof or self._transport is None:
+            self._finish()
+        else:
+            self.state = max(self.state, State.ENDING)
+            self._timers.append(self._loop.call_later(_LAST_FRAMES_S, self._finish))
+
+    def _finish(self) -> None:
+        if self.state is State.GONE or self._exit is None:
+            return
+        self.state = State.GONE
+        for timer in self._timers:
+            timer.cancel()
+        if self._ping is not None:
+            self._ping.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        self._read_output()
+        self._close_output()
+        error_class, message = self._verdict(self._exit)
+        now = self._now()
+        for call in self.calls.values():
+            call.fail(error_class, message, now)
+        self.calls.clear()
+        self.live_calls = 0
+        self._owner.sandbox_gone(self, self._exit)
+
+    def _verdict(self, end: Exit) -> tuple[ErrorClass, str]:
+        """What the calls in flight are told."""
+        tail = bytes(self._output).decode("utf-8", "replace").strip()
+        if end.is_platform:
+            return ErrorClass.PLATFORM, "The machine that ran this execution failed. Try again."
+        if self._broken:
+            return ErrorClass.EXIT, "The function's process sent data that is not a response."
+        if end.oom_kills or _HEAP_EXHAUSTED.search(self._output):
+            peak = max(end.peak_bytes // _MIB, 1)
+            limit = f"{self.memory_mib} MiB"
+            return ErrorClass.OUT_OF_MEMORY, (
+                f"The function needed more memory than its {limit} and was stopped "
+                f"(peak {peak} MiB). Choose a larger specification or use less memory."
+            )
+        message = f"process exited ({describe_code(end.code)})"
+        return ErrorClass.EXIT, f"{message}\n{tail}" if tail else message
+
+    # The process's own output
+
+    def watch_output(self, fd: int) -> None:
+        """Take over the read end of the pipe behind stdout and stderr."""
+        os.set_blocking(fd, False)
+        self._output_fd = fd
+        self._loop.add_reader(fd, self._read_output)
+
+    def _read_output(self) -> None:
+        for _ in range(_READS_PER_TURN):
+            if self._output_fd < 0:
+                return
+            try:
+                data = os.read(self._output_fd, _READ_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._close_output()
+                return
+            self._output += data
+            if len(self._output) > OUTPUT_TAIL_BYTES:
+                del self._output[:-OUTPUT_TAIL_BYTES]
+
+    def _close_output(self) -> None:
+        if self._output_fd >= 0:
+            self._loop.remove_reader(self._output_fd)
+            os.close(self._output_fd)
+            self._output_fd = -1
+
+    def output_tail(self) -> str:
+        return bytes(self._output).decode("utf-8", "replace")
+
+
+def describe_code(code: int) -> str:
+    """`code 3`, or the signal's name for what a shell reports as 128 + n."""
+    number = -code if code < 0 else code - 128
+    if number > 0:
+        with contextlib.suppress(ValueError):
+            return f"signal {signal.Signals(number).name}"
+    return f"code {code}"

@@ -1,0 +1,127 @@
+"""What starts and ends the processes of sandboxes: the seam between pool and isolation.
+
+`control.py` answers it with the launcher and bubblewrap, `process.py` with plain processes.
+"""
+
+import socket
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from runwright.errors import ServiceUnavailable
+from runwright.executor.cgroups import Limits
+from runwright.executor.runtimes import Interpreter
+from runwright.ports.executor import BuildJob
+
+
+class SpawnFailed(ServiceUnavailable):
+    """A sandbox could not be started or prepared. The reason is for the server's log only."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("A sandbox could not be started. Try again.")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How one sandbox begins."""
+
+    id: int  # never used twice by one server
+    root: str  # prepared tree
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    working_dir: str = "/tmp"
+    uid: int | None = None  # host user id; None = stay who we are
+    tmp_mib: int = 64
+    open_files: int = 1024
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    source: str  # absolute path on the host, links resolved
+    target: str  # inside
+    is_read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a sandbox ended."""
+
+    code: int  # as a shell reports it: 128 + n = signal n
+    oom_kills: int = 0
+    peak_bytes: int = 0
+    reason: str = ""  # what failed before the program could start; for the server's log
+    is_platform: bool = False  # ended because the launcher did
+
+
+class Uids:
+    """Host user ids for live sandboxes, one each. Without a base nobody changes users."""
+
+    def __init__(self, base: int | None, count: int) -> None:
+        self._base = base
+        self._free = deque(range(count))
+
+    def take(self) -> int | None:
+        """Raises SpawnFailed when all are taken."""
+        if self._base is None:
+            return None
+        if not self._free:
+            raise SpawnFailed("no free user id")
+        return self._base + self._free.popleft()
+
+    def give_back(self, uid: int | None) -> None:
+        """Only after the last process of that user has ended."""
+        if uid is not None and self._base is not None:
+            self._free.append(uid - self._base)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlaces:
+    """Where a build finds things, as its own processes see them."""
+
+    workspace: str
+    cache: str
+    program: str  # the interpreter
+    tools: str  # folder of programs that comes first in the PATH
+    pip: str  # folder that holds the package `pip`
+
+
+class Spawner(Protocol):
+    on_network_lost: Callable[[], None]  # sandboxes that run now have no way out any more
+
+    async def start(self) -> None: ...
+
+    def next_id(self) -> int: ...
+
+    def network_env(self) -> Mapping[str, str]:
+        """Variables that lead programs to the network, where it is not simply there."""
+
+    async def stop(self) -> None:
+        """End every sandbox and wait until nothing of them is left."""
+
+    async def launch(
+        self,
+        launch: Launch,
+        frames: socket.socket,
+        output: int,
+        on_exit: Callable[[Exit], None],
+    ) -> None:
+        """Begin a sandbox; both descriptors are taken over. Raises SpawnFailed.
+
+        `on_exit` is called once, later, unless SpawnFailed was raised.
+        """
+
+    async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
+        """Mount into a running sandbox and set its limits. Raises SpawnFailed."""
+
+    def signal(self, sandbox_id: int, number: int) -> None:
+        """TERM reaches the programs inside; KILL ends everything at once."""
+
+    def code_dir(self, artifact: str) -> str:
+        """Where an artefact appears to the runner."""
+
+    def runner_command(self, interpreter: Interpreter, heap_mib: int) -> list[str]: ...
+
+    def build_places(self, interpreter: Interpreter, job: BuildJob) -> BuildPlaces: ...
