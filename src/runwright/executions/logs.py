@@ -31,9 +31,11 @@ def storable(text: str) -> str:
     """Without what some database refuses: NUL, and surrogates that stand for raw bytes."""
     if text.isascii():
         return text.replace("\0", "\ufffd") if "\0" in text else text
-    return (
-        text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\ufffd")
-    )
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        raw = text.encode("utf-8", "replace")
+    return raw.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
 def _tail(text: str, notice: str) -> str:

@@ -185,7 +185,7 @@ class Recorder:
     async def _run(self) -> None:
         while True:
             await self._arrived.wait()
-            if not self._hurry.is_set():
+            if not (self._stopping or self._hurry.is_set()):
                 await self._gather()
             self._hurry.clear()
             self._arrived.clear()

@@ -10,7 +10,7 @@ from typing import Final
 from runwright.model.function import Rule, RuleType
 
 _HOST: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
-_PORT: Final = re.compile(r"\d{0,5}")
+_PORT: Final = re.compile(r"[0-9]{0,5}")
 
 
 class Kind(Enum):
@@ -33,6 +33,8 @@ class Place:
 
 def normal_host(raw: str) -> str | None:
     """A Host header without its port, in lower case; None when it cannot be a host."""
+    if not raw.isascii():  # some letters beyond ASCII turn into ASCII in lower case
+        return None
     text = raw.strip().lower()
     if text.startswith("["):
         literal, bracket, rest = text[1:].partition("]")

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -215,8 +215,11 @@ async def a_bench(
             await recorder.stop()
 
 
-async def until(holds: Callable[[], bool], wait_s: float = 10.0) -> None:
+async def until(holds: Callable[[], bool | Awaitable[bool]], wait_s: float = 10.0) -> None:
     """Wait for something to become true; fails when it does not."""
     async with asyncio.timeout(wait_s):
-        while not holds():
+        while True:
+            found = holds()
+            if found if isinstance(found, bool) else await found:
+                return
             await asyncio.sleep(0.001)

@@ -34,9 +34,10 @@ async def status_of(bench: Bench, execution_id: str) -> Status | None:
 
 
 async def stored(bench: Bench, execution_id: str, status: Status) -> None:
-    async with asyncio.timeout(10):
-        while await status_of(bench, execution_id) is not status:
-            await asyncio.sleep(0.002)
+    async def holds() -> bool:
+        return await status_of(bench, execution_id) is status
+
+    await until(holds)
 
 
 async def test_a_caller_gets_408_at_the_limit_and_the_true_outcome_is_recorded() -> None:

@@ -1,0 +1,126 @@
+"""Responses that come in parts."""
+
+import asyncio
+
+import pytest
+
+from runwright.model.execution import ErrorClass, Invocation, Outcome, Status
+from runwright.ports.executor import ResponseSink
+from tests.unit.executions.bench import FUNCTION, a_key
+from tests.unit.gateway.door import a_door
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_parts_leave_as_they_come_under_one_head() -> None:
+    async def stream(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
+        assert sink is not None
+        sink.start(200, (("content-type", "text/event-stream"), ("content-length", "7")))
+        for part in (b"one", b"two"):
+            await sink.write(part)
+        return Outcome(status_code=200)
+
+    async with a_door() as door:
+        door.bench.code.run_next = stream
+        reply = await door.call()
+    assert (reply.status, reply.parts, reply.is_whole) == (200, [b"one", b"two"], True)
+    assert reply["content-type"] == "text/event-stream"
+    assert reply["content-length"] == ""  # the parts are not counted beforehand
+    assert reply["x-appwrite-execution-id"]
+
+
+async def test_the_head_leaves_before_the_first_part() -> None:
+    went_on = asyncio.Event()
+
+    async def stream(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
+        assert sink is not None
+        sink.start(200, ())
+        await went_on.wait()
+        return Outcome(status_code=200)
+
+    async with a_door() as door:
+        door.bench.code.run_next = stream
+        call = asyncio.create_task(door.call())
+        await asyncio.sleep(0.01)
+        assert not call.done()
+        went_on.set()
+        reply = await call
+    assert (reply.status, reply.is_whole, reply.body) == (200, True, b"")
+
+
+async def test_a_stream_that_breaks_is_cut_and_not_closed_as_if_whole() -> None:
+    async def stream(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
+        assert sink is not None
+        sink.start(200, ())
+        await sink.write(b"half")
+        return Outcome(status_code=500, error_class=ErrorClass.EXIT, errors="gone")
+
+    async with a_door() as door:
+        door.bench.code.run_next = stream
+        reply = await door.call()
+        record = await door.bench.executions.get(
+            a_key(), FUNCTION, reply["x-appwrite-execution-id"]
+        )
+    assert (reply.parts, reply.is_whole) == ([b"half"], False)
+    assert (record.status, record.error_class) == (Status.FAILED, ErrorClass.EXIT)
+
+
+async def test_a_caller_that_goes_away_ends_the_writing_and_not_the_run() -> None:
+    written = 0
+
+    async def stream(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
+        nonlocal written
+        assert sink is not None
+        sink.start(200, ())
+        for _ in range(1000):
+            try:
+                await sink.write(b"part")
+            except ConnectionError:
+                break
+            written += 1
+            await asyncio.sleep(0)
+        return Outcome(status_code=200, logs="went on")
+
+    async with a_door() as door:
+        door.bench.code.run_next = stream
+        reply = await door.call(gone_after_parts=3)
+        record = await door.bench.executions.get(
+            a_key(), FUNCTION, reply["x-appwrite-execution-id"]
+        )
+    assert 3 <= written < 1000
+    assert (record.status, record.logs) == (Status.COMPLETED, "went on")
+
+
+async def test_a_stream_that_has_begun_outlives_the_limit_of_waiting() -> None:
+    async def stream(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
+        assert sink is not None
+        sink.start(200, ())
+        await asyncio.sleep(0.25)
+        await sink.write(b"late")
+        return Outcome(status_code=200)
+
+    async with a_door(sync_timeout_s=0.1) as door:
+        door.bench.code.run_next = stream
+        reply = await door.call()
+    assert (reply.status, reply.body, reply.is_whole) == (200, b"late", True)
+
+
+async def test_a_response_that_begins_after_the_408_is_not_sent() -> None:
+    ended = asyncio.Event()
+
+    async def late(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
+        assert sink is not None
+        await asyncio.sleep(0.2)
+        sink.start(200, ())
+        with pytest.raises(ConnectionError):
+            await sink.write(b"unheard")
+        ended.set()
+        return Outcome(status_code=200)
+
+    async with a_door(sync_timeout_s=0.1) as door:
+        door.bench.code.run_next = late
+        reply = await door.call()
+        async with asyncio.timeout(10):
+            await ended.wait()
+    assert reply.status == 408
+    assert b"unheard" not in reply.body
