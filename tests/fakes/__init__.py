@@ -1,1 +1,0 @@
-"""Stand-ins for adapters, for tests without sockets and processes."""
