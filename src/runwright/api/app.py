@@ -32,7 +32,7 @@ from runwright.errors import AccessForbidden, RouteNotFound, RunwrightError
 from runwright.identity import access, refusals
 from runwright.identity.authentication import Authenticator, Resolved
 from runwright.model.execution import Headers
-from runwright.model.identity import CONSOLE, CallerKind, Project
+from runwright.model.identity import CONSOLE, CallerKind
 from runwright.proxies import Proxies
 
 log = logging.getLogger(__name__)
@@ -268,7 +268,10 @@ def _headers_for(arrival: Arrival, found: Resolved) -> Mapping[str, str]:
 
 
 def _require_group(route: Route, found: Resolved) -> None:
+    """Raises AccessForbidden, AuthMethodDisabled, SignedInAlready."""
     is_console = found.project is None
+    if route.auth_method:
+        _require_auth_method(found, route.auth_method)
     match route.group:
         case "functions" | "project" if is_console:
             raise AccessForbidden(
@@ -281,12 +284,10 @@ def _require_group(route: Route, found: Resolved) -> None:
             )
         case "session" if found.principal.user is not None:
             raise refusals.SignedInAlready
-    if route.auth_method:
-        _require_auth_method(found.project, found, route.auth_method)
 
 
-def _require_auth_method(project: Project | None, found: Resolved, method: str) -> None:
-    is_off = project is not None and method in project.disabled_auth_methods
+def _require_auth_method(found: Resolved, method: str) -> None:
+    is_off = found.project is not None and method in found.project.disabled_auth_methods
     if is_off and not found.principal.is_trusted:
         raise refusals.AuthMethodDisabled(method)
 
