@@ -91,7 +91,7 @@ async def _serve(settings: Settings) -> int:
                 group.create_task(listener.serve(sockets=[bound]), name="http listener")
             group.create_task(_watch(stopping, listeners), name="stop watch")
             try:
-                await welcome.greet(parts, settings, api_port, stopping)
+                await welcome.greet(parts.credentials, settings, api_port, stopping)
             except BaseException:
                 stopping.set()
                 raise

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from runwright.cli import project, starters
 from runwright.cli.client import ApiError, Client, Target
@@ -20,6 +20,8 @@ from runwright.settings import Settings
 
 log = logging.getLogger(__name__)
 
+FILE: Final = "credentials.json"
+PREPARED_FILE: Final = "credentials.prepared"
 SAMPLES: Final = (("hello-node", "node"), ("hello-python", "python"))
 BUILD_WAIT_S: Final = 120.0
 POLL_S: Final = 0.1
@@ -37,17 +39,28 @@ class Credentials:
     functions: list[dict[str, str]] = field(default_factory=list)
 
     @classmethod
-    def load(cls, path: Path) -> "Credentials | None":
-        """None when there is no usable file."""
-        try:
-            return cls(**json.loads(path.read_text()))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError):
-            log.warning("credentials file is damaged; a new one is made")
-            return None
+    def load(cls, data_dir: Path) -> Self | None:
+        """What an earlier start saved or prepared; None when there is no usable file."""
+        for name in (FILE, PREPARED_FILE):
+            try:
+                return cls(**json.loads((data_dir / name).read_text()))
+            except FileNotFoundError:
+                continue
+            except (ValueError, TypeError):
+                log.warning("credentials file is damaged", extra={"file": name})
+        return None
 
-    def save(self, path: Path) -> None:
+    def prepare(self, data_dir: Path) -> None:
+        """Keep the secrets, before the server answers."""
+        if not (data_dir / FILE).exists():
+            self._write(data_dir / PREPARED_FILE)
+
+    def save(self, data_dir: Path) -> None:
+        """Write the file that users read: from now on the server answers."""
+        self._write(data_dir / FILE)
+        (data_dir / PREPARED_FILE).unlink(missing_ok=True)
+
+    def _write(self, path: Path) -> None:
         """Replace the file; only its owner may read it, from the first byte on."""
         temporary = path.with_suffix(".new")
         temporary.unlink(missing_ok=True)
@@ -166,13 +179,21 @@ def text(credentials: Credentials) -> str:
     return "\n".join(lines)
 
 
+def endpoint(settings: Settings, port: int) -> str:
+    """The API's address as clients on this machine reach it, unless the settings name one."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/").removesuffix("/v1") + "/v1"
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
+    return f"http://{host}:{port}/v1"
+
+
 async def greet(
-    credentials: Credentials, path: Path, settings: Settings, port: int, stopping: asyncio.Event
+    credentials: Credentials, settings: Settings, port: int, stopping: asyncio.Event
 ) -> None:
     """Deploy what is missing, save the credentials, print them."""
-    domains = Domains(scheme=settings.functions_scheme, port=settings.tls_port or port)
-    if settings.functions_scheme == "http":
-        domains = Domains(scheme="http", port=port)
+    domains = Domains(scheme="http", port=port)
+    if settings.functions_scheme == "https":
+        domains = Domains(scheme="https", port=settings.tls_port or 443)
     if settings.demo == "on" and not credentials.functions:
         try:
             await asyncio.to_thread(deploy_samples, credentials, domains, stopping.is_set)
@@ -181,6 +202,6 @@ async def greet(
                 "sample functions could not be deployed",
                 extra={"action": "demo_failed", "reason": str(exc)},
             )
-    credentials.save(path)
+    credentials.save(Path(settings.data_dir))
     if not stopping.is_set():
         print(text(credentials), flush=True)

@@ -170,7 +170,7 @@ EXPECTED = {
     "files": ("failed", 500, "user_exception", "EMFILE|Too many open files"),
     "memory": ("failed", 500, "out_of_memory", ""),
     "disk": ("failed", 500, "user_exception", "ENOSPC|No space left"),
-    "print": ("completed", 200, None, ""),
+    "print": ("completed", 200, "", ""),
 }
 
 
