@@ -44,7 +44,7 @@ class Body:
         if isinstance(value, bytes):
             raw = value
         elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
-            raw = str(value).encode("utf-8", "surrogatepass")
+            raw = str(value).encode()
         else:
             raise ValueError("Value must be a valid string")
         if len(raw) > MAX_BODY and (isinstance(value, bytes) or len(str(value)) > MAX_BODY):
@@ -104,7 +104,9 @@ class ExecutionRoutes:
         reads = ("executions.read", "execution.read")
         writes = ("executions.write", "execution.write")
         return [
-            _route("createExecution", "POST", many, writes, self.create, CreateExecution, MODEL, 201),
+            _route(
+                "createExecution", "POST", many, writes, self.create, CreateExecution, MODEL, 201
+            ),
             _route("listExecutions", "GET", many, reads, self.list, ListExecutions, f"{MODEL}List"),
             _route("getExecution", "GET", one, reads, self.get, OneExecution, MODEL),
             _route("deleteExecution", "DELETE", one, writes, self.delete, OneExecution, "", 204),
