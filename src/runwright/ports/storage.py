@@ -2,7 +2,8 @@
 
 A unit of work is a plain function over a `UnitOfWork`. The adapter runs it in one
 transaction on a thread of its own; so no transaction can stay open across a wait of ours.
-It may be run again after a serialization failure, so it must not have effects outside.
+It may be run again (after a serialization failure, or when a neighbour in the same
+transaction had to be undone), so it must not have effects outside.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence

@@ -4,7 +4,8 @@ The statements of the hot path are compiled once and sent to the driver as text 
 positional parameters: the general way through Core costs several times as much per row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
@@ -21,6 +22,8 @@ Convert = Callable[[Any], Any]
 
 FINAL: Final = tuple(status.value for status in (Status.COMPLETED, Status.FAILED))
 KEY: Final = ("project_id", "id")
+# Rows of one statement, widest first. SQLite takes 32 766 parameters.
+WIDTHS: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 
 
 class Codec(Generic[T]):
@@ -88,6 +91,28 @@ class Codec(Generic[T]):
         return str(compiled)
 
 
+class Batches:
+    """An INSERT of one row, widened to many rows at a time.
+
+    Python's driver lets other threads run at each call into SQLite. Row by row, a writer
+    beside a busy event loop would wait for its turn once for every row; that costs far more
+    than the row. Only a few widths are used, so that the driver keeps their plans.
+    """
+
+    def __init__(self, sql: str, columns: int) -> None:
+        one = f"({', '.join('?' * columns)})"
+        assert sql.count(one) == 1, sql
+        self._sql = {width: sql.replace(one, ", ".join([one] * width)) for width in WIDTHS}
+
+    def split(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Statements with their parameters, for all rows in their order."""
+        at = 0
+        for width, sql in self._sql.items():
+            while len(rows) - at >= width:
+                yield sql, tuple(chain.from_iterable(rows[at : at + width]))
+                at += width
+
+
 class ExecutionCodec(Codec[Any]):
     """Executions also come in batches of final states."""
 
@@ -95,13 +120,17 @@ class ExecutionCodec(Codec[Any]):
         super().__init__(kind, dialect)
         final: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in FINAL]
         is_open: ColumnElement[bool] = kind.table.c.status.not_in(final)
-        self.finish_sql = self._text(
-            upsert(
-                dialect.name,
-                kind.table,
-                key=KEY,
-                keep=frozenset({"created_at", "scheduled_at"}),
-                where=is_open,
+        self.add_sql = Batches(self.insert_sql, len(kind.fields))
+        self.finish_sql = Batches(
+            self._text(
+                upsert(
+                    dialect.name,
+                    kind.table,
+                    key=KEY,
+                    keep=frozenset({"created_at", "scheduled_at"}),
+                    where=is_open,
+                ),
+                kind.fields,
             ),
-            kind.fields,
+            len(kind.fields),
         )

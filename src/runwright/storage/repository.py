@@ -160,12 +160,13 @@ class SqlExecutions(SqlRepository[Execution]):
     _codec: ExecutionCodec
 
     def add_all(self, items: Sequence[Execution]) -> None:
-        if items:
-            self._change(self._codec.insert_sql, [self._codec.params(item) for item in items])
+        for statement in self._codec.add_sql.split([self._codec.params(item) for item in items]):
+            self._change(*statement)
 
     def finish_all(self, items: Sequence[Execution]) -> None:
-        if items:
-            self._change(self._codec.finish_sql, [self._codec.params(item) for item in items])
+        rows = [self._codec.params(item) for item in items]
+        for statement in self._codec.finish_sql.split(rows):
+            self._change(*statement)
 
     def remove_before(self, moment: datetime, *, limit: int) -> int:
         table = EXECUTIONS.table

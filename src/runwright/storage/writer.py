@@ -1,11 +1,17 @@
 """The one thread that changes a SQLite database, with group commit.
 
-Units of work wait in a bounded queue. The thread takes all that are there, runs each inside a
-savepoint of one shared transaction, commits once, and only then lets the callers go on. So
-many callers share one flush to disk, and nobody is told of a change that is not on disk.
-A unit that raises loses its own savepoint only. When the commit fails, or the database has
-given up the whole transaction (disk full, I/O error), every unit of the batch fails: none of
-them has changed anything.
+Units of work wait in a bounded queue. The thread takes all that are there, runs them in one
+shared transaction, commits once, and only then lets the callers go on. So many callers share
+one flush to disk, and nobody is told of a change that is not on disk.
+
+A unit that raises loses its own changes only. Most that raise have changed nothing yet (a row
+was not found, the first insert clashed), so at first nobody gets a savepoint: two more
+statements for each unit, and at each statement Python lets another thread run, which a busy
+event loop makes expensive. When a unit raises after it changed something, the batch is undone
+and run again with savepoints; units may be run again by their contract.
+
+When the commit fails, or the database has given up the whole transaction (disk full, I/O
+error), every unit of the batch fails: none of them has changed anything.
 """
 
 import asyncio
@@ -44,6 +50,10 @@ class Job:
 
 class TransactionLost(Exception):
     """The database ended the shared transaction by itself."""
+
+
+class HalfDone(Exception):
+    """A unit raised after it had changed something."""
 
 
 class Writer:
@@ -106,10 +116,11 @@ class Writer:
 
     def _run_batch(self, batch: Sequence[Job]) -> None:
         try:
-            connection = self._connected()
-            with connection.begin():
-                for job in batch:
-                    self._run_one(connection, job)
+            try:
+                self._run_all(batch, self._run_plainly)
+            except HalfDone:
+                if len(batch) > 1:  # alone, it has been undone with its transaction
+                    self._run_all(batch, self._run_in_savepoint)
         except Exception as exc:  # the thread must live on whatever the disk does
             log.error("storage commit failed", extra={"waiting": len(batch)}, exc_info=exc)
             self._disconnect()
@@ -119,12 +130,31 @@ class Writer:
                     job.error = NotStored()
                     job.error.__cause__ = exc
 
-    def _run_one(self, connection: Connection, job: Job) -> None:
-        unit = self._work
+    def _run_all(self, batch: Sequence[Job], run: Callable[[Job, Any], None]) -> None:
+        connection = self._connected()
         driver: Any = connection.connection.driver_connection
-        assert unit is not None
+        with connection.begin():
+            for job in batch:
+                job.result, job.error, job.touched = None, None, ()
+                run(job, driver)
+
+    def _run_plainly(self, job: Job, driver: Any) -> None:
+        before = driver.total_changes
+        self._run_one(job, driver)
+        if job.error is not None and driver.total_changes != before:
+            raise HalfDone
+
+    def _run_in_savepoint(self, job: Job, driver: Any) -> None:
         # By the driver itself: Core's own savepoints cost as much as a small unit of work.
         driver.execute("SAVEPOINT work")
+        self._run_one(job, driver)
+        if job.error is not None:
+            driver.execute("ROLLBACK TO work")
+        driver.execute("RELEASE work")
+
+    def _run_one(self, job: Job, driver: Any) -> None:
+        unit = self._work
+        assert unit is not None
         if job.is_read:
             driver.execute("PRAGMA query_only=ON")
         try:
@@ -136,13 +166,11 @@ class Writer:
             unit.take_touched()
             if not driver.in_transaction:
                 raise TransactionLost from exc
-            driver.execute("ROLLBACK TO work")
         else:
             job.touched = unit.take_touched()
         finally:
             if job.is_read:
                 driver.execute("PRAGMA query_only=OFF")
-        driver.execute("RELEASE work")
 
     def _connected(self) -> Connection:
         if self._connection is None:

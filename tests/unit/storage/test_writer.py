@@ -14,7 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from runwright.errors import ServiceUnavailable
-from runwright.ports.storage import UnitOfWork
+from runwright.ports.storage import AlreadyStored, UnitOfWork
 from runwright.storage import writer
 from runwright.storage.database import Database, open_database, open_memory
 from runwright.storage.dialect import sqlite_engine
@@ -92,6 +92,59 @@ async def test_callers_that_wait_together_share_one_commit(tmp_path: Path) -> No
         await asyncio.gather(*rest)
     assert len(commits) == 2
     assert users(engine) == [f"u{n}" for n in range(100)]
+
+
+async def test_a_work_that_fails_half_way_is_undone_and_its_neighbours_run_again(
+    tmp_path: Path,
+) -> None:
+    engine = an_engine(tmp_path)
+    runs = []
+
+    def half_way(unit: UnitOfWork) -> None:
+        unit.users.add(a_user("half"))
+        unit.touch("user", PROJECT, "half")
+        raise LookupError("half way")
+
+    def neighbour(unit: UnitOfWork) -> str:
+        runs.append("neighbour")
+        unit.users.add(a_user("whole"))
+        return f"answer {len(runs)}"
+
+    async with a_writer(engine) as write:
+        held = Held(write)
+        await held.begun()
+        rest = [asyncio.ensure_future(write(work)) for work in (neighbour, half_way)]
+        await held.release()
+        answer, error = await asyncio.gather(*rest, return_exceptions=True)
+    assert isinstance(error, LookupError)
+    assert (answer, runs) == ("answer 2", ["neighbour", "neighbour"])
+    assert users(engine) == ["whole"]
+
+
+async def test_works_that_fail_before_any_change_do_not_make_others_run_again(
+    tmp_path: Path,
+) -> None:
+    engine = an_engine(tmp_path)
+    runs = []
+
+    def neighbour(unit: UnitOfWork) -> None:
+        runs.append("neighbour")
+        unit.users.add(a_user("whole"))
+
+    def not_found(unit: UnitOfWork) -> None:
+        if unit.users.get(PROJECT, "nobody") is None:
+            raise LookupError
+
+    async with a_writer(engine) as write:
+        held = Held(write)
+        await held.begun()
+        works = (neighbour, not_found, adding("users", a_user("whole")))
+        rest = [asyncio.ensure_future(write(work)) for work in works]
+        await held.release()
+        results = await asyncio.gather(*rest, return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), LookupError, AlreadyStored]
+    assert runs == ["neighbour"]
+    assert users(engine) == ["whole"]
 
 
 async def test_a_commit_that_fails_fails_every_caller_and_changes_nothing(tmp_path: Path) -> None:
