@@ -163,7 +163,7 @@ EXPECTED = {
     "exit": ("failed", 500, "exit", "code 3"),
     "throw": ("failed", 500, "user_exception", "on purpose"),
     "hang": ("failed", 500, "timeout", "Execution timed out."),
-    "nothing": ("failed", 500, "user_exception", "Return statement missing."),
+    "nothing": ("failed", 500, "payload", "Return statement missing."),
     "nonsense": ("failed", 500, "payload", ""),
     "badstatus": ("failed", 500, "payload", ""),
     "badheader": ("failed", 500, "payload", ""),
