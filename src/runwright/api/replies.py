@@ -62,7 +62,7 @@ async def response(answer: Answer, headers: Headers, *, is_head: bool, accepts: 
     extra: list[tuple[str, str]] = []
     if answer.media_type == JSON_TYPE and len(body) >= COMPRESS_FROM_BYTES:
         extra.append(("vary", "Accept-Encoding"))
-        if _takes_gzip(accepts):
+        if takes_gzip(accepts):
             body = await _compressed(body)
             extra.append(("content-encoding", "gzip"))
     is_bare = answer.status in (204, 304)
@@ -89,7 +89,7 @@ def _body(answer: Answer) -> bytes:
     return msgspec.json.encode(content)
 
 
-def _takes_gzip(accepts: str) -> bool:
+def takes_gzip(accepts: str) -> bool:
     for part in accepts.lower().split(","):
         coding, _, quality = part.partition(";")
         if coding.strip() in ("gzip", "*"):

@@ -21,6 +21,7 @@ from runwright.executions.requests import sendable_target
 from runwright.executions.runnable import Runnable
 from runwright.executions.service import Executions
 from runwright.functions.errors import FunctionNotFound
+from runwright.gateway.compression import LEAST_BYTES, compressed
 from runwright.gateway.errors import (
     ChallengeNotFound,
     DomainUnverified,
@@ -141,12 +142,15 @@ class Gateway:
             if outcome.error_class is not None:
                 raise BrokenAnswer
             return None
-        return whole(
+        answer = whole(
             outcome,
             execution_id,
             accept=incoming.first("accept"),
             is_head=request.method == "HEAD",
         )
+        if len(answer.body) < LEAST_BYTES:
+            return answer
+        return await compressed(answer, incoming.first("accept-encoding"))
 
     async def _runnable(self, rule: Rule) -> Runnable:
         """The function behind a rule, in the documented order of checks."""

@@ -1,0 +1,58 @@
+"""Old records go; young and unfinished ones stay."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from runwright.clock import SystemClock
+from runwright.executions.retention import AT_ONCE, Retention
+from runwright.model.execution import Status
+from runwright.storage.database import Database, open_memory
+from tests.unit.executions.bench import PROJECT, until
+from tests.unit.executions.test_reading import an_execution
+
+pytestmark = pytest.mark.anyio
+
+
+async def left(database: Database) -> set[str]:
+    rows = await database.read(lambda uow: uow.executions.find(PROJECT))
+    return {row.id for row in rows}
+
+
+async def test_only_ended_executions_beyond_the_age_are_deleted() -> None:
+    now = datetime.now(UTC)
+    rows = [
+        replace(an_execution("old"), created_at=now - timedelta(seconds=101)),
+        replace(an_execution("young"), created_at=now - timedelta(seconds=50)),
+        replace(
+            an_execution("running", Status.PROCESSING), created_at=now - timedelta(seconds=500)
+        ),
+    ]
+    async with open_memory() as database:
+        await database.write(lambda uow: uow.executions.add_all(rows))
+        assert await Retention(database, SystemClock(), keep_s=100).sweep() == 1
+        assert await left(database) == {"young", "running"}
+
+
+async def test_many_old_records_go_in_several_transactions() -> None:
+    count = AT_ONCE * 2 + 3
+    async with open_memory() as database:
+        rows = [an_execution(f"e{number}") for number in range(count)]
+        await database.write(lambda uow: uow.executions.add_all(rows))
+        assert await Retention(database, SystemClock(), keep_s=100).sweep() == count
+        assert await left(database) == set()
+
+
+async def test_the_sweeper_runs_by_itself_until_it_is_stopped() -> None:
+    async with open_memory() as database:
+        retention = Retention(database, SystemClock(), keep_s=100, every_s=0.01)
+        retention.start()
+        await database.write(lambda uow: uow.executions.add(an_execution("old")))
+        rows: set[str] = {"old"}
+
+        async def is_gone() -> bool:
+            return not await left(database) & rows
+
+        await until(is_gone)
+        await retention.stop()
