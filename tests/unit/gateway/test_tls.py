@@ -124,7 +124,7 @@ def test_an_unknown_name_is_refused_unless_there_is_a_default(tmp_path: Path) ->
     certificates = Certificates(tmp_path)
     certificates.load()
     door = certificates.context()
-    with pytest.raises(ssl.SSLError, match="CALLBACK_FAILED|UNRECOGNIZED_NAME"):
+    with pytest.raises(ssl.SSLError, match=r"CALLBACK_FAILED|UNRECOGNIZED_NAME"):
         serial(authority, door, "unknown.example.com")
     fallback = authority.issue(tmp_path, "unknown.example.com", file="default")
     certificates.load()
