@@ -30,6 +30,7 @@ from runwright.api.routing import Route
 from runwright.clock import SystemClock
 from runwright.dns.resolver import DnsResolver
 from runwright.executions.records import Recorder
+from runwright.executions.retention import Retention
 from runwright.executions.service import Executions
 from runwright.executor import runtimes
 from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
@@ -51,6 +52,7 @@ from runwright.gateway.asgi import DomainFirst
 from runwright.gateway.domain import Gateway
 from runwright.gateway.hosts import Hosts
 from runwright.gateway.router import Router
+from runwright.gateway.tls import Certificates
 from runwright.identity import first_start
 from runwright.identity.authentication import Authenticator
 from runwright.identity.passwords import Passwords
@@ -163,7 +165,7 @@ class _Functions:
     deployments: Deployments
     builder: Builder
     housekeeper: Housekeeper
-    certificates: None
+    certificates: Certificates | None
 
 
 async def _functions(
@@ -205,7 +207,7 @@ async def _functions(
         executor=executor,
         discard=deployments.discard,
     )
-    certificates = await _certificates(settings, core, stack)
+    certificates = await _certificates(settings, stack)
     targets = DnsTargets(
         cname=settings.domain_target_cname,
         a=settings.domain_target_a,
@@ -247,12 +249,15 @@ async def _functions(
     )
 
 
-async def _certificates(settings: Settings, core: _Core, stack: AsyncExitStack) -> None:
+async def _certificates(settings: Settings, stack: AsyncExitStack) -> Certificates | None:
     if not settings.tls_port:
         return None
     if not settings.tls_dir:
         raise BadSetting("RUNWRIGHT_TLS_PORT needs RUNWRIGHT_TLS_DIR, the folder of certificates")
-    return None
+    certificates = Certificates(Path(settings.tls_dir))
+    await certificates.start()
+    stack.push_async_callback(certificates.stop)
+    return certificates
 
 
 async def _executions(
@@ -281,6 +286,9 @@ async def _executions(
     )
     await executions.start()
     stack.push_async_callback(executions.stop, settings.drain_s)
+    retention = Retention(core.storage, core.clock, keep_s=settings.execution_retention_s)
+    retention.start()
+    stack.push_async_callback(retention.stop)
     return executions
 
 
