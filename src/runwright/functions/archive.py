@@ -8,6 +8,8 @@ chain of links that look harmless one by one can still lead out.
 
 Sizes are bounded twice: by what a header declares, before anything is read, and by the bytes
 that leave the decompressor, which is also what stops a compression bomb.
+
+Runs in the children of `chores`, so it imports little: their start is on the way of each build.
 """
 
 import errno
@@ -16,8 +18,7 @@ import os
 import stat
 import tarfile
 import zlib
-from dataclasses import dataclass
-from typing import IO, BinaryIO, Final, cast
+from typing import IO, BinaryIO, Final, NamedTuple, cast
 
 BLOCK: Final = tarfile.BLOCKSIZE
 _PART_BYTES: Final = 256 * 1024
@@ -35,15 +36,13 @@ class BadArchive(Exception):
     """The archive is refused; the text is one sentence for the build log."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     total_bytes: int = 2_000_000_000  # of all files together
     entries: int = 250_000
     path_bytes: int = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class Unpacked:
+class Unpacked(NamedTuple):
     entries: int
     total_bytes: int
 

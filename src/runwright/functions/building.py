@@ -5,6 +5,7 @@ goes to the build log, and a failure that is theirs to mend is a BuildFailed.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ INTERNAL: Final = "The build stopped because of a fault of this server. Deploy a
 _COMPILE: Final = (
     "python3 -I -m compileall -q -q --invalidation-mode unchecked-hash . >/dev/null 2>&1 || true"
 )
+# Every build of Python code gets a virtual environment; without commands nothing is in it.
+_VIRTUALENV: Final = "runtime-env"
+_COMPILE_BARE: Final = f'PATH="${{PATH#"$VIRTUAL_ENV/bin:"}}"; rm -rf {_VIRTUALENV}; {_COMPILE}'
 _COMPILE_TIMEOUT_S: Final = 120.0
 _GRACE_S: Final = 60.0  # for the executor to keep its own deadline before we give up on it
 
@@ -107,6 +111,9 @@ class Build:
 
     async def clean(self) -> None:
         """Remove the workspace, whatever became of the build."""
+        with contextlib.suppress(OSError):  # nothing is left in it after a success
+            self._workspace.rmdir()
+            return
         try:
             await chores.remove(str(self._workspace))
         except (chores.ChoreFailed, chores.TooSlow, OSError):
@@ -190,8 +197,10 @@ class Build:
 
     async def _compile(self) -> None:
         """Sources that do not compile fail when they are run, with a message of their own."""
+        has_packages = await asyncio.to_thread((self._tree / _VIRTUALENV).exists)
+        command = _COMPILE if has_packages else _COMPILE_BARE
         unheard = BuildLog()
-        result = await self._run_commands(_COMPILE, {}, unheard, _COMPILE_TIMEOUT_S)
+        result = await self._run_commands(command, {}, unheard, _COMPILE_TIMEOUT_S)
         if result.exit_code != 0:
             log.warning(
                 "python sources were not compiled",
@@ -205,7 +214,7 @@ class Build:
     async def _seal(self) -> int:
         self._step("Build packaging started.")
         entrypoint = self._plan.deployment.entrypoint
-        if not await asyncio.to_thread(trees.may_hold, self._tree, entrypoint):
+        if not await asyncio.to_thread(trees.may_hold, str(self._tree), entrypoint):
             self._log.line(
                 error(
                     f"Warning: there is no file {entrypoint} at this place of the build. The "

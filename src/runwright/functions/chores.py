@@ -4,8 +4,7 @@ A child can be killed at a deadline, keeps a hostile archive's appetite for time
 away from the server, and leaves the event loop's thread alone: unpacking 20,000 small files
 in a thread would steal milliseconds from every request that runs meanwhile.
 
-Started as a program, this module does one chore: it reads `[name, [argument, ...]]` as JSON
-from standard input and prints `{"ok": ...}` or `{"refused": "one sentence"}`.
+The child's side is `chore`.
 """
 
 import asyncio
@@ -13,16 +12,12 @@ import contextlib
 import json
 import logging
 import os
-import resource
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from runwright.functions import archive, trees
-from runwright.functions.archive import BadArchive, Limits, Unpacked
-from runwright.functions.trees import Sealed, Unsealable
+from runwright.functions.archive import Limits, Unpacked
+from runwright.functions.trees import Sealed
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +26,8 @@ _PACKAGES: Final = str(Path(__file__).parents[2])
 # that is not named here.
 _START: Final = (
     f"import sys; sys.path.insert(0, {_PACKAGES!r}); "
-    "from runwright.functions.chores import main; main()"
+    "from runwright.functions.chore import main; main()"
 )
-_MEMORY_BYTES: Final = 1024 * 1024 * 1024
 
 
 class Refused(Exception):
@@ -50,8 +44,7 @@ class ChoreFailed(Exception):
 
 async def unpack(source: str, target: str, limits: Limits, *, timeout_s: float) -> Unpacked:
     """See `archive.unpack`. Raises Refused, TooSlow, ChoreFailed."""
-    done = await _run("unpack", [source, target, asdict(limits)], timeout_s)
-    return Unpacked(**done)
+    return Unpacked(*await _run("unpack", [source, target, limits], timeout_s))
 
 
 async def pack(tree: str, target: str, *, timeout_s: float) -> None:
@@ -61,7 +54,7 @@ async def pack(tree: str, target: str, *, timeout_s: float) -> None:
 
 async def seal(tree: str, *, most_bytes: int, most_entries: int, timeout_s: float) -> Sealed:
     """See `trees.seal`. Raises Refused, TooSlow, ChoreFailed."""
-    return Sealed(**await _run("seal", [tree, most_bytes, most_entries], timeout_s))
+    return Sealed(*await _run("seal", [tree, most_bytes, most_entries], timeout_s))
 
 
 async def remove(tree: str, *, timeout_s: float = 600.0) -> None:
@@ -113,42 +106,3 @@ def _result(name: str, code: int | None, out: bytes, err: bytes) -> Any:
         )
         raise ChoreFailed(name)
     return answer["ok"]
-
-
-def _unpack(source: str, target: str, limits: dict[str, int]) -> object:
-    return asdict(archive.unpack(source, target, Limits(**limits)))
-
-
-def _seal(tree: str, most_bytes: int, most_entries: int) -> object:
-    return asdict(trees.seal(tree, most_bytes=most_bytes, most_entries=most_entries))
-
-
-_CHORES: Final[dict[str, Callable[..., object]]] = {
-    "unpack": _unpack,
-    "pack": archive.pack,
-    "seal": _seal,
-    "remove": trees.remove,
-}
-
-
-def main() -> None:
-    """One chore, as a program of its own."""
-    _die_with_parent()
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    name, arguments = json.load(sys.stdin)
-    try:
-        answer = {"ok": _CHORES[name](*arguments)}
-    except (BadArchive, Unsealable) as exc:
-        answer = {"refused": str(exc)}
-    json.dump(answer, sys.stdout)
-
-
-def _die_with_parent() -> None:
-    """A server that was killed must not leave a child writing into a folder that its
-    successor cleans."""
-    import ctypes
-
-    pr_set_pdeathsig, sigkill = 1, 9
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
-    if os.getppid() == 1:
-        sys.exit(1)  # the parent died before we asked

@@ -56,8 +56,9 @@ class Housekeeper:
         self._suspects: set[str] = set()  # blobs that had no row in the last round
 
     async def start(self) -> None:
-        # Nothing of an earlier server is mounted any more.
+        # Nothing of an earlier server is mounted or being received any more.
         await self.empty_trash(older_than_s=0.0)
+        await asyncio.to_thread(_remove_files, self._folders.uploads)
         self._task = asyncio.create_task(self._run(), name="housekeeper")
 
     async def stop(self) -> None:
@@ -169,12 +170,20 @@ def _owner(name: str) -> Key:
 
 def _older(folder: Path, depth: int, age_s: float) -> list[Path]:
     """Entries `depth` levels below a folder that were last made or moved that long ago."""
-    if not folder.is_dir():
+    if not folder.is_dir() or folder.is_symlink():
         return []
     if depth > 1:
         return [path for item in folder.iterdir() for path in _older(item, depth - 1, age_s)]
     youngest = time.time() - age_s
     return [item for item in folder.iterdir() if item.lstat().st_ctime <= youngest]
+
+
+def _remove_files(folder: Path) -> None:
+    """Beside the chunks, request bodies lie here while they are received."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.is_file():
+                path.unlink(missing_ok=True)
 
 
 def _tree_bytes(folder: Path) -> int:

@@ -3,15 +3,14 @@
 A build may leave anything behind: links to anywhere, pipes, files that nobody may read,
 folders nested without end. So nothing here follows a link, every entry is reached through the
 descriptor of its folder, and no step recurses as deep as the tree goes.
+
+Runs in the children of `chores`, so it imports little: their start is on the way of each build.
 """
 
 import ctypes
 import os
-import secrets
 import stat
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 MAX_DEPTH: Final = 128
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -21,8 +20,7 @@ class Unsealable(Exception):
     """The tree exceeds a limit; the text is one sentence for the build log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     files: int  # everything but folders
     total_bytes: int  # a file with several names counts once
 
@@ -97,7 +95,7 @@ def remove(tree: str) -> None:
         return
     try:
         os.fchmod(top, 0o700)
-        prefix = secrets.token_hex(8)
+        prefix = os.urandom(8).hex()
         waiting: list[str] = []
         _empty(top, top, prefix, waiting)
         while waiting:
@@ -125,12 +123,12 @@ def _empty(here: int, top: int, prefix: str, waiting: list[str]) -> None:
             waiting.append(name)
         else:
             os.chmod(name, 0o700, dir_fd=here)  # moving a folder takes write access to it
-            moved = f"{prefix}-{len(waiting)}-{secrets.token_hex(8)}"
+            moved = f"{prefix}-{os.urandom(8).hex()}"
             os.rename(name, moved, src_dir_fd=here, dst_dir_fd=top)
             waiting.append(moved)
 
 
-def may_hold(tree: Path, path: str) -> bool:
+def may_hold(tree: str, path: str) -> bool:
     """Whether a file can stand at `path` below the tree. Where a link or `..` is on the way
     the answer is yes: to look further would tell of files outside the tree."""
     here = tree
@@ -139,7 +137,7 @@ def may_hold(tree: Path, path: str) -> bool:
             continue
         if part == "..":
             return True
-        here = here / part
+        here = f"{here}/{part}"
         try:
             if stat.S_ISLNK(os.lstat(here).st_mode):
                 return True
