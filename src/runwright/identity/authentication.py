@@ -26,6 +26,7 @@ from runwright.identity.tokens import (
     decode_session,
     hash_secret,
 )
+from runwright.ids import is_id
 from runwright.model.identity import (
     CONSOLE,
     ApiKey,
@@ -175,7 +176,11 @@ class Authenticator:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._writer
             async with asyncio.timeout(STOP_WITHIN_S):
-                await self._key_use.flush()
+                await self.flush()
+
+    async def flush(self) -> None:
+        """Store at once what was noted of the use of keys."""
+        await self._key_use.flush()
 
     async def identify(self, credentials: Credentials) -> Identified:
         """Project and principal. Raises the contract's refusal of bad credentials.
@@ -358,11 +363,15 @@ class Authenticator:
         )
 
     async def _tenant(self, project_id: str) -> _Tenant | None:
+        if not is_id(project_id):
+            return None
         return self._caches.tenants.peek(project_id) or await self._caches.tenants.get(
             project_id, lambda: self._storage.read(lambda uow: _load_tenant(uow, project_id))
         )
 
     async def _person(self, project_id: str, user_id: str) -> _Person | None:
+        if not is_id(user_id):
+            return None
         place = (project_id, user_id)
         return self._caches.people.peek(place) or await self._caches.people.get(
             place, lambda: self._storage.read(lambda uow: _load_person(uow, *place))
