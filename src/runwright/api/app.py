@@ -211,7 +211,8 @@ class Api:
             "chunkId": arrival.headers.get("content-range", ""),
         }
         given = {**exchange.form.params, **(exchange.match.path_params if exchange.match else {})}
-        facts.update({f"param-{name}": value for name, value in given.items()})
+        # Addresses are compared without case, so spelling one differently must not help.
+        facts.update({f"param-{name}": str(value)[:256].lower() for name, value in given.items()})
         try:
             exchange.counted = self._limiter.count(
                 route.limit, facts, is_exempt=found.principal.is_trusted

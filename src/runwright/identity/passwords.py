@@ -58,7 +58,8 @@ class Passwords:
         check_strength(policies.password_strength, password)
         if policies.refuses_personal_data:
             check_personal_data(user, password)
-        earlier = [item for item in (*user.password_history, user.password_hash) if item]
+        present = (user.password_hash,) if user.password_hash else ()
+        earlier = list(dict.fromkeys((*user.password_history, *present)))
         earlier = earlier[-policies.password_history :] if policies.password_history else []
         for known in earlier:
             if await self._on_thread(lambda known=known: self._verify(known, password)):  # type: ignore[misc]  # mypy infers no type for a lambda's default

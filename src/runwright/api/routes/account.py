@@ -20,6 +20,10 @@ from runwright.model.identity import CONSOLE, Project, Session, User
 JWT_S: Final = 900
 MAX_JWT_S: Final = 3600
 _TEN_AN_HOUR: Final = Limit(calls=10)
+# Not by URL: the older path must not give ten more tries.
+_PER_EMAIL: Final = Limit(
+    calls=10, keys=("sign-in,projectId:{projectId},email:{param-email}",), resets_on=201
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,7 +270,7 @@ def account_routes(accounts: Accounts, sessions: Sessions, tokens: Tokens) -> li
             "session",
             group="session",
             auth_method="email-password",
-            limit=Limit(calls=10, keys=("url:{url},email:{param-email}",), resets_on=201),
+            limit=_PER_EMAIL,
         ),
         _open(
             "createAnonymousSession",
@@ -276,7 +280,7 @@ def account_routes(accounts: Accounts, sessions: Sessions, tokens: Tokens) -> li
             "session",
             group="session",
             auth_method="anonymous",
-            limit=Limit(calls=50, keys=("ip:{ip}",)),
+            limit=Limit(calls=50),
         ),
         _open(
             "createSession",
@@ -285,7 +289,7 @@ def account_routes(accounts: Accounts, sessions: Sessions, tokens: Tokens) -> li
             TradeToken,
             "session",
             group="session",
-            limit=Limit(calls=10, keys=("ip:{ip},userId:{param-userId}",), resets_on=201),
+            limit=Limit(calls=10, keys=("url:{url},ip:{ip},userId:{param-userId}",), resets_on=201),
         ),
         _own("listSessions", "GET", ("/sessions",), handlers.list_sessions, model="sessionList"),
         _own("getSession", "GET", one_session, handlers.get_session, OneSession, model="session"),
