@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
+from runwright.functions import claims
 from runwright.model.function import Deployment, Function, Rule, RuleType
 from runwright.ports.storage import UnitOfWork
 
@@ -23,6 +24,8 @@ def activate(
         is_live=function.is_live or is_built,
     )
     uow.functions.put(active)
+    if not is_built:
+        claims.overrule(uow, active)
     repoint(uow, function, deployment.id, now)
     uow.touch("function", function.project_id, function.id)
     return active

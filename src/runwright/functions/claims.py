@@ -39,7 +39,10 @@ def settle(uow: UnitOfWork, holder: Deployment) -> None:
 
 
 def give_back(uow: UnitOfWork, gone: Deployment) -> Deployment | None:
-    """`gone` will never go live. Returns the ready deployment that goes live instead, if any."""
+    """`gone`, as it is stored now or was, will never go live.
+
+    Returns the ready deployment that goes live instead, if any.
+    """
     heirs = [item for item in _of(uow, gone, claim_lost_to=gone.id) if item.status not in _LOST]
     if not heirs:
         return None
@@ -47,6 +50,8 @@ def give_back(uow: UnitOfWork, gone: Deployment) -> Deployment | None:
         _pass_on(uow, heirs, gone.claim_lost_to)
         return None
     *older, heir = heirs
+    if uow.deployments.get(gone.project_id, gone.id) is not None:
+        uow.deployments.put(replace(gone, is_activating=False))
     _pass_on(uow, older, heir.id)
     claimant = replace(heir, is_activating=True, claim_lost_to="")
     uow.deployments.put(claimant)
