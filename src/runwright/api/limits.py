@@ -66,6 +66,9 @@ class Limiter:
         for key in counted.keys:
             self._windows.pop(key, None)
 
+    def __len__(self) -> int:
+        return len(self._windows)
+
     def _window(self, key: str, window_s: int) -> _Window:
         now = self._clock.now().timestamp()
         window = self._windows.get(key)

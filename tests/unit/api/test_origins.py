@@ -1,0 +1,133 @@
+import httpx
+import pytest
+
+from runwright.api.cors import Origins
+from runwright.model.identity import CONSOLE, Platform
+from tests.unit.api.world import OTHER_PROJECT, PROJECT, START, World, about, problem
+
+pytestmark = pytest.mark.anyio
+
+
+def _platform(kind: str, identifier: str) -> Platform:
+    return Platform(
+        id=f"{kind}-1",
+        project_id=PROJECT,
+        created_at=START,
+        updated_at=START,
+        name="client",
+        type=kind,
+        identifier=identifier,
+    )
+
+
+async def _owner_of(host: str) -> str | None:
+    return {"fn.example.org": PROJECT, "other.example.org": OTHER_PROJECT}.get(host)
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("http://localhost", True),
+        ("https://LOCALHOST:3000", True),
+        ("http://127.0.0.1:5173", True),
+        ("http://[::1]:5173", True),
+        ("https://api.example.com", True),
+        ("https://shop.example.com", True),
+        ("http://shop.example.com:8080", True),
+        ("https://shop.example.com.", True),
+        ("https://www.shop.example.com", False),
+        ("https://a.wild.example.com", True),
+        ("https://a.b.wild.example.com", True),
+        ("https://wild.example.com", False),
+        ("https://evilwild.example.com", False),
+        ("https://fn.example.org", True),
+        ("https://other.example.org", False),
+        ("https://evil.example", False),
+        ("chrome-extension://shop.example.com", True),
+        ("chrome-extension://abcdef", False),
+        ("tauri://localhost", True),
+        ("appwrite-ios://com.example.shop", True),
+        ("appwrite-macos://anything", True),
+        ("appwrite-android://com.example.shop", False),
+        ("appwrite-callback-shop://", True),
+        ("appwrite-callback-bakery://", False),
+        ("exp://192.168.0.2", True),
+        ("ftp://localhost", False),
+        ("null", False),
+        ("http://[bad", False),
+        ("https://", False),
+        ("", False),
+    ],
+)
+async def test_which_origins_belong_to_a_project(origin: str, allowed: bool) -> None:
+    origins = Origins(["localhost", "api.example.com"], _owner_of)
+    platforms = [
+        _platform("web", "shop.example.com"),
+        _platform("web", "*.wild.example.com"),
+        _platform("apple", "com.example.shop"),
+    ]
+    assert await origins.allows(origin, PROJECT, platforms) is allowed
+
+
+async def test_a_star_allows_every_web_origin() -> None:
+    origins = Origins([])
+    assert await origins.allows("https://x.example", PROJECT, [_platform("web", "*")])
+    assert not await origins.allows("appwrite-ios://x", PROJECT, [_platform("web", "*")])
+
+
+async def test_domains_of_functions_are_no_origins_of_the_console() -> None:
+    async def everything_is_the_consoles(host: str) -> str | None:
+        return CONSOLE
+
+    origins = Origins([], everything_is_the_consoles)
+    assert not await origins.allows("https://fn.example.org", CONSOLE, ())
+
+
+async def _get(world: World, origin: str, method: str = "GET") -> httpx.Response:
+    async with world.client() as client:
+        return await client.request(method, "/v1/things", headers=about(origin=origin))
+
+
+async def test_an_allowed_origin_is_echoed_in_lower_case(world: World) -> None:
+    await world.put(_platform("web", "shop.example.com"))
+    response = await _get(world, "https://Shop.Example.com")
+    assert response.headers["access-control-allow-origin"] == "https://shop.example.com"
+    assert response.headers["access-control-allow-credentials"] == "true"
+    assert "Origin" in response.headers["vary"]
+
+
+async def test_a_platform_applies_and_goes_at_once(world: World) -> None:
+    platform = _platform("web", "shop.example.com")
+    assert (await _get(world, "https://shop.example.com")).status_code == 403
+    await world.put(platform)
+    assert (await _get(world, "https://shop.example.com")).status_code == 200
+    await world.remove(platform)
+    refused = await _get(world, "https://shop.example.com")
+    assert problem(refused) == (403, "general_unknown_origin")
+    assert refused.json()["message"] == (
+        "Invalid Origin. Register your new client (shop.example.com) as a new Web platform "
+        "on your project console dashboard"
+    )
+    assert "access-control-allow-origin" not in refused.headers
+    assert "X-Appwrite-Project" in refused.headers["access-control-allow-headers"]
+
+
+async def test_browsers_may_read_errors(world: World) -> None:
+    async with world.client() as client:
+        headers = about(origin="http://localhost:3000", x_appwrite_jwt="x.y.z")
+        response = await client.get("/v1/things", headers=headers)
+    assert problem(response) == (401, "user_jwt_invalid")
+    assert response.headers["access-control-allow-origin"] == "http://localhost:3000"
+
+
+@pytest.mark.parametrize("path", ["/v1/things", "/v1/nothing", "/"])
+async def test_a_preflight_is_answered_for_any_path_and_origin(world: World, path: str) -> None:
+    async with world.client() as client:
+        headers = about("nowhere", origin="https://anything.example")
+        response = await client.options(path, headers=headers)
+    assert (response.status_code, response.content) == (204, b"")
+    assert response.headers["access-control-allow-origin"] == "https://anything.example"
+    assert response.headers["access-control-max-age"] == "86400"
+    allowed = response.headers["access-control-allow-headers"].split(", ")
+    assert {"X-Appwrite-Project", "X-Appwrite-JWT", "Content-Range"} <= set(allowed)
+    assert response.headers["content-type"] == "text/html; charset=UTF-8"
