@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
@@ -113,11 +114,19 @@ class Result:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     result: ResultClass | None = None  # None until the last frame
-    logs: str = ""
-    errors: str = ""
+    log_parts: list[str] = field(default_factory=list)
+    error_parts: list[str] = field(default_factory=list)
     user_s: float = 0.0
     chunks: int = 0
     order: list[Kind] = field(default_factory=list)
+
+    @property
+    def logs(self) -> str:
+        return "".join(self.log_parts)
+
+    @property
+    def errors(self) -> str:
+        return "".join(self.error_parts)
 
     @property
     def text(self) -> str:
@@ -142,7 +151,10 @@ class Runner:
     def __init__(self, argv: Sequence[str]) -> None:
         ours, theirs = socket.socketpair()
         # The frame socket is fd 3 of the child, whatever its number is here.
-        move = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"
+        move = (
+            "import os, sys; fd = int(sys.argv[1]); os.dup2(fd, 3); os.close(fd);"
+            "os.execv(sys.argv[2], sys.argv[2:])"
+        )
         launcher = [sys.executable, "-I", "-S", "-c", move, str(theirs.fileno())]
         self.process = subprocess.Popen(
             [*launcher, *argv],
@@ -159,6 +171,7 @@ class Runner:
         self.pongs: list[int] = []
         self.opens_windows = True
         self._reader = FrameReader()
+        self._outgoing = bytearray()
         self._last_id = 0
         self._open: dict[int, int] = {}
 
@@ -184,8 +197,11 @@ class Runner:
         self.send(frame(Kind.LOAD, 0, json.dumps(assignment).encode()))
 
     def send(self, data: bytes) -> None:
-        self.socket.settimeout(DEADLINE_S)
-        self.socket.sendall(data)
+        """Send all of it; takes what comes meanwhile, as a host must."""
+        self._outgoing += data
+        until = time.monotonic() + DEADLINE_S
+        while self._outgoing:
+            self._turn(until)
 
     def begin(
         self,
@@ -225,7 +241,18 @@ class Runner:
         """Take frames until the condition holds. Raises Closed, or TimeoutError at the deadline."""
         until = time.monotonic() + DEADLINE_S
         while not is_done():
-            self.socket.settimeout(max(0.01, until - time.monotonic()))
+            self._turn(until)
+
+    def _turn(self, until: float) -> None:
+        """Move bytes once, in the direction that is possible first."""
+        wants_to_send = [self.socket] if self._outgoing else []
+        timeout_s = max(0.0, until - time.monotonic())
+        readable, writable, _ = select.select([self.socket], wants_to_send, [], timeout_s)
+        if not readable and not writable:
+            raise TimeoutError
+        if writable:
+            del self._outgoing[: self.socket.send(self._outgoing[:65536])]
+        if readable:
             try:
                 data = self.socket.recv(262144)
             except ConnectionResetError:
@@ -256,10 +283,7 @@ class Runner:
         match kind:
             case Kind.LOG:
                 is_error, text = decode_log(payload)
-                if is_error:
-                    result.errors += text
-                else:
-                    result.logs += text
+                (result.error_parts if is_error else result.log_parts).append(text)
             case Kind.RESPONSE:
                 head = ResponseHead(payload)
                 result.status, result.headers = head.status_code, head.headers()
@@ -278,7 +302,7 @@ class Runner:
     def _open_window(self, request_id: int, taken: int) -> None:
         taken += self._open.get(request_id, 0)
         if self.opens_windows and taken >= WINDOW_STEP:
-            self.send(encode_window(request_id, taken))
+            self._outgoing += encode_window(request_id, taken)
             taken = 0
         self._open[request_id] = taken
 

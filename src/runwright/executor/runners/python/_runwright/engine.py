@@ -354,10 +354,16 @@ class Engine:
             self._need_loop()
         with self.mutex:
             self._is_loaded = True
-            early = list(self.waiting) if is_leader else ()
-            if is_leader:
+            is_ours = is_leader or (self.loop is None and self._limit > 1)
+            early = list(self.waiting) if is_ours else ()
+            if is_ours:
                 self.waiting.clear()
-        self.pending.extendleft((None, 0, call) for call in reversed(early))
+        if is_leader:
+            self.pending.extendleft((None, 0, call) for call in reversed(early))
+        else:
+            # The reader knows nothing of them, and this thread can run only one at a time.
+            for call in early:
+                self._dispatch(call)
         return is_leader
 
     def _import(self, payload):
