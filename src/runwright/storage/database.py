@@ -90,8 +90,11 @@ class _Readers:
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="storage-reader")
         self._idle: queue.SimpleQueue[tuple[Connection, SqlUnitOfWork]] = queue.SimpleQueue()
         self._waiting = 0
+        self._is_closed = False
 
     async def run(self, work: Callable[[UnitOfWork], R]) -> R:
+        if self._is_closed:
+            raise ServiceUnavailable("The server is stopping. Try again in a moment.")
         if self._waiting >= MAX_WAITING_READS:
             raise ServiceUnavailable("Too many reads wait for the database. Try again.")
         self._waiting += 1
@@ -103,6 +106,7 @@ class _Readers:
             self._waiting -= 1
 
     async def close(self) -> None:
+        self._is_closed = True
         await asyncio.to_thread(self._threads.shutdown)
         while not self._idle.empty():
             self._idle.get_nowait()[0].close()

@@ -20,6 +20,8 @@ BUSY_TIMEOUT_MS: Final = 5000
 # Pages of the log at which a commit copies them into the database file. Larger than the
 # default (1000), so that under load fewer commits pay for that copy.
 CHECKPOINT_PAGES: Final = 4000
+# The log file shrinks back to this after a burst, or after a read that held it open.
+LOG_BYTES: Final = 64 * 1024 * 1024
 CACHE_KIB: Final = 16384
 KEPT_STATEMENTS: Final = 512
 
@@ -106,4 +108,5 @@ def _prepare(connection: sqlite3.Connection, *, is_file: bool) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")

@@ -72,6 +72,15 @@ class Term:
             return or_(self.expression < bound, self.expression.is_(None))
         return self.expression < bound
 
+    def reached(self, value: object) -> Condition:
+        """`beyond` or the same."""
+        bound = literal(value, self.expression.type)
+        if not self.is_descending:
+            return self.expression >= bound
+        if self.is_nullable:
+            return or_(self.expression <= bound, self.expression.is_(None))
+        return self.expression <= bound
+
     def same(self, value: object) -> Condition:
         return self.expression == literal(value, self.expression.type)
 
@@ -329,4 +338,7 @@ def beyond(order: Sequence[Term], values: Sequence[object]) -> Condition:
     for at, term in enumerate(order):
         same = (before.same(value) for before, value in zip(order[:at], values, strict=False))
         ways.append(and_(*same, term.beyond(values[at])))
-    return or_(*ways)
+    if len(order) == 1:
+        return ways[0]
+    # Says nothing new, but an index can be entered with it; with the alternatives it cannot.
+    return and_(order[0].reached(values[0]), or_(*ways))

@@ -148,6 +148,7 @@ EXECUTIONS: Final = _kind(
     "executions",
     index=(
         ("project_id", "function_id", SEQUENCE),
+        ("project_id", "function_id", "created_at", SEQUENCE),  # newest first, as most lists are
         ("project_id", "function_id", "status"),
         ("created_at",),
     ),

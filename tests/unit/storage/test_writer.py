@@ -269,6 +269,8 @@ async def test_closing_stores_what_was_submitted_and_takes_no_more(tmp_path: Pat
     await asyncio.gather(*waiting)
     with pytest.raises(ServiceUnavailable, match="stopping"):
         await database.write(lambda unit: None)
+    with pytest.raises(ServiceUnavailable, match="stopping"):
+        await database.read(lambda unit: None)
     await database.close()
     async with open_database(path) as again:
         assert len(await again.read(lambda unit: unit.users.find())) == 50
@@ -310,3 +312,18 @@ async def test_reads_run_beside_each_other_and_beside_a_write(tmp_path: Path) ->
             database.read(lambda unit: together.wait(30)),
             database.read(lambda unit: together.wait(30)),
         )
+
+
+async def test_more_reads_than_can_wait_are_turned_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runwright.storage.database.MAX_WAITING_READS", 2)
+    gate = threading.Event()
+    async with open_database(tmp_path / "runwright.db") as database:
+        waiting = [asyncio.ensure_future(database.read(lambda unit: gate.wait(30))) for _ in "ab"]
+        await asyncio.sleep(0)
+        with pytest.raises(ServiceUnavailable, match="Too many"):
+            await database.read(lambda unit: None)
+        gate.set()
+        await asyncio.gather(*waiting)
+        await database.read(lambda unit: None)

@@ -257,6 +257,7 @@ def upgrade() -> None:
         sa.Column("user_s", sa.Float(), nullable=False),
         index=(
             ("created_at",),
+            ("project_id", "function_id", "created_at", "sequence"),
             ("project_id", "function_id", "sequence"),
             ("project_id", "function_id", "status"),
         ),

@@ -1,0 +1,77 @@
+"""Lists that are asked for all the time are answered from an index, however many rows exist."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+
+from runwright.model.query import Filter, ListQuery, Order
+from runwright.storage.dialect import sqlite_engine
+from runwright.storage.migrate import upgrade
+from runwright.storage.work import SqlUnitOfWork, codecs_for
+from tests.contract.storage.rows import NOW, PROJECT, a_deployment, an_execution
+
+NEWEST = (Order("$createdAt", True),)
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Any:
+    (tmp_path / "runwright.db").touch()
+    engine = sqlite_engine(tmp_path / "runwright.db")
+    upgrade(engine)
+    with engine.connect() as connection:
+        yield connection
+
+
+def plans(connection: Connection, kind: str, query: ListQuery, **equals: object) -> list[str]:
+    """How SQLite finds the rows: the steps of every statement of one page."""
+    statements: list[tuple[str, Any]] = []
+
+    def seen(_c: object, _cursor: object, statement: str, params: Any, *more: object) -> None:
+        statements.append((statement, params))
+
+    unit = SqlUnitOfWork(connection, codecs_for(connection.dialect))
+    event.listen(connection, "before_cursor_execute", seen)
+    getattr(unit, kind).page(PROJECT, query, **equals)
+    event.remove(connection, "before_cursor_execute", seen)
+    steps = []
+    for statement, params in statements:
+        if statement.startswith("SELECT"):
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", params)
+            steps += [row[3] for row in rows]
+    return steps
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        ListQuery(),
+        ListQuery(orders=(Order("$sequence", True),)),
+        ListQuery(orders=NEWEST),
+        ListQuery(orders=NEWEST, cursor="run"),
+        ListQuery(orders=NEWEST, cursor="run", is_cursor_before=True),
+        ListQuery(cursor="run"),
+        ListQuery(filters=(Filter("equal", "status", ("failed",)),)),
+        ListQuery(filters=(Filter("greaterThan", "$createdAt", (NOW,)),), orders=NEWEST),
+    ],
+)
+def test_a_function_s_executions_are_never_scanned_or_sorted(
+    connection: Connection, query: ListQuery
+) -> None:
+    unit = SqlUnitOfWork(connection, codecs_for(connection.dialect))
+    unit.executions.add(an_execution())
+    steps = plans(connection, "executions", query, function_id="fn")
+    assert steps
+    searches = [step for step in steps if "executions" in step]
+    assert searches
+    assert all(step.startswith("SEARCH") and "USING" in step for step in searches), steps
+    assert not [step for step in steps if "ORDER BY" in step], steps
+
+
+def test_a_function_s_deployments_are_found_by_index(connection: Connection) -> None:
+    unit = SqlUnitOfWork(connection, codecs_for(connection.dialect))
+    unit.deployments.add(a_deployment())
+    steps = plans(connection, "deployments", ListQuery(), function_id="fn")
+    assert all(step.startswith("SEARCH") for step in steps if "deployments" in step), steps
