@@ -302,7 +302,7 @@ def test_no_archive_ever_writes_outside(
 
 
 parts = st.text(
-    st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",)), min_size=1, max_size=12
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12
 ).filter(lambda text: text not in (".", ".."))
 files = st.dictionaries(
     st.lists(parts, min_size=1, max_size=4).map("/".join), st.binary(max_size=2000), max_size=8
