@@ -33,6 +33,7 @@ class Attempt:
         "invocation",
         "is_streaming",
         "path",
+        "record",
         "runnable",
         "sink",
         "started_at",
@@ -59,6 +60,7 @@ class Attempt:
         self.sink = sink
         self.has_row = False
         self.is_streaming = False
+        self.record: Execution | None = None  # the final one
 
     @property
     def execution_id(self) -> str:
@@ -79,24 +81,26 @@ class Attempt:
         return self._record(now, Status.PROCESSING)
 
     def finished(self, outcome: Outcome, now: datetime) -> Execution:
+        """The final record; kept as `record`."""
         is_logging = self.invocation.is_logging
         errors = outcome.errors
         if not is_logging and outcome.error_class in _WRITTEN_BY_RUNTIME:
             errors = ""
         phases = outcome.phases
-        return self._record(
+        self.record = self._record(
             now,
             outcome.status,
             response_status_code=outcome.status_code,
             logs=kept_logs(outcome.logs) if is_logging else "",
             errors=kept_errors(errors),
             duration_s=outcome.duration_s,
-            error_class=outcome.error_class,
+            error_class=outcome.error_class or _class_of(outcome.status_code),
             is_cold=outcome.is_cold,
             queue_s=phases.queue_s,
             start_s=phases.start_s,
             user_s=phases.user_s,
         )
+        return self.record
 
     def _record(
         self,
@@ -137,3 +141,8 @@ class Attempt:
             start_s=start_s,
             user_s=user_s,
         )
+
+
+def _class_of(status_code: int) -> ErrorClass | None:
+    """An answer of 500 or more is a failure that user code chose by itself."""
+    return ErrorClass.USER_EXCEPTION if status_code >= 500 else None

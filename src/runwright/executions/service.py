@@ -164,7 +164,8 @@ class Executions:
         )
         outcome = await self.run(attempt, lineage=principal.lineage)
         await self._recorder.stored(attempt.execution_id)
-        return Finished(execution=attempt.finished(outcome, self._clock.now()), outcome=outcome)
+        assert attempt.record is not None  # the run has ended
+        return Finished(execution=attempt.record, outcome=outcome)
 
     def attempt(
         self,
@@ -292,7 +293,8 @@ class Executions:
 
     def _minted_jwt(self, principal: Principal, live: LiveFunction) -> str:
         """A token for the function that acts as the signed-in caller; "" for others."""
-        is_signed_in = principal.kind is CallerKind.USER and not principal.by_jwt
+        # An admin's session belongs to the console, so it could stand for nobody here.
+        is_signed_in = principal.kind is not CallerKind.ADMIN and not principal.by_jwt
         if not is_signed_in or principal.user is None or principal.session is None:
             return ""
         return self._tokens.user_jwt(

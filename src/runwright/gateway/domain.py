@@ -42,7 +42,7 @@ from runwright.gateway.messages import (
     RawHeaders,
     RawRequest,
 )
-from runwright.gateway.outgoing import head, whole
+from runwright.gateway.outgoing import BODYLESS, head, whole
 from runwright.gateway.pages import error_answer
 from runwright.gateway.router import Kind, Place
 from runwright.identity.authentication import Authenticator
@@ -159,7 +159,7 @@ class Gateway:
             raise ServiceOff("proxy")
         live = await self._executions.live(rule.project_id, rule.resource_id)
         if live is None or not live.function.is_enabled:
-            raise FunctionNotFound(rule.resource_id)
+            raise FunctionNotFound
         if live.deployment is None:
             raise NoActiveDeployment
         try:
@@ -218,19 +218,24 @@ class Gateway:
 class _Stream:
     """Where a run's streamed response goes."""
 
-    __slots__ = ("_channel", "_execution_id", "has_started")
+    __slots__ = ("_channel", "_execution_id", "_is_mute", "has_started")
 
     def __init__(self, channel: Channel, execution_id: str) -> None:
         self._channel = channel
         self._execution_id = execution_id
+        self._is_mute = False
         self.has_started = False
 
     def start(self, status_code: int, headers: Headers) -> None:
         self.has_started = True
-        self._channel.start(status_code, head(headers, self._execution_id))
+        self._is_mute = status_code in BODYLESS
+        # A status below 200 announces another answer, and there is none.
+        status = status_code if status_code >= 200 else 500
+        self._channel.start(status, head(headers, self._execution_id))
 
     async def write(self, chunk: bytes) -> None:
-        await self._channel.write(chunk)
+        if not self._is_mute:
+            await self._channel.write(chunk)
 
 
 def _elsewhere(place: Place) -> GatewayAnswer:

@@ -53,6 +53,16 @@ class RequestTooLarge(RunwrightError):
         )
 
 
+class HeadersTooLarge(RunwrightError):
+    type, status = "general_bad_request", 431
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        super().__init__(
+            f"The request has more than {most} headers, or they are longer than "
+            f"{most_bytes // 1024} KiB together."
+        )
+
+
 class RequestTooSlow(RunwrightError):
     type, status = "general_bad_request", 408
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from runwright.errors import BadRequest
 from runwright.executions.headers import is_reserved
+from runwright.gateway.errors import HeadersTooLarge
 from runwright.gateway.messages import RawHeaders
 from runwright.model.execution import Headers
 
@@ -40,6 +41,8 @@ _READ: Final = frozenset(
     }
 )
 _NAMES: Final = 4096
+MAX_HEADERS: Final = 256
+MAX_HEADER_BYTES: Final = 64 * 1024
 
 
 class Incoming:
@@ -48,17 +51,22 @@ class Incoming:
     __slots__ = ("_read", "passed")
 
     def __init__(self, raw: RawHeaders) -> None:
-        """Raises BadRequest for headers by which two readers would see two requests."""
+        """Raises BadRequest for headers by which two readers would see two requests, and
+        HeadersTooLarge."""
         passed: list[tuple[str, str]] = []
         read: dict[str, list[str]] = {}
+        size = 0
         for raw_name, raw_value in raw:
             name, is_passed, is_read = _NAMES_KNOWN.get(raw_name) or _sort(raw_name)
             # Bytes that are not UTF-8 survive the way to the function and back.
             value = raw_value.decode("utf-8", "surrogateescape")
+            size += len(raw_name) + len(raw_value)
             if is_passed:
                 passed.append((name, value))
             if is_read:
                 read.setdefault(name, []).append(value)
+        if size > MAX_HEADER_BYTES or len(raw) > MAX_HEADERS:
+            raise HeadersTooLarge(MAX_HEADERS, MAX_HEADER_BYTES)
         self._read = read
         if "connection" in read:
             passed = _without_listed(passed, read["connection"])

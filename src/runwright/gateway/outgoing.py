@@ -13,7 +13,7 @@ from runwright.model.execution import ErrorClass, Headers, Outcome
 _DROPPED: Final = HOP_BY_HOP | {"content-length", "x-appwrite-execution-id"}
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 _NAMES: Final = 4096
-_BODYLESS: Final = frozenset({204, 304})
+BODYLESS: Final = frozenset({204, 304})
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _OF_THE_BODY: Final = frozenset(
     {b"content-type", b"content-encoding", b"content-range", b"etag", b"last-modified"}
@@ -50,7 +50,7 @@ def whole(outcome: Outcome, execution_id: str, *, accept: str, is_head: bool) ->
     """The answer for a run that did not stream."""
     status, body = outcome.status_code, outcome.body
     lines = head(outcome.headers, execution_id)
-    if status in _BODYLESS:
+    if status in BODYLESS:
         return GatewayAnswer(status, lines, b"")
     if not body and (status >= 400 or status < 200):
         return _page(outcome, lines, accept)

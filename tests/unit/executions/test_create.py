@@ -251,12 +251,23 @@ async def test_a_warm_call_reads_nothing_from_the_database(
     assert done.execution.status is Status.COMPLETED
 
 
-@pytest.mark.parametrize(("code", "status"), [(200, "completed"), (404, "completed")])
-async def test_an_answer_below_500_is_completed(code: int, status: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "status", "error_class"),
+    [
+        (200, Status.COMPLETED, None),
+        (404, Status.COMPLETED, None),
+        (500, Status.FAILED, ErrorClass.USER_EXCEPTION),
+        (503, Status.FAILED, ErrorClass.USER_EXCEPTION),
+    ],
+)
+async def test_an_answer_of_500_or_more_is_a_failure_of_the_function(
+    code: int, status: Status, error_class: ErrorClass | None
+) -> None:
     async with a_bench() as bench:
         bench.code.run_next = answering(Outcome(status_code=code))
         done = await bench.executions.create(a_key(), FUNCTION)
     assert (done.execution.status, done.execution.response_status_code) == (status, code)
+    assert done.execution.error_class is error_class
 
 
 @pytest.mark.parametrize("error_class", list(ErrorClass))

@@ -322,6 +322,16 @@ async def test_an_ambiguous_length_is_refused(headers: list[tuple[str, str]]) ->
         assert door.bench.code.calls == []
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [[(f"h{number}", "") for number in range(256)], [("h", "x" * 64 * 1024)]],
+)
+async def test_headers_beyond_the_limits_are_431(headers: list[tuple[str, str]]) -> None:
+    async with a_door() as door:
+        assert (await door.call(headers=headers)).status == 431
+        assert door.bench.code.calls == []
+
+
 async def test_checks_stand_in_the_documented_order() -> None:
     """Each step removes the first obstacle, so the next one shows."""
     async with a_door() as door:

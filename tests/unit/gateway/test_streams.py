@@ -124,3 +124,21 @@ async def test_a_response_that_begins_after_the_408_is_not_sent() -> None:
             await ended.wait()
     assert reply.status == 408
     assert b"unheard" not in reply.body
+
+
+@pytest.mark.parametrize(
+    ("status", "shown", "body"), [(204, 204, b""), (304, 304, b""), (101, 500, b"x")]
+)
+async def test_a_streamed_status_that_has_no_body_gets_none(
+    status: int, shown: int, body: bytes
+) -> None:
+    async def stream(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
+        assert sink is not None
+        sink.start(status, ())
+        await sink.write(b"x")
+        return Outcome(status_code=status)
+
+    async with a_door() as door:
+        door.bench.code.run_next = stream
+        reply = await door.call()
+    assert (reply.status, reply.body, reply.is_whole) == (shown, body, True)
