@@ -6,6 +6,8 @@ const crypto = require('node:crypto');
 const { setTimeout: sleep } = require('node:timers/promises');
 
 let counter = 0;
+const arrivals = [];
+const held = [];
 console.log('module loaded');
 
 const actions = {
@@ -108,6 +110,24 @@ const actions = {
     console.log(`native end ${id}`);
     log(`end ${id}`);
     return res.text(`slept ${id}`);
+  },
+  // Answers when `n` of these calls are running at the same time.
+  meet: async ({ req, res }) => {
+    await new Promise((resolve) => {
+      arrivals.push(resolve);
+      if (arrivals.length === Number(req.query.n)) for (const go of arrivals.splice(0)) go();
+    });
+    return res.text('met');
+  },
+  // Answers when `release` is called.
+  hold: async ({ res, log }) => {
+    log('holding');
+    await new Promise((resolve) => held.push(resolve));
+    return res.text('released');
+  },
+  release: ({ res }) => {
+    for (const go of held.splice(0)) go();
+    return res.text('');
   },
   printLater: async ({ req, res }) => {
     setTimeout(() => console.log(`late ${req.query.id}`), 5);

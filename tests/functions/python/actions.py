@@ -11,6 +11,8 @@ import time
 
 ACTIONS = {}
 _counter = 0
+_barriers = {}
+_held = threading.Event()
 print("module loaded")
 
 
@@ -231,6 +233,29 @@ def sleep(context):
     print(f"native end {number}")
     context.log(f"end {number}")
     return context.res.text(f"slept {number}")
+
+
+@action
+def meet(context):
+    """Answers when `n` of these calls are running at the same time."""
+    parties = int(context.req.query["n"])
+    _barriers.setdefault(parties, threading.Barrier(parties)).wait(30)
+    return context.res.text("met")
+
+
+@action
+def hold(context):
+    """Answers when `release` is called."""
+    _held.clear()
+    context.log("holding")
+    _held.wait(30)
+    return context.res.text("released")
+
+
+@action
+def release(context):
+    _held.set()
+    return context.res.text("")
 
 
 @action

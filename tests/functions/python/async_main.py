@@ -4,6 +4,9 @@ import asyncio
 
 from actions import ACTIONS  # a plain import of a file beside this one
 
+_arrivals = []
+_held = []
+
 
 async def sleep(context):
     number, ms = context.req.query["id"], context.req.query.get("ms", "50")
@@ -13,6 +16,31 @@ async def sleep(context):
     print(f"native end {number}")
     context.log(f"end {number}")
     return context.res.text(f"slept {number}")
+
+
+async def meet(context):
+    _arrivals.append(asyncio.get_running_loop().create_future())
+    if len(_arrivals) == int(context.req.query["n"]):
+        for arrival in _arrivals:
+            arrival.set_result(None)
+        _arrivals.clear()
+    else:
+        await _arrivals[-1]
+    return context.res.text("met")
+
+
+async def hold(context):
+    context.log("holding")
+    _held.append(asyncio.get_running_loop().create_future())
+    await _held[-1]
+    return context.res.text("released")
+
+
+async def release(context):
+    for future in _held:
+        future.set_result(None)
+    _held.clear()
+    return context.res.text("")
 
 
 async def stream(context):
@@ -53,6 +81,9 @@ async def never(context):
 
 AWAITED = {
     "sleep": sleep,
+    "meet": meet,
+    "hold": hold,
+    "release": release,
     "stream": stream,
     "streamMany": stream_many,
     "printLater": print_later,

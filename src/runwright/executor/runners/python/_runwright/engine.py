@@ -107,7 +107,7 @@ class Engine:
 
     def _learn(self, duration_s):
         if duration_s > QUICK_S:
-            self._slow = SLOW_MEMORY
+            self._slow = SLOW_MEMORY if self._limit > 1 else 0
         elif self._slow:
             self._slow -= 1
 
