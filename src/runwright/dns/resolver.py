@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -39,18 +40,22 @@ class DnsResolver:
         return [value for value in answers[0] if value in agreed]
 
 
+_BRACKETED: Final = re.compile(r"\[([^]]*)\](?::(.*))?")
+
+
 def _nameserver(text: str) -> dns.nameserver.Nameserver:
-    host, port = text, str(_PORT)
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":") or port
+    host, port = text, None
+    bracketed = _BRACKETED.fullmatch(text)
+    if bracketed:
+        host, port = bracketed[1], bracketed[2]
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     try:
         address = str(ipaddress.ip_address(host))
     except ValueError as exc:
         raise BadResolver(f"{text!r}: a resolver is an IP address, with :port if need be") from exc
-    if not port.isdigit() or not 0 < int(port) < 65536:
+    port = str(_PORT) if port is None else port
+    if not port.isdecimal() or not 0 < int(port) < 65536:
         raise BadResolver(f"{text!r}: {port!r} is not a port")
     return dns.nameserver.Do53Nameserver(address, int(port))
 
