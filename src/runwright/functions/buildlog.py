@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 MAX_BYTES: Final = 1_000_000  # the tail is kept
+_PART_BYTES: Final = 8192
 _GREY, _CYAN, _RED, _GREEN, _PLAIN = "\x1b[90m", "\x1b[36m", "\x1b[31m", "\x1b[32m", "\x1b[0m"
 
 
@@ -55,7 +56,10 @@ class BuildLog:
         data = text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace")
         if len(data) > MAX_BYTES:
             data = _decode_tail(data[-MAX_BYTES:]).encode()
-        self._parts.append(data)
+        if self._parts and len(self._parts[-1]) + len(data) < _PART_BYTES:
+            self._parts[-1] += data  # else a million single characters are a million objects
+        else:
+            self._parts.append(data)
         self._bytes += len(data)
         while self._bytes - len(self._parts[0]) >= MAX_BYTES:
             self._bytes -= len(self._parts.popleft())
