@@ -1,7 +1,7 @@
 """Each step of a request hides the later ones: of two faults, the earlier one is told."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -94,7 +94,8 @@ def _named(fault: Fault) -> str:
 
 
 async def _answer(world: World, *faults: Fault) -> httpx.Response:
-    headers, params, changes = about(), {"name": "fine"}, {"params": Wanted, "service": "things"}
+    headers, params = about(), {"name": "fine"}
+    changes: dict[str, Any] = {"params": Wanted, "service": "things"}
     for fault in faults:
         headers |= fault.headers
         params |= fault.params
@@ -262,7 +263,7 @@ async def test_the_project_in_the_path_must_be_the_one_in_the_header(world: Worl
 async def test_groups_want_the_console_or_a_project(
     world: World, group: str, project_id: str, expected: tuple[int, str] | None
 ) -> None:
-    route = replace(a_route(world.seen), group=group)
+    route = a_route(world.seen, group=group)
     async with world.client(route) as client:
         response = await client.get("/v1/things", headers=about(project_id))
         without_header = await client.get("/v1/things")

@@ -1,0 +1,102 @@
+"""One value of each response model, in the newest shape, made by the shapes themselves."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+from runwright.api.shapes import deployments, executions, functions, identity
+from runwright.executions.service import Finished
+from runwright.functions.catalog import ShownFunction
+from runwright.functions.runtimes import RUNTIMES
+from runwright.functions.variables import ShownVariable
+from runwright.identity.keys import NewKey
+from runwright.identity.memberships import Member
+from runwright.identity.people import Person
+from runwright.model.execution import Execution, Outcome, Status
+from runwright.model.function import (
+    SPECIFICATIONS,
+    Deployment,
+    Function,
+    Rule,
+    RuleType,
+    Variable,
+)
+from runwright.model.identity import Target, Team
+from tests.unit.api.world import (
+    PROJECT,
+    START,
+    a_key,
+    a_membership,
+    a_project,
+    a_session,
+    a_user,
+)
+
+Json = dict[str, Any]
+_ROW: Final[Json] = {"project_id": PROJECT, "created_at": START, "updated_at": START}
+
+FUNCTION = Function(
+    id="fn", name="Fn", runtime="node-22", deployment_id="dep", scopes=("users.read",), **_ROW
+)
+VARIABLE = ShownVariable(
+    Variable(id="v", function_id="fn", key="A", sealed_value=b"", is_secret=False, **_ROW), "1"
+)
+EXECUTION = Execution(
+    id="ex", function_id="fn", deployment_id="dep", status=Status.COMPLETED, **_ROW
+)
+DONE = Finished(
+    execution=replace(EXECUTION, request_headers=(("accept", "*/*"),), scheduled_at=START),
+    outcome=Outcome(status_code=200, headers=(("x-a", "b"),)),
+)
+TARGET = Target(id="t", user_id="ann", provider_type="email", identifier="a@b.c", **_ROW)
+TEAM = Team(id="team", name="Team", **_ROW)
+
+
+def _finished() -> Json:
+    return {**executions.finished(DONE, shows_logs=True), "responseBody": "hello"}
+
+
+def newest() -> dict[str, Json]:
+    """By response model."""
+    rule = Rule(id="r", domain="a.example.com", type=RuleType.DEPLOYMENT, **_ROW)
+    return {
+        "function": functions.function(ShownFunction(FUNCTION, (VARIABLE,))),
+        "deployment": deployments.deployment(Deployment(id="dep", function_id="fn", **_ROW)),
+        "execution": _finished(),
+        "variable": functions.variable(VARIABLE),
+        "proxyRule": functions.rule(replace(rule, resource_type="function", resource_id="fn")),
+        "runtime": functions.runtime(RUNTIMES[0]),
+        "specification": functions.specification(SPECIFICATIONS[0]),
+        "project": identity.project(a_project(PROJECT, description="Our shop")),
+        "key": identity.key(a_key("users.read")),
+        "ephemeralKey": identity.ephemeral_key(
+            NewKey(a_key("users.read", expires_at=START), "ephemeral_x")
+        ),
+        "user": identity.user(Person(a_user("ann"), (TARGET,))),
+        "session": identity.session(a_session("ann")),
+        "target": identity.target(TARGET),
+        "team": identity.team(TEAM),
+        "membership": identity.membership(
+            Member(a_membership("ann", PROJECT, "team"), a_user("ann"), TEAM), identity.EVERYTHING
+        ),
+        "webhook": _webhook(),
+    }
+
+
+def _webhook() -> Json:
+    """No shape makes it yet; the filters are ready for the one that will."""
+    return {
+        "$id": "w",
+        "$createdAt": "",
+        "$updatedAt": "",
+        "name": "Hook",
+        "description": "",
+        "url": "https://example.com",
+        "events": ["users.*"],
+        "tls": True,
+        "authUsername": "u",
+        "authPassword": "p",
+        "secret": "s",
+        "enabled": True,
+        "logs": "",
+        "attempts": 0,
+    }
