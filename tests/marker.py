@@ -1,0 +1,46 @@
+"""A planted text, and the search for it in everything below a folder."""
+
+import base64
+import gzip
+import secrets
+import urllib.parse
+import zlib
+from pathlib import Path
+
+
+class Marker:
+    """A random text that a test sends through the server and then must not find again."""
+
+    def __init__(self) -> None:
+        self.text = f"mArKeR-{secrets.token_hex(12)}"
+
+    def found_below(self, folder: Path) -> list[Path]:
+        """Files that hold the marker: plain, in common encodings, or in a gzip or zlib file."""
+        return [path for path in sorted(folder.rglob("*")) if self._is_in(path)]
+
+    def _is_in(self, path: Path) -> bool:
+        if path.is_symlink() or not path.is_file():
+            return False
+        content = path.read_bytes()
+        return any(self._is_in_bytes(view) for view in (content, *_unpacked(content)))
+
+    def _is_in_bytes(self, content: bytes) -> bool:
+        return any(needle in content for needle in self._needles())
+
+    def _needles(self) -> list[bytes]:
+        raw = self.text.encode()
+        quoted = urllib.parse.quote(self.text, safe="").encode()
+        plain = [raw, quoted, raw.hex().encode(), self.text.encode("utf-16-le"), raw[::-1]]
+        # In base64 a text looks different at each of three offsets; its middle is enough.
+        shifted = (base64.b64encode(b"\0" * offset + raw) for offset in range(3))
+        return plain + [coded[4:-4] for coded in shifted]
+
+
+def _unpacked(content: bytes) -> list[bytes]:
+    found = []
+    for unpack in (gzip.decompress, zlib.decompress):
+        try:
+            found.append(unpack(content))
+        except (OSError, EOFError, zlib.error):
+            continue
+    return found
