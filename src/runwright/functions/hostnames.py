@@ -43,10 +43,14 @@ def random_label() -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zones:
-    """The names that this installation answers on by itself."""
+    """The names that this installation answers on by itself, in any case."""
 
     functions_domain: str
     api_hosts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "functions_domain", self.functions_domain.lower())
+        object.__setattr__(self, "api_hosts", tuple(host.lower() for host in self.api_hosts))
 
     def generated(self, label: str) -> str:
         return f"{label}.{self.functions_domain}"

@@ -24,6 +24,8 @@ from runwright.sealing import Sealer
 
 PROJECT: Final = ""  # the function id under which a project's own variables are kept
 
+_MOST_NAMED: Final = 500  # more functions than this: databases bound what one statement names
+
 
 @dataclass(frozen=True, slots=True)
 class ShownVariable:
@@ -180,11 +182,14 @@ class Variables:
             return {}
 
         def load(uow: UnitOfWork) -> list[Variable]:
+            if len(function_ids) > _MOST_NAMED:
+                return uow.variables.find(project_id)
             return uow.variables.find(project_id, function_id=tuple(function_ids))
 
         found: dict[str, list[ShownVariable]] = {item: [] for item in function_ids}
         for variable in await self._storage.read(load):
-            found[variable.function_id].append(self._seal.shown(variable))
+            if variable.function_id in found:
+                found[variable.function_id].append(self._seal.shown(variable))
         return {function_id: tuple(shown) for function_id, shown in found.items()}
 
 

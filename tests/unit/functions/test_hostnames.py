@@ -59,3 +59,9 @@ def test_only_a_whole_label_before_our_domain_makes_a_name_ours(prefix: str, lab
     assert not zones.is_ours(f"{label}functions.example")
     assert not zones.is_ours("functions.example")
     assert not zones.is_ours(f"functions.example.{label}")
+
+
+def test_the_case_of_configured_names_does_not_matter() -> None:
+    zones = Zones(functions_domain="Functions.Example", api_hosts=("API.example",))
+    assert zones.is_ours("a.functions.example")
+    assert zones.api_hosts == ("api.example",)

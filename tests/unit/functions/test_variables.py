@@ -155,3 +155,16 @@ async def test_a_list_is_in_creation_order_and_can_be_filtered(desk: Desk, place
     query = ListQuery(filters=(Filter("equal", "secret", (False,)),))
     page = await desk.variables.list(PROJECT, place, query)
     assert [item.variable.key for item in page.items] == ["K1"]
+
+
+async def test_variables_of_many_functions_are_read_at_once(desk: Desk) -> None:
+    await desk.create("f1")
+    await desk.create("f2")
+    await add(desk, "f1")
+    await add(desk, "f2", id="v2")
+    await add(desk, OF_PROJECT, id="v3")
+    names = ["f1", *(f"x{number}" for number in range(600))]
+    found = await desk.variables.of_functions(PROJECT, names)
+    assert list(found) == names
+    assert [item.variable.id for item in found["f1"]] == ["v1"]
+    assert found["x0"] == ()
