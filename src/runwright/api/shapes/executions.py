@@ -32,10 +32,14 @@ def execution(item: Execution, *, shows_logs: bool) -> dict[str, Any]:
         "responseHeaders": [],
         "logs": item.logs if shows_logs else "",
         "errors": item.errors if shows_logs else "",
-        "duration": item.duration_s,
+        "duration": _seconds(item.duration_s),
         "scheduledAt": iso_millis(item.scheduled_at) if item.scheduled_at else None,
         "errorClass": item.error_class.value if item.error_class else "",
-        "phases": {"queue": item.queue_s, "start": item.start_s, "user": item.user_s},
+        "phases": {
+            "queue": _seconds(item.queue_s),
+            "start": _seconds(item.start_s),
+            "user": _seconds(item.user_s),
+        },
         "cold": item.is_cold,
     }
 
@@ -59,3 +63,8 @@ def _text(value: str) -> str:
     if value.isascii():
         return value
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _seconds(value: float) -> float:
+    """Whole microseconds: some clients turn numbers of more than 15 digits into text."""
+    return round(value, 6)
