@@ -324,7 +324,7 @@ async def test_a_deleted_build_is_killed_and_leaves_nothing(yard: Yard) -> None:
         await yard.until(made.id, log="hanging")
         await yard.deployments.delete(PROJECT, "f1", made.id)
         await until(lambda: yard.executor.killed == [made.id])
-        await until(lambda: not list(yard.folders.builds.glob("*/*")))
+        await until(lambda: not yard.workspaces())
     assert await yard.stored(made.id) is None
     assert await yard.blobs.names("") == []
 

@@ -23,6 +23,7 @@ from runwright.identity.scopes import KEY_SCOPES
 from runwright.identity.tokens import Tokens
 from runwright.model.function import Deployment, DeploymentStatus, Function
 from runwright.model.identity import Project
+from runwright.ports.executor import Executor
 from runwright.ports.storage import UnitOfWork
 from runwright.sealing import Sealer
 from runwright.signals.local import LocalSignals
@@ -175,6 +176,9 @@ class Yard:
             DeploymentStatus.CANCELED,
         )
 
+    def workspaces(self) -> list[Path]:
+        return list(self.folders.builds.glob("*/*"))
+
     def artifact(self, deployment_id: str) -> Path:
         return self.folders.artifact(PROJECT, deployment_id)
 
@@ -187,9 +191,11 @@ async def open_yard(
     limits: BuildLimits | None = None,
     builds: int = 2,
     lock_wait_s: float = 120.0,
+    real: Executor | None = None,
 ) -> AsyncIterator[Yard]:
-    """The builder is not started."""
-    clock, executor, signals = ManualClock(), FakeExecutor(), LocalSignals()
+    """The builder is not started. A `real` executor takes the place of the fake one."""
+    clock, fake, signals = ManualClock(), FakeExecutor(), LocalSignals()
+    executor: Executor = real or fake
     folders = Folders(folder / "data")
     blobs = StoreBlobs(MemoryStore())
     async with open_memory() as database:
@@ -241,7 +247,7 @@ async def open_yard(
             blobs=blobs,
             clock=clock,
             signals=signals,
-            executor=executor,
+            executor=fake,
             catalog=catalog,
             variables=variables,
             uploads=uploads,
