@@ -1,6 +1,7 @@
 """What an empty installation gets: somebody who can sign in, a project, and a key to it."""
 
 import secrets
+import string
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,6 +20,8 @@ from runwright.ports.storage import Storage, UnitOfWork
 
 PROJECT_ID: Final = "default"
 CONSOLE_EMAIL: Final = "admin@runwright.localhost"
+_PASSWORD_CHARS: Final = string.ascii_letters + string.digits
+_PASSWORD_LENGTH: Final = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,9 @@ class FirstLogin:
 
 
 def new_first_login() -> FirstLogin:
-    return FirstLogin(password=secrets.token_urlsafe(18), api_key=new_key_secret())
+    # Letters and digits only, so that it can be pasted behind `--password`.
+    password = "".join(secrets.choice(_PASSWORD_CHARS) for _ in range(_PASSWORD_LENGTH))
+    return FirstLogin(password=password, api_key=new_key_secret())
 
 
 async def bootstrap(

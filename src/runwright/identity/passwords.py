@@ -7,6 +7,7 @@ flood of sign-ins is turned away instead of queued without end.
 import asyncio
 from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, TypeVar
 
 from argon2 import PasswordHasher
@@ -56,6 +57,8 @@ class Passwords:
         Raises InvalidParam, PersonalDataInPassword, PasswordReused when a rule refuses it.
         """
         check_strength(policies.password_strength, password)
+        if policies.refuses_common:
+            check_uncommon(password)
         if policies.refuses_personal_data:
             check_personal_data(user, password)
         present = (user.password_hash,) if user.password_hash else ()
@@ -130,6 +133,19 @@ def _has(text: str, kind: Callable[[str], bool]) -> bool:
 
 def _is_symbol(char: str) -> bool:
     return not char.isalnum() and not char.isspace()
+
+
+def check_uncommon(password: str) -> None:
+    """Raises InvalidParam for one of the passwords that people use most."""
+    if password.lower() in _common():
+        raise InvalidParam("password", "It is among the passwords people use most. Choose another.")
+
+
+@cache
+def _common() -> frozenset[str]:
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # here: some MiB that few projects want
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
 
 
 def check_personal_data(user: User, password: str) -> None:

@@ -44,6 +44,7 @@ class Policies:
     session_duration_s: int = MAX_SESSION_S
     invalidates_sessions: bool = True  # a changed password ends the other sessions
     refuses_personal_data: bool = False  # in passwords
+    refuses_common: bool = False  # passwords that many people use
     password_history: int = 0  # earlier passwords that may not come back; 0 = none
     password_strength: PasswordStrength = field(default_factory=PasswordStrength)
     privacy: MembershipPrivacy = field(default_factory=MembershipPrivacy)

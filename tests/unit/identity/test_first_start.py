@@ -73,4 +73,5 @@ def test_two_installations_share_no_secret() -> None:
     one, two = new_first_login(), new_first_login()
     assert one.password != two.password
     assert one.api_key != two.api_key
-    assert len(one.password) >= 20
+    assert len(one.password) == 24
+    assert one.password.isalnum(), "it is pasted into shells"

@@ -15,6 +15,7 @@ from runwright.identity.passwords import (
     Passwords,
     check_personal_data,
     check_strength,
+    check_uncommon,
 )
 from runwright.identity.policies import PasswordStrength, Policies
 from runwright.identity.sessions import Device
@@ -149,6 +150,16 @@ def test_strength_asks_for_what_the_project_wants(
     else:
         with pytest.raises(InvalidParam):
             check_strength(strength, password)
+
+
+@pytest.mark.parametrize("password", ["password", "PASSWORD", "iloveyou", "12345678"])
+def test_common_passwords_are_known_in_any_case(password: str) -> None:
+    with pytest.raises(InvalidParam):
+        check_uncommon(password)
+
+
+def test_uncommon_passwords_pass() -> None:
+    check_uncommon("correct horse battery")
 
 
 @pytest.mark.parametrize(

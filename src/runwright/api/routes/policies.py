@@ -5,17 +5,20 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import Listing, listed_all
-from runwright.api.params import Bool, Named, OneOf, Range
+from runwright.api.params import Bool, ListOf, Named, Object, OneOf, Range
 from runwright.api.queries import Attributes
 from runwright.api.routing import Answer, Call, Route
 from runwright.api.shapes import identity as shapes
+from runwright.identity.errors import PhoneDisabled, SmtpDisabled
 from runwright.identity.policies import MAX_SESSION_S, MAX_SESSIONS, MAX_USERS, Policies
 from runwright.identity.projects import Projects
 
 POLICY_IDS: Final = (
+    "password-dictionary",
     "password-history",
     "password-strength",
     "password-personal-data",
+    "session-alert",
     "session-duration",
     "session-invalidation",
     "session-limit",
@@ -56,6 +59,11 @@ class SetHistory:
 @dataclass(frozen=True, kw_only=True)
 class SetSwitch:
     enabled: Annotated[bool, Bool()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetMockNumbers:
+    numbers: Annotated[tuple[dict[str, Any], ...], ListOf(Object(), 10)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +111,20 @@ class PolicyHandlers:
 
     async def set_invalidation(self, call: Call, params: SetSwitch) -> Answer:
         return await self._set(call, invalidates_sessions=params.enabled)
+
+    async def set_dictionary(self, call: Call, params: SetSwitch) -> Answer:
+        return await self._set(call, refuses_common=params.enabled)
+
+    async def set_alert(self, call: Call, params: SetSwitch) -> Answer:
+        """Off is what it is; on would be a promise that nothing can keep."""
+        if params.enabled:
+            raise SmtpDisabled()
+        return await self._set(call)
+
+    async def set_mock_numbers(self, call: Call, params: SetMockNumbers) -> Answer:
+        if params.numbers:
+            raise PhoneDisabled()
+        return await self._set(call)
 
     async def set_history(self, call: Call, params: SetHistory) -> Answer:
         return await self._set(call, password_history=params.total)
@@ -155,6 +177,16 @@ def policy_routes(projects: Projects) -> list[Route]:
             of.set_invalidation,
             SetSwitch,
         ),
+        _set(
+            "PasswordDictionary",
+            "password-dictionary",
+            "password-dictionary",
+            of.set_dictionary,
+            SetSwitch,
+        ),
+        _set("SessionAlert", "session-alert", "session-alerts", of.set_alert, SetSwitch),
+        # Command lines of older formats send their (empty) list with all other settings.
+        _set("MockNumbers", "mock-numbers", "mock-numbers", of.set_mock_numbers, SetMockNumbers),
         _set("PasswordHistory", "password-history", "password-history", of.set_history, SetHistory),
         _set(
             "PasswordPersonalData",

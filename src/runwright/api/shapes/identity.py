@@ -236,6 +236,7 @@ def _older(item: Project) -> Json:
         "authLimit": policies.user_limit,
         "authSessionsLimit": policies.session_limit,
         "authPasswordHistory": policies.password_history,
+        "authPasswordDictionary": policies.refuses_common,
         "authPersonalDataCheck": policies.refuses_personal_data,
         "authMembershipsUserName": policies.privacy.user_name,
         "authMembershipsUserEmail": policies.privacy.user_email,
@@ -254,6 +255,7 @@ def policies(item: Project) -> list[Json]:
     """Those that have an effect here, each with its id."""
     rules = policies_of(item)
     return [
+        {"$id": "password-dictionary", "enabled": rules.refuses_common, "denyList": []},
         {"$id": "password-history", "total": rules.password_history},
         _strength(rules),
         {
@@ -261,6 +263,7 @@ def policies(item: Project) -> list[Json]:
             "enabled": rules.refuses_personal_data,
             "denyList": [],
         },
+        {"$id": "session-alert", "enabled": False},  # there is no mail to send them by
         {"$id": "session-duration", "duration": rules.session_duration_s},
         {"$id": "session-invalidation", "enabled": rules.invalidates_sessions},
         {"$id": "session-limit", "total": rules.session_limit},

@@ -123,7 +123,7 @@ def platform(kind: str) -> Platform:
         (PlatformLinux, shapes.platform(platform("linux"))),
         (
             PolicyList,
-            {"total": 8, "policies": shapes.policies(PROJECT)},
+            {"total": 10, "policies": shapes.policies(PROJECT)},
         ),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

@@ -196,6 +196,9 @@ async def test_the_command_line_of_the_official_tools_pushes_its_settings(world:
         ("/auth/max-sessions", {"limit": 5}),
         ("/auth/password-history", {"limit": 3}),
         ("/auth/personal-data", {"enabled": True}),
+        ("/auth/password-dictionary", {"enabled": True}),
+        ("/auth/session-alerts", {"alerts": False}),
+        ("/auth/mock-numbers", {"numbers": []}),
         ("/auth/email-otp", {"status": False}),
     ):
         changed = await owner.patch(f"{base}{path}", body)
@@ -203,6 +206,7 @@ async def test_the_command_line_of_the_official_tools_pushes_its_settings(world:
     shown = (await owner.get(base)).body
     assert (shown["name"], shown["authDuration"], shown["authLimit"]) == ("Pushed", 7200, 100)
     assert (shown["authSessionsLimit"], shown["authPasswordHistory"]) == (5, 3)
+    assert (shown["authPasswordDictionary"], shown["authSessionAlerts"]) == (True, False)
     assert (shown["authPersonalDataCheck"], shown["authEmailOtp"]) == (True, False)
     assert shown["serviceStatusForFunctions"] is True
 
@@ -221,6 +225,8 @@ async def test_the_newest_shape_is_what_the_official_client_reads(world: World) 
         ("user-limit", {"total": 10000}, {"total": 10000}),
         ("session-invalidation", {"enabled": False}, {"enabled": False}),
         ("password-history", {"total": 20}, {"total": 20}),
+        ("password-dictionary", {"enabled": True}, {"enabled": True}),
+        ("session-alert", {"enabled": False}, {"enabled": False}),
         ("password-personal-data", {"enabled": True}, {"enabled": True}),
         ("password-strength", {"min": 12}, {"min": 12, "uppercase": False}),
         ("membership-privacy", {"userMFA": True}, {"userMFA": True, "userId": False}),
@@ -235,7 +241,7 @@ async def test_policies_are_set_and_shown(
     assert policy["$id"] == path
     assert policy.items() >= shown.items()
     listed = (await world.server.get("/project/policies")).body
-    assert listed["total"] == len(listed["policies"]) == 8
+    assert listed["total"] == len(listed["policies"]) == 10
     assert policy in listed["policies"]
 
 
@@ -256,6 +262,16 @@ async def test_policies_out_of_range_are_refused(
 ) -> None:
     refused = await world.server.patch(f"/project/policies/{path}", body)
     assert (refused.status, refused.type) == (400, "general_argument_invalid")
+
+
+async def test_what_needs_mail_or_text_messages_cannot_be_switched_on(world: World) -> None:
+    alerts = await world.server.patch("/project/policies/session-alert", {"enabled": True})
+    assert (alerts.status, alerts.type) == (503, "general_smtp_disabled")
+    number = {"phone": "+14155552671", "otp": "123456"}
+    mocks = await world.server.patch(
+        f"/projects/{PROJECT_ID}/auth/mock-numbers", {"numbers": [number]}
+    )
+    assert (mocks.status, mocks.type) == (503, "general_phone_disabled")
 
 
 async def test_project_labels_are_replaced(world: World) -> None:
