@@ -323,7 +323,8 @@ def test_older_parameters_become_the_newest(
 def test_no_request_filter_stumbles_over_strange_parameters(
     change: Callable[[Json], Json],
 ) -> None:
-    for value in (None, 7, [], {}, ["x", 7]):
+    values: list[Any] = [None, 7, [], {}, ["x", 7]]
+    for value in values:
         strange = dict.fromkeys(["queries", "scopes", "status", "version", "specification"], value)
         assert isinstance(change(strange), dict)
 

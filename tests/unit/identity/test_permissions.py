@@ -11,7 +11,7 @@ from runwright.identity.permissions import (
     may_read_project,
     user_roles,
 )
-from runwright.model.identity import CallerKind, Principal
+from runwright.model.identity import CallerKind, Principal, User
 from tests.unit.api.world import PROJECT, a_membership, a_user
 
 
@@ -48,9 +48,13 @@ def test_who_may_execute(execute: tuple[str, ...], guest: bool, ann: bool, key: 
     assert may_execute(_caller(CallerKind.ADMIN, roles), execute) is key
 
 
-@pytest.mark.parametrize("verified", ["is_email_verified", "is_phone_verified"])
-def test_one_verified_address_makes_a_user_verified(verified: str) -> None:
-    roles = user_roles(a_user("ann", **{verified: True}), [])
+@pytest.mark.parametrize(
+    "user",
+    [a_user("ann", is_email_verified=True), a_user("ann", is_phone_verified=True)],
+    ids=["email", "phone"],
+)
+def test_one_verified_address_makes_a_user_verified(user: User) -> None:
+    roles = user_roles(user, [])
     assert {"users/verified", "user:ann/verified"} <= roles
     assert "users/unverified" not in roles
 
