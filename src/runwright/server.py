@@ -6,10 +6,12 @@ connections, requests in flight finish within the drain time, then pools, then s
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Generator
 from typing import Any, Final
 
@@ -23,6 +25,11 @@ from runwright.telemetry import configure_logging
 log = logging.getLogger(__name__)
 
 BACKLOG: Final = 2048
+# Collecting the oldest objects takes tens of milliseconds and stops every request. What was
+# made at start lives for ever, so it is left out, and the rest is looked at less often.
+GC_THRESHOLDS: Final = (20_000, 20, 20)
+# How long a storage thread may hold the interpreter while the event loop waits for it.
+SWITCH_INTERVAL_S: Final = 0.0005
 
 
 class _Listener(uvicorn.Server):
@@ -39,7 +46,10 @@ def run(settings: Settings) -> int:
     Raises BadSetting when the server cannot start with what it was given.
     """
     configure_logging(level=settings.log_level, as_json=settings.log_format == "json")
-    return uvloop.run(_serve(settings))
+    try:
+        return uvloop.run(_serve(settings))
+    except wiring.CANNOT_START as exc:
+        raise BadSetting(str(exc)) from exc
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -74,6 +84,14 @@ def _listener(app: Any, drain_s: float, tls: ssl.SSLContext | None) -> _Listener
     return _Listener(config)
 
 
+def _steady_interpreter() -> None:
+    """Shorten the pauses that requests see; called once, when everything has started."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+
+
 async def _serve(settings: Settings) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -82,6 +100,7 @@ async def _serve(settings: Settings) -> int:
     sockets = [_bind(settings.host, settings.port)]
     api_port = sockets[0].getsockname()[1]
     async with wiring.running(settings, api_port=api_port) as parts:
+        _steady_interpreter()
         listeners = [_listener(parts.app, settings.drain_s, None)]
         if settings.tls_port:
             sockets.append(_bind(settings.host, settings.tls_port))
