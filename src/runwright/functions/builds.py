@@ -44,14 +44,14 @@ STOP_S: Final = 8.0
 _POLL_S: Final = 5.0  # a lost signal costs this
 _SWEEP_S: Final = 30.0
 _FLUSH_S: Final = 0.3
-_LARGE_FLUSH_S: Final = 0.9  # a large log is stored less often, but within the second
+_LARGE_FLUSH_S: Final = 0.7  # a large log is stored less often, but within the second
 _LARGE_CHARS: Final = 200_000
 _LOOK_S: Final = 2.0  # how long a cancellation can stay unseen when its signal was lost
 _LOST_S: Final = 300.0  # beyond its own deadline a build without a builder is lost
 _UNFINISHED: Final = (DeploymentStatus.BUILDING, DeploymentStatus.PROCESSING)
 _STORE_TRIES: Final = 5
 
-Key = tuple[str, str]  # project id, deployment id
+Key = tuple[str, str]  # project id, id of a deployment or function
 
 
 class LiveFunctions(Protocol):
@@ -158,14 +158,18 @@ class Builder:
         return True
 
     def _claim(self, uow: UnitOfWork) -> Deployment | None:
-        waiting = uow.deployments.find(None, status=DeploymentStatus.WAITING, is_uploaded=True)
-        for deployment in waiting:
-            if (deployment.project_id, deployment.id) not in self._running:
-                now = self._clock.now()
-                build_log = BuildLog(deployment.build_logs)
-                build_log.line(step("Build started.", now))
-                return lifecycle.begin(uow, deployment, build_log.text, now)
-        return None
+        """The oldest one that waits; those of functions that are not being built go first, so
+        that nobody's long queue keeps others waiting."""
+        queue = uow.deployments.find(None, status=DeploymentStatus.WAITING, is_uploaded=True)
+        waiting = [item for item in queue if (item.project_id, item.id) not in self._running]
+        if not waiting:
+            return None
+        busy = {_function_of(item.deployment) for item in self._running.values()}
+        chosen = next((item for item in waiting if _function_of(item) not in busy), waiting[0])
+        now = self._clock.now()
+        build_log = BuildLog(chosen.build_logs)
+        build_log.line(step("Build started.", now))
+        return lifecycle.begin(uow, chosen, build_log.text, now)
 
     # One build
 
@@ -398,6 +402,10 @@ class Builder:
             return len(lost)
 
         return await self._storage.write(work)
+
+
+def _function_of(deployment: Deployment) -> Key:
+    return deployment.project_id, deployment.function_id
 
 
 def _unfinished(uow: UnitOfWork, deployment: Deployment) -> Deployment | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -129,9 +129,11 @@ class FunctionCatalog:
             function.deployment_id,
             sorted(values.items()),
         )
+        deployment = loaded.deployment
         return LiveFunction(
             function=function,
-            deployment=loaded.deployment,
+            # Its log may have a megabyte, and thousands of these are kept in memory.
+            deployment=replace(deployment, build_logs="") if deployment else None,
             variables=values,
             version=hashlib.blake2b(msgspec.json.encode(visible), digest_size=16).hexdigest(),
         )

@@ -62,6 +62,13 @@ class InvalidFile(RunwrightError):
         super().__init__("The uploaded file cannot be read. Send it again.")
 
 
+class NotWritten(RunwrightError):
+    """The disk is full or broken."""
+
+    def __init__(self) -> None:
+        super().__init__("The source could not be stored. Try again later.")
+
+
 class UploadBusy(RateLimited):
     def __init__(self) -> None:
         super().__init__(

@@ -19,6 +19,7 @@ from typing import Final
 
 from runwright import ids
 from runwright.clock import Clock
+from runwright.errors import ServiceUnavailable
 from runwright.functions import buildlog, chores, lifecycle, templates
 from runwright.functions.deployment_errors import (
     BuildAlreadyCompleted,
@@ -27,6 +28,7 @@ from runwright.functions.deployment_errors import (
     FileTypeUnsupported,
     InvalidFile,
     InvalidUploadId,
+    NotWritten,
     SourceTooLarge,
 )
 from runwright.functions.downloads import Download, FileKind, Span, parse_range
@@ -130,7 +132,7 @@ class Deployments:
 
         Raises FunctionNotFound, EntrypointMissing, FileEmpty, FileTypeUnsupported,
         InvalidContentRange, InvalidUploadId, SourceTooLarge, InvalidFile, DeploymentNotFound,
-        UploadBusy.
+        UploadBusy, NotWritten.
         """
         function = await self._function(project_id, function_id)
         wanted = self._deployment(
@@ -143,7 +145,7 @@ class Deployments:
         if not wanted.entrypoint:
             raise EntrypointMissing
         file, chunk = self._checked(request)
-        if request.content_range is not None and request.deployment_id is not None:
+        if request.content_range is not None and request.deployment_id:
             if not ids.is_id(request.deployment_id):
                 raise InvalidUploadId
             wanted = replace(wanted, id=request.deployment_id)
@@ -205,7 +207,9 @@ class Deployments:
         except FileNotFoundError as exc:
             if not os.path.exists(file.path):  # noqa: ASYNC240  # one stat
                 raise InvalidFile from exc
-            raise DeploymentNotFound(opened.id) from exc  # cancelled or deleted meanwhile
+            # Cancelled or deleted meanwhile: the row will tell.
+        except OSError as exc:
+            raise NotWritten from exc
 
     async def _finish(self, wanted: Deployment, chunk: Chunk) -> Deployment:
         """Count the chunk; with the last one, store the source and submit the build."""
@@ -221,8 +225,11 @@ class Deployments:
         arrived = await self._uploads.count(project_id, deployment_id, chunk)
         if arrived < chunk.count:
             return await self._storage.write(lambda uow: self._count(uow, stored, arrived))
-        archive = await self._uploads.assemble(project_id, deployment_id, chunk)
-        await self._blobs.put_file(source_name(project_id, deployment_id), archive)
+        try:
+            archive = await self._uploads.assemble(project_id, deployment_id, chunk)
+            await self._blobs.put_file(source_name(project_id, deployment_id), archive)
+        except OSError as exc:
+            raise NotWritten from exc
         complete = replace(
             wanted,
             created_at=stored.created_at,
@@ -311,13 +318,7 @@ class Deployments:
             chunks_uploaded=1,
             is_uploaded=True,
         )
-        archive = self._scratch()
-        try:
-            await chores.pack(str(folder), archive, timeout_s=PACK_TIMEOUT_S)
-            size = await asyncio.to_thread(os.path.getsize, archive)
-            await self._blobs.put_file(source_name(project_id, made.id), archive)
-        finally:
-            await asyncio.to_thread(Path(archive).unlink, missing_ok=True)
+        size = await self._pack(str(folder), source_name(project_id, made.id))
         return await self._add_complete(replace(made, source_bytes=size))
 
     async def from_vcs(self, project_id: str, function_id: str) -> Deployment:
@@ -460,13 +461,19 @@ class Deployments:
             except BlobMissing:
                 if deployment.status is not DeploymentStatus.READY:
                     raise
-            archive = self._scratch()
-            try:
-                await chores.pack(self.artifact_path(deployment), archive, timeout_s=PACK_TIMEOUT_S)
-                await self._blobs.put_file(name, archive)
-            finally:
-                await asyncio.to_thread(Path(archive).unlink, missing_ok=True)
-            return await self._blobs.size(name)
+            return await self._pack(self.artifact_path(deployment), name)
+
+    async def _pack(self, tree: str, name: str) -> int:
+        """Store a folder as a packed blob; its bytes."""
+        archive = self._scratch()
+        try:
+            await chores.pack(tree, archive, timeout_s=PACK_TIMEOUT_S)
+            await self._blobs.put_file(name, archive)
+            return await asyncio.to_thread(os.path.getsize, archive)
+        except (chores.ChoreFailed, chores.TooSlow) as exc:
+            raise ServiceUnavailable("The files could not be packed. Try again.") from exc
+        finally:
+            await asyncio.to_thread(Path(archive).unlink, missing_ok=True)
 
     # Shared
 

@@ -160,6 +160,8 @@ class Uploads:
 
 
 def _names(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
     return [name for name in os.listdir(folder) if not name.startswith(".")]
 
 

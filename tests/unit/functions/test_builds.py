@@ -378,6 +378,19 @@ async def test_no_more_builds_run_at_once_than_allowed_and_in_order(yard: Yard) 
     assert set(order) == {item.id for item in made}
 
 
+async def test_a_long_queue_of_one_function_does_not_keep_others_waiting(tmp_path: Path) -> None:
+    async with open_yard(tmp_path, builds=2) as yard:
+        await yard.create_function(commands="npm install")
+        await yard.create_function("f2", commands="npm install")
+        yard.executor.script = hang
+        queue = [await yard.upload() for _ in range(3)]
+        other = await yard.upload(function_id="f2")
+        async with building(yard):
+            await until(lambda: len(yard.executor.jobs) == 2)
+    begun = {job.deployment_id for job in yard.executor.jobs}
+    assert begun == {queue[0].id, other.id}
+
+
 async def test_a_stopped_server_hands_its_builds_to_the_next(yard: Yard) -> None:
     yard.executor.script = hang
     async with building(yard):

@@ -19,6 +19,7 @@ from runwright.functions.deployment_errors import (
     InvalidContentRange,
     InvalidFile,
     InvalidUploadId,
+    NotWritten,
     SourceTooLarge,
     UploadBusy,
 )
@@ -181,7 +182,7 @@ async def test_the_size_limit_counts_the_archive(
                 await yard.upload(b"x" * 11)
 
 
-@pytest.mark.parametrize("deployment_id", ["", "unique()", "../../etc", "a" * 37, "_a", "a/b"])
+@pytest.mark.parametrize("deployment_id", ["unique()", "../../etc", "a" * 37, "_a", "a/b"])
 async def test_an_id_that_is_none_is_refused(yard: Yard, deployment_id: str) -> None:
     request = yard.request(b"x" * 10, content_range="bytes 0-9/10", deployment_id=deployment_id)
     with pytest.raises(InvalidUploadId) as caught:
@@ -295,6 +296,53 @@ async def test_a_cancelled_upload_takes_no_more_chunks(yard: Yard, small_chunks:
     assert not after.is_uploaded
     assert not yard.folders.upload(PROJECT, "mine").exists()
     assert await yard.blobs.names("") == []
+
+
+async def test_a_cancel_between_begin_and_store_wins(
+    yard: Yard, small_chunks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = yard.uploads.store
+
+    async def late(project_id: str, deployment_id: str, chunk: Chunk, path: str) -> None:
+        await yard.deployments.cancel(PROJECT, "f1", deployment_id)
+        await store(project_id, deployment_id, chunk, path)
+
+    monkeypatch.setattr(yard.uploads, "store", late)
+    after = await send(yard, b"x" * 15, 0, "mine", small_chunks)
+    assert after.status is DeploymentStatus.CANCELED
+    assert await yard.blobs.names("") == []
+
+
+async def test_a_delete_between_begin_and_store_wins(
+    yard: Yard, small_chunks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = yard.uploads.store
+
+    async def late(project_id: str, deployment_id: str, chunk: Chunk, path: str) -> None:
+        await store(project_id, deployment_id, chunk, path)
+        await yard.deployments.delete(PROJECT, "f1", deployment_id)
+
+    monkeypatch.setattr(yard.uploads, "store", late)
+    with pytest.raises(DeploymentNotFound):
+        await send(yard, b"x" * 15, 0, "mine", small_chunks)
+    assert not yard.folders.upload(PROJECT, "mine").exists()
+
+
+async def test_a_full_disk_is_our_failure_and_the_upload_can_go_on(
+    yard: Yard, small_chunks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/secret/path")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(uploads_module.os, "fsync", full)
+        with pytest.raises(NotWritten) as caught:
+            await send(yard, b"x" * 15, 0, "mine", small_chunks)
+    assert (caught.value.type, caught.value.status) == ("general_server_error", 500)
+    assert "/secret" not in str(caught.value)
+    assert (await yard.row("mine")).chunks_uploaded == 0
+    await send(yard, b"x" * 15, 1, "mine", small_chunks)
+    assert (await send(yard, b"x" * 15, 0, "mine", small_chunks)).is_uploaded
 
 
 async def test_a_chunk_for_a_deleted_upload_begins_anew(yard: Yard, small_chunks: int) -> None:
