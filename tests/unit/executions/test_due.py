@@ -1,0 +1,47 @@
+"""Things that come due: each once, in order, with one timer."""
+
+import asyncio
+
+import pytest
+
+from runwright.executions.due import Due
+from tests.unit.executions.bench import until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_items_come_due_in_order_and_dropped_ones_do_not() -> None:
+    seen: list[int] = []
+    due: Due[int] = Due(0.02, seen.append)
+    loop = asyncio.get_running_loop()
+    for number in range(5):
+        due.add(number, loop)
+    due.drop(2)
+    due.drop(99)
+    await until(lambda: len(seen) == 4)
+    assert seen == [0, 1, 3, 4]
+
+
+async def test_a_later_item_waits_its_own_time() -> None:
+    seen: list[str] = []
+    due: Due[str] = Due(0.05, seen.append)
+    loop = asyncio.get_running_loop()
+    due.add("first", loop)
+    await asyncio.sleep(0.03)
+    due.add("second", loop)
+    await until(lambda: seen == ["first"])
+    await until(lambda: seen == ["first", "second"])
+
+
+async def test_it_starts_again_after_it_was_empty_and_stops_when_closed() -> None:
+    seen: list[str] = []
+    due: Due[str] = Due(0.01, seen.append)
+    loop = asyncio.get_running_loop()
+    due.add("a", loop)
+    await until(lambda: seen == ["a"])
+    due.add("b", loop)
+    await until(lambda: seen == ["a", "b"])
+    due.add("c", loop)
+    due.close()
+    await asyncio.sleep(0.03)
+    assert seen == ["a", "b"]
