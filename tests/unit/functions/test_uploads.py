@@ -335,7 +335,7 @@ async def test_a_full_disk_is_our_failure_and_the_upload_can_go_on(
         raise OSError(28, "No space left on device", "/secret/path")
 
     with monkeypatch.context() as broken:
-        broken.setattr(uploads_module.os, "fsync", full)
+        broken.setattr(os, "fsync", full)
         with pytest.raises(NotWritten) as caught:
             await send(yard, b"x" * 15, 0, "mine", small_chunks)
     assert (caught.value.type, caught.value.status) == ("general_server_error", 500)
