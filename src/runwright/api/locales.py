@@ -1,38 +1,20 @@
-"""Countries, currencies, languages and calling codes, from CLDR and the phone number library.
+"""Countries, currencies, languages and calling codes.
 
-Tables are made when first asked for, once per language they are shown in.
+They stand in a file beside this module, made by `tools/locales.py`: a line of what is the same
+in every language, then a line per language. A line is read when it is first asked for.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 from typing import Any, Final
 
-from babel.core import Locale, UnknownLocaleError, get_global
-from babel.languages import get_official_languages
-from babel.localedata import locale_identifiers
-from babel.numbers import get_currency_name, get_currency_symbol, get_territory_currencies
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+import msgspec
 
 DEFAULT: Final = "en"
-_LANGUAGES_KEPT: Final = 16  # of the languages in which tables are shown
+_LANGUAGES_KEPT: Final = 16
 
-# Codes that CLDR names and ISO 3166 does not give to a country.
-_NO_COUNTRY: Final = frozenset(
-    {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}
-)
-_EU_MEMBERS: Final = (
-    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK"
-)
-_EU: Final = frozenset(_EU_MEMBERS.split())
-_CONTINENTS: Final = {
-    "AF": "002",
-    "AN": "AQ",
-    "AS": "142",
-    "EU": "150",
-    "NA": "003",
-    "OC": "009",
-    "SA": "005",
-}
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,127 +29,92 @@ class CallingCode:
     country: Named
 
 
-@dataclass(frozen=True, slots=True)
-class Currency:
+class _World(msgspec.Struct, frozen=True, rename="camel"):
+    countries: tuple[str, ...]
+    eu: tuple[str, ...]
+    calling_codes: dict[str, str]
+    continents: tuple[str, ...]
+    currencies: tuple[Json, ...]
+    languages: tuple[Json, ...]
+
+
+class _Names(msgspec.Struct, frozen=True):
+    """Names in one language, in the order of the codes of `_World`."""
+
     code: str
     name: str
-    plural: str
-    symbol: str
-    native_symbol: str
-    digits: int
-    rounding: float
+    countries: tuple[str, ...]
+    continents: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Language:
-    code: str
-    name: str
-    native_name: str
-
-
-@lru_cache
 def codes() -> tuple[Named, ...]:
-    """The languages this module can show its tables in."""
-    english = _locale(DEFAULT)
-    known = (identifier for identifier in locale_identifiers() if "_" not in identifier)
-    return _sorted(
-        Named(code, english.languages[code]) for code in known if code in english.languages
-    )
+    """The languages in which countries and continents have names."""
+    return tuple(name for name, _ in _index().values())
 
 
 def known(code: str) -> str:
-    """`code` when there are tables in that language, else the default."""
+    """`code` when there are names in that language, else the default."""
     base = code.replace("_", "-").partition("-")[0].lower()
-    return base if base in {item.code for item in codes()} else DEFAULT
+    return base if base in _index() else DEFAULT
 
 
-@lru_cache(_LANGUAGES_KEPT)
 def countries(language: str) -> tuple[Named, ...]:
-    names = _locale(language).territories
-    english = _locale(DEFAULT).territories
-    return _sorted(
-        Named(code, names.get(code, english[code])) for code in english if _is_country(code)
-    )
+    return _by_name(_world().countries, _names(language).countries)
 
 
 def eu_countries(language: str) -> tuple[Named, ...]:
-    return tuple(item for item in countries(language) if item.code in _EU)
+    members = _world().eu
+    return tuple(item for item in countries(language) if item.code in members)
 
 
-@lru_cache(_LANGUAGES_KEPT)
 def continents(language: str) -> tuple[Named, ...]:
-    names = _locale(language).territories
-    english = _locale(DEFAULT).territories
-    return _sorted(
-        Named(code, names.get(region, english[region])) for code, region in _CONTINENTS.items()
-    )
+    return _by_name(_world().continents, _names(language).continents)
 
 
-@lru_cache(_LANGUAGES_KEPT)
 def calling_codes(language: str) -> tuple[CallingCode, ...]:
-    by_region = {
-        region: f"+{code}"
-        for code, regions in COUNTRY_CODE_TO_REGION_CODE.items()
-        for region in regions
-    }
+    found = _world().calling_codes
     return tuple(
-        CallingCode(by_region[item.code], item)
-        for item in countries(language)
-        if item.code in by_region
+        CallingCode(found[item.code], item) for item in countries(language) if item.code in found
     )
+
+
+def currencies() -> tuple[Json, ...]:
+    """As the API shows them, in English."""
+    return _world().currencies
+
+
+def languages() -> tuple[Json, ...]:
+    """As the API shows them, in English and in themselves."""
+    return _world().languages
+
+
+def _by_name(codes: tuple[str, ...], names: tuple[str, ...]) -> tuple[Named, ...]:
+    found = [Named(code, name) for code, name in zip(codes, names, strict=True)]
+    return tuple(sorted(found, key=lambda item: item.name))
+
+
+def _read() -> bytes:
+    return files("runwright.api").joinpath("locales.jsonl").read_bytes()
+
+
+@lru_cache(maxsize=1)
+def _world() -> _World:
+    first, _, _ = _read().partition(b"\n")
+    return msgspec.json.decode(first, type=_World)
+
+
+@lru_cache(maxsize=1)
+def _index() -> dict[str, tuple[Named, int]]:
+    """Which line holds which language."""
+    found = {}
+    for number, line in enumerate(_read().splitlines()):
+        if number:
+            names = msgspec.json.decode(line, type=_Names)
+            found[names.code] = (Named(names.code, names.name), number)
+    return found
 
 
 @lru_cache(_LANGUAGES_KEPT)
-def currencies(language: str) -> tuple[Currency, ...]:
-    """Those that are legal tender somewhere today."""
-    natives: dict[str, str] = {}
-    for country in countries(DEFAULT):
-        for code in get_territory_currencies(country.code):
-            natives.setdefault(code, country.code)
-    return tuple(_currency(code, natives[code], language) for code in sorted(natives))
-
-
-def _currency(code: str, country: str, language: str) -> Currency:
-    fractions = get_global("currency_fractions")
-    digits, rounding, *_ = fractions.get(code, fractions["DEFAULT"])
-    spoken = get_official_languages(country)
-    native = known(spoken[0]) if spoken else DEFAULT
-    return Currency(
-        code=code,
-        name=get_currency_name(code, locale=language),
-        plural=get_currency_name(code, count=2, locale=language),
-        symbol=get_currency_symbol(code, locale=language),
-        native_symbol=get_currency_symbol(code, locale=native),
-        digits=digits,
-        rounding=rounding / 10**digits,
-    )
-
-
-@lru_cache
-def languages() -> tuple[Language, ...]:
-    """Those with a two-letter code; shown in English and in themselves."""
-    english = _locale(DEFAULT)
-    return tuple(
-        Language(code, name, _native_name(code, name))
-        for code, name in sorted(english.languages.items())
-        if len(code) == 2
-    )
-
-
-def _native_name(code: str, name: str) -> str:
-    try:
-        return str(_locale(code).languages.get(code, name))
-    except UnknownLocaleError:
-        return name
-
-
-def _locale(code: str) -> Any:  # the library's mappings have no item types
-    return Locale.parse(code, resolve_likely_subtags=False)
-
-
-def _is_country(code: str) -> bool:
-    return len(code) == 2 and code.isalpha() and code not in _NO_COUNTRY
-
-
-def _sorted(items: Any) -> tuple[Named, ...]:
-    return tuple(sorted(items, key=lambda item: item.name))
+def _names(language: str) -> _Names:
+    _, number = _index()[language]
+    return msgspec.json.decode(_read().splitlines()[number], type=_Names)

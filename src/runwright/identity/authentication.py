@@ -254,8 +254,8 @@ class Authenticator:
         subject = sent.console_project_id if is_console else project_id
         roles = permissions.admin_roles(acting.person.memberships, team_id, subject)
         if roles is None:
-            team = await self._storage.read(lambda uow: uow.teams.get(CONSOLE, team_id))
-            refusal = refusals.NotAMember() if team else TeamNotFound(team_id)
+            is_missing = is_console and not await self._has_team(team_id)
+            refusal = TeamNotFound(team_id) if is_missing else refusals.NotAMember()
             return _Verdict(_guest(project_id), late=refusal)
         if not is_console and not permissions.may_read_project(roles):
             return _Verdict(_guest(project_id), late=ProjectNotFound(project_id))
@@ -267,6 +267,11 @@ class Authenticator:
             roles=base.roles | frozenset(roles),
         )
         return _Verdict(principal)
+
+    async def _has_team(self, team_id: str) -> bool:
+        if not is_id(team_id):
+            return False
+        return await self._storage.read(lambda uow: uow.teams.get(CONSOLE, team_id)) is not None
 
     async def _organization(self, sent: Credentials) -> str:
         """The organization that a console request is about, or ""."""

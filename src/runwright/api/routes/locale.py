@@ -44,20 +44,8 @@ def _calling_code(item: locales.CallingCode) -> Json:
     return {"code": item.code, "countryCode": item.country.code, "countryName": item.country.name}
 
 
-def _currency(item: locales.Currency) -> Json:
-    return {
-        "symbol": item.symbol,
-        "name": item.name,
-        "symbolNative": item.native_symbol,
-        "decimalDigits": item.digits,
-        "rounding": item.rounding,
-        "code": item.code,
-        "namePlural": item.plural,
-    }
-
-
-def _lang(item: locales.Language) -> Json:
-    return {"name": item.name, "code": item.code, "nativeName": item.native_name}
+def _as_it_is(item: Json) -> Json:
+    return item
 
 
 def _list(
@@ -124,8 +112,8 @@ def locale_routes() -> list[Route]:
             "/currencies",
             "currencyList",
             "currencies",
-            locales.currencies,
-            _currency,
+            lambda _: locales.currencies(),
+            _as_it_is,
         ),
         _list(
             "listLanguages",
@@ -133,6 +121,6 @@ def locale_routes() -> list[Route]:
             "languageList",
             "languages",
             lambda _: locales.languages(),
-            _lang,
+            _as_it_is,
         ),
     ]
