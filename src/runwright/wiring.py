@@ -34,6 +34,7 @@ from runwright.executions.retention import Retention
 from runwright.executions.service import Executions
 from runwright.executor import runtimes
 from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
+from runwright.executor.spawn import SpawnFailed
 from runwright.functions.building import BuildLimits
 from runwright.functions.builds import Builder
 from runwright.functions.catalog import FunctionCatalog
@@ -67,12 +68,17 @@ from runwright.settings import BadSetting, Settings
 from runwright.signals.local import LocalSignals
 from runwright.storage.blobs import StoreBlobs
 from runwright.storage.database import Database, open_database
+from runwright.storage.errors import StorageRefused
 from runwright.storage.lock import locked
 
 log = logging.getLogger(__name__)
 
 # Where functions and builds find the API: a listener inside each sandbox leads to this server.
 SANDBOX_API: Final = "http://127.0.0.1:{port}/v1"
+
+
+# What adapters raise when this machine or this data folder cannot be used; the text says why.
+CANNOT_START: Final = (StorageRefused, SpawnFailed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from runwright.cli.client import ApiError
 from runwright.cli.project import BadProject
+from runwright.errors import RunwrightError
 from runwright.settings import BadSetting
 
 FAILED: Final = 1  # the command ran and its subject failed
@@ -44,7 +45,7 @@ def errors_shown(*, as_json: bool) -> Iterator[None]:
     except ApiError as exc:
         _fail({"error": str(exc), "type": exc.type, "status": exc.status}, as_json)
         raise typer.Exit(UNREACHABLE) from exc
-    except (BadProject, BadSetting) as exc:
+    except (BadProject, BadSetting, RunwrightError) as exc:
         _fail({"error": str(exc)}, as_json)
         raise typer.Exit(USAGE) from exc
 
