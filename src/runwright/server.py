@@ -76,7 +76,8 @@ def _listener(app: Any, drain_s: float, tls: ssl.SSLContext | None) -> _Listener
         server_header=False,
         date_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=max(1, int(drain_s)),
+        # By then the drain has ended every run, so this only bounds the sending of answers.
+        timeout_graceful_shutdown=int(drain_s) + 1,
         h11_max_incomplete_event_size=64 * 1024,
     )
     config.load()
@@ -108,7 +109,9 @@ async def _serve(settings: Settings) -> int:
         async with asyncio.TaskGroup() as group:
             for listener, bound in zip(listeners, sockets, strict=True):
                 group.create_task(listener.serve(sockets=[bound]), name="http listener")
-            group.create_task(_watch(stopping, listeners), name="stop watch")
+            group.create_task(
+                _watch(stopping, listeners, parts, settings.drain_s), name="stop watch"
+            )
             try:
                 await welcome.greet(parts.credentials, settings, api_port, stopping)
             except BaseException:
@@ -118,8 +121,13 @@ async def _serve(settings: Settings) -> int:
     return 0
 
 
-async def _watch(stopping: asyncio.Event, listeners: list[_Listener]) -> None:
+async def _watch(
+    stopping: asyncio.Event, listeners: list[_Listener], parts: wiring.Parts, drain_s: float
+) -> None:
     await stopping.wait()
     log.info("server stopping", extra={"action": "server_stopping"})
     for listener in listeners:
         listener.should_exit = True
+    # While the listeners wait for requests in flight, so that no run outlasts that wait: its
+    # caller is told that the server stops instead of being cut off.
+    await parts.drain(drain_s)

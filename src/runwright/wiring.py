@@ -7,7 +7,7 @@ in reverse: what accepts work stops first, what stores its results stops last.
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +88,7 @@ class Parts:
     app: Any  # the ASGI application
     tls: ssl.SSLContext | None
     credentials: welcome.Credentials
+    drain: Callable[[float], Awaitable[None]]  # ends executions within that many seconds
 
 
 @asynccontextmanager
@@ -110,6 +111,7 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
             app=app,
             tls=certificates.context() if certificates is not None else None,
             credentials=credentials,
+            drain=executions.stop,
         )
 
 
