@@ -103,11 +103,11 @@ class Runs:
             self._refuse(attempt, refusal)
             return
         except asyncio.CancelledError:
-            self._end(attempt, _failure(_STOPPED))
+            self._end(attempt, self._failure(attempt, _STOPPED, 503))
             raise
         except Exception:  # a fault of ours must still end as a record and an answer
             log.exception("execution failed", extra={"execution_id": attempt.execution_id})
-            outcome = _failure(_OURS)
+            outcome = self._failure(attempt, _OURS)
         self._end(attempt, outcome)
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
@@ -120,7 +120,8 @@ class Runs:
         # Nothing ran, so there is nothing to record, unless it was shown as running already.
         self._forget(attempt)
         if attempt.has_row:
-            self._recorder.record(attempt.finished(_failure(_REFUSED, 429), self._clock.now()))
+            outcome = self._failure(attempt, _REFUSED, 429)
+            self._recorder.record(attempt.finished(outcome, self._clock.now()))
         if not attempt.answer.done():
             attempt.answer.set_exception(refusal)
 
@@ -140,6 +141,11 @@ class Runs:
         if not attempt.answer.done() and not attempt.is_streaming:
             attempt.answer.set_exception(SynchronousTimeout(attempt.execution_id))
 
-
-def _failure(errors: str, status_code: int = 500) -> Outcome:
-    return Outcome(status_code=status_code, errors=errors, error_class=ErrorClass.PLATFORM)
+    def _failure(self, attempt: Attempt, errors: str, status_code: int = 500) -> Outcome:
+        lasted = self._clock.now() - attempt.started_at
+        return Outcome(
+            status_code=status_code,
+            errors=errors,
+            error_class=ErrorClass.PLATFORM,
+            duration_s=lasted.total_seconds(),
+        )

@@ -134,6 +134,8 @@ async def test_a_run_that_outlasts_the_drain_is_recorded_as_the_platforms_failur
         record = await bench.executions.get(a_key(), FUNCTION, done.execution.id)
     assert (record.status, record.error_class) == (Status.FAILED, ErrorClass.PLATFORM)
     assert "stopped" in record.errors
+    assert record.response_status_code == 503
+    assert record.duration_s > 0
 
 
 async def test_many_runs_at_once_each_get_their_own_answer() -> None:
