@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 import typer.main
-from click import Context, Group
+from typer import Context
+from typer.core import TyperGroup
 
 import runwright
 from runwright.cli.main import app
@@ -58,10 +59,10 @@ def errors_page() -> str:
 
 def cli_page() -> str:
     root = typer.main.get_command(app)
-    assert isinstance(root, Group)
+    assert isinstance(root, TyperGroup)
     parts = [NOTE + "# Command line\n"]
     for name, command in sorted(root.commands.items()):
-        nested = command.commands.items() if isinstance(command, Group) else [("", command)]
+        nested = command.commands.items() if isinstance(command, TyperGroup) else [("", command)]
         for inner, leaf in sorted(nested):
             full = f"runwright {name} {inner}".strip()
             parts.append(f"\n## `{full}`\n\n{leaf.help}\n")

@@ -9,7 +9,17 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2] / "src" / "runwright"
 
-BASE: Final = {"", "errors", "ids", "clock", "cache", "sealing", "telemetry", "settings", "proxies"}
+BASE: Final = {
+    "",
+    "errors",
+    "ids",
+    "clock",
+    "cache",
+    "sealing",
+    "telemetry",
+    "settings",
+    "proxies",
+} | {"compression"}
 PORTS: Final = BASE | {"model", "ports"}
 MAY_IMPORT: Final[dict[str, set[str]]] = {
     **{part: BASE for part in BASE},

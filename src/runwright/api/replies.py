@@ -1,21 +1,17 @@
 """Answers and errors -> HTTP responses."""
 
-import gzip
 from collections.abc import Iterable
 from typing import Any, Final
 
-import anyio.to_thread
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from runwright.api.routing import EMPTY_TYPE, JSON_TYPE, Answer
+from runwright.compression import LEAST_BYTES, gzipped, takes_gzip
 from runwright.errors import RunwrightError
 from runwright.model.execution import Headers
 
 VERSION: Final = "1.9.6"  # of the API that is spoken
-COMPRESS_FROM_BYTES: Final = 1025
-_COMPRESS_IN_THREAD_BYTES: Final = 256 * 1024
-_COMPRESS_LEVEL: Final = 4
 
 PUBLIC_STATUSES: Final = frozenset(
     {400, 401, 402, 403, 404, 405, 408, 409, 410, 412, 416, 422, 429, 451, 501, 503}
@@ -60,10 +56,10 @@ async def response(answer: Answer, headers: Headers, *, is_head: bool, accepts: 
         return streamed
     body = _body(answer)
     extra: list[tuple[str, str]] = []
-    if answer.media_type == JSON_TYPE and len(body) >= COMPRESS_FROM_BYTES:
+    if answer.media_type == JSON_TYPE and len(body) >= LEAST_BYTES:
         extra.append(("vary", "Accept-Encoding"))
         if takes_gzip(accepts):
-            body = await _compressed(body)
+            body = await gzipped(body)
             extra.append(("content-encoding", "gzip"))
     is_bare = answer.status in (204, 304)
     plain = Response(b"" if is_head or is_bare else body, answer.status)
@@ -87,20 +83,6 @@ def _body(answer: Answer) -> bytes:
     if isinstance(content, str) and answer.media_type != JSON_TYPE:
         return content.encode()
     return msgspec.json.encode(content)
-
-
-def takes_gzip(accepts: str) -> bool:
-    for part in accepts.lower().split(","):
-        coding, _, quality = part.partition(";")
-        if coding.strip() in ("gzip", "*"):
-            return quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
-
-
-async def _compressed(body: bytes) -> bytes:
-    if len(body) >= _COMPRESS_IN_THREAD_BYTES:
-        return await anyio.to_thread.run_sync(gzip.compress, body, _COMPRESS_LEVEL)
-    return gzip.compress(body, _COMPRESS_LEVEL, mtime=0)
 
 
 def _set(made: Response, headers: Iterable[tuple[str, str]]) -> None:

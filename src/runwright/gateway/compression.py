@@ -1,15 +1,10 @@
 """Compression of whole answers for callers that take it."""
 
-import asyncio
-import gzip
 from typing import Final
 
-from runwright.api.replies import takes_gzip
+from runwright.compression import gzipped, takes_gzip
 from runwright.gateway.messages import GatewayAnswer
 
-LEAST_BYTES: Final = 1025
-_IN_THREAD_BYTES: Final = 64 * 1024
-_LEVEL: Final = 4
 _COMPRESSIBLE: Final = frozenset(
     {
         b"application/javascript",
@@ -37,10 +32,7 @@ async def compressed(answer: GatewayAnswer, accepts: str) -> GatewayAnswer:
     varying = [*answer.headers, (b"vary", b"Accept-Encoding")]
     if not takes_gzip(accepts):
         return GatewayAnswer(answer.status, varying, answer.body)
-    if len(answer.body) >= _IN_THREAD_BYTES:
-        body = await asyncio.to_thread(gzip.compress, answer.body, _LEVEL, mtime=0)
-    else:
-        body = gzip.compress(answer.body, _LEVEL, mtime=0)
+    body = await gzipped(answer.body)
     kept = [_weakened(line) for line in varying if line[0] != b"content-length"]
     kept += [
         (b"content-encoding", b"gzip"),

@@ -7,6 +7,7 @@ Nothing here knows the server interface: a request comes as `RawRequest`, the an
 import logging
 from typing import Final
 
+from runwright.compression import LEAST_BYTES
 from runwright.errors import BadRequest, RunwrightError
 from runwright.executions.errors import (
     BuildCanceled,
@@ -21,7 +22,7 @@ from runwright.executions.requests import sendable_target
 from runwright.executions.runnable import Runnable
 from runwright.executions.service import Executions
 from runwright.functions.errors import FunctionNotFound
-from runwright.gateway.compression import LEAST_BYTES, compressed
+from runwright.gateway.compression import compressed
 from runwright.gateway.errors import (
     ChallengeNotFound,
     DomainUnverified,
