@@ -133,13 +133,15 @@ class PolicyHandlers:
         return await self._set(call, refuses_personal_data=params.enabled)
 
     async def set_strength(self, call: Call, params: SetStrength) -> Answer:
+        """Alone among these it answers with the policy, not with the project."""
         given = _given(params)
-        return await self._change(
+        await self._change(
             call,
             lambda rules: replace(
                 rules, password_strength=replace(rules.password_strength, **given)
             ),
         )
+        return await self.get(call, OnePolicy(policy_id="password-strength"))
 
     async def set_privacy(self, call: Call, params: SetPrivacy) -> Answer:
         given = _given(params)
@@ -195,7 +197,10 @@ def policy_routes(projects: Projects) -> list[Route]:
             of.set_personal_data,
             SetSwitch,
         ),
-        _set("PasswordStrength", "password-strength", "", of.set_strength, SetStrength),
+        replace(
+            _set("PasswordStrength", "password-strength", "", of.set_strength, SetStrength),
+            model="policy",
+        ),
         _set(
             "MembershipPrivacy",
             "membership-privacy",

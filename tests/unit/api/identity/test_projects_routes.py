@@ -245,6 +245,18 @@ async def test_policies_are_set_and_shown(
     assert policy in listed["policies"]
 
 
+async def test_password_strength_answers_with_itself(world: World) -> None:
+    changed = await world.server.patch("/project/policies/password-strength", {"symbols": True})
+    assert changed.body == {
+        "$id": "password-strength",
+        "min": 8,
+        "uppercase": False,
+        "lowercase": False,
+        "number": False,
+        "symbols": True,
+    }
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
