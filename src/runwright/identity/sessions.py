@@ -58,7 +58,10 @@ def open_session(
     factor: str,
     is_limited: bool = True,
 ) -> Opened:
-    """Sign a user in; when they have more sessions than allowed, the oldest end."""
+    """Sign a user in; when they have more sessions than allowed, the oldest end.
+
+    Sessions that are over are deleted on this occasion.
+    """
     secret = new_secret()
     session = Session(
         id=new_id(),
@@ -74,6 +77,9 @@ def open_session(
         ip=device.ip,
         user_agent=device.user_agent,
     )
+    for old in uow.sessions.find(user.project_id, user_id=user.id):
+        if old.expires_at < now:
+            uow.sessions.remove(user.project_id, old.id)
     uow.sessions.add(session)
     if is_limited:
         _trim(uow, user, policies.session_limit)

@@ -94,6 +94,17 @@ async def test_a_project_takes_along_everything(bench: Bench) -> None:
     assert len(console) == 1
 
 
+async def test_sessions_that_are_over_go_when_the_next_one_opens(bench: Bench) -> None:
+    await furnish(bench)
+    project = await bench.project()
+    bench.clock.move(Policies().session_duration_s + 1)
+    opened = await bench.identity.accounts.sign_in(
+        project, email="ann@example.com", password=PASSWORD, device=Device()
+    )
+    kept = await bench.storage.read(lambda uow: uow.sessions.find(PROJECT_ID))
+    assert [session.id for session in kept] == [opened.session.id]
+
+
 async def test_changes_of_memberships_and_sessions_are_told(bench: Bench) -> None:
     touched = await furnish(bench)
     project, identity = await bench.project(), bench.identity

@@ -1,6 +1,7 @@
 """Every route about people, teams, projects and keys."""
 
 from runwright.api.routes.account import account_routes
+from runwright.api.routes.belongings import belonging_routes
 from runwright.api.routes.keys import key_routes
 from runwright.api.routes.platforms import platform_routes
 from runwright.api.routes.policies import policy_routes
@@ -15,7 +16,8 @@ from runwright.identity.services import Identity
 def identity_routes(identity: Identity) -> list[Route]:
     return [
         *account_routes(identity.accounts, identity.sessions, identity.tokens),
-        *user_routes(identity.users, identity.sessions, identity.memberships, identity.targets),
+        *user_routes(identity.users),
+        *belonging_routes(identity.sessions, identity.memberships, identity.targets),
         *team_routes(identity.teams, identity.memberships),
         *projects_routes(identity.projects),
         *project_routes(identity.projects),

@@ -17,7 +17,7 @@ from runwright.api.params import (
     Text,
 )
 from runwright.api.queries import Attributes
-from runwright.api.routes.users import MEMBERSHIP_FILTERS
+from runwright.api.routes.belongings import MEMBERSHIP_FILTERS
 from runwright.api.routing import Answer, Call, Limit, Route, empty
 from runwright.api.shapes import identity as shapes
 from runwright.errors import BadArgument

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from runwright.api.lists import Listing, SearchListing, cursor_errors, listed, listed_all
+from runwright.api.lists import SearchListing, cursor_errors, listed
 from runwright.api.params import (
     Bool,
     CustomId,
@@ -14,7 +14,6 @@ from runwright.api.params import (
     ListOf,
     Named,
     Object,
-    OneOf,
     OrEmpty,
     Password,
     Phone,
@@ -22,17 +21,13 @@ from runwright.api.params import (
     Text,
 )
 from runwright.api.queries import Attributes
-from runwright.api.routes.account import JWT_S, MAX_JWT_S, device
+from runwright.api.routes.account import JWT_S, MAX_JWT_S
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
-from runwright.identity.memberships import Memberships
 from runwright.identity.people import Person
-from runwright.identity.policies import MAX_SESSION_S, policies_of
-from runwright.identity.sessions import Sessions
-from runwright.identity.targets import Targets
+from runwright.identity.policies import MAX_SESSION_S
 from runwright.identity.users import RECENT, Users
 from runwright.model.identity import Project
-from runwright.model.query import Page
 
 FILTERS: Final = Attributes(
     "name email phone status passwordUpdate registration emailVerification phoneVerification "
@@ -40,10 +35,6 @@ FILTERS: Final = Attributes(
     arrays=("labels",),
     dates=("passwordUpdate", "registration", "accessedAt"),
 )
-MEMBERSHIP_FILTERS: Final = Attributes(
-    "userId teamId invited joined confirm roles", arrays=("roles",), dates=("invited", "joined")
-)
-TARGET_FILTERS: Final = Attributes("userId providerId identifier providerType")
 MAX_LABELS: Final = 1000
 
 _UserId = Annotated[str, Id()]
@@ -109,16 +100,6 @@ class SetPhoneVerification(OneUser):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListSessions(OneUser):
-    total: Annotated[bool, Bool(is_loose=True)] = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class OneSession(OneUser):
-    session_id: Annotated[str, Id()]
-
-
-@dataclass(frozen=True, kw_only=True)
 class CreateToken(OneUser):
     length: Annotated[int, Range(4, 128)] = 6
     lifetime_s: Annotated[int, Range(60, MAX_SESSION_S), Named("expire")] = 900
@@ -128,37 +109,6 @@ class CreateToken(OneUser):
 class CreateJwt(OneUser):
     session_id: Annotated[str, OrEmpty(Id())] = RECENT
     duration: Annotated[int, Range(0, MAX_JWT_S)] = JWT_S
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListMemberships(SearchListing):
-    user_id: _UserId
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListTargets(Listing):
-    user_id: _UserId
-
-
-@dataclass(frozen=True, kw_only=True)
-class CreateTarget(OneUser):
-    target_id: Annotated[str, CustomId()]
-    provider_type: Annotated[str, OneOf(("email", "sms", "push"))]
-    identifier: Annotated[str, Text(255)]
-    provider_id: Annotated[str, OrEmpty(Id())] = ""
-    name: Annotated[str, Text(128, least=0)] = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OneTarget(OneUser):
-    target_id: Annotated[str, Id()]
-
-
-@dataclass(frozen=True, kw_only=True)
-class UpdateTarget(OneTarget):
-    identifier: Annotated[str | None, Text(255)] = None
-    provider_id: Annotated[str, OrEmpty(Id())] = ""
-    name: Annotated[str | None, Text(128, least=0)] = None
 
 
 def project_of(call: Call) -> Project:
@@ -256,179 +206,48 @@ class UserHandlers:
         return Answer(content=shapes.jwt(text))
 
 
-class UserSessionHandlers:
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
-
-    async def create(self, call: Call, params: OneUser) -> Answer:
-        opened = await self._sessions.open(
-            call.project_id, params.user_id, policies_of(call.project), device(call)
-        )
-        return Answer(content=shapes.session(opened.session, secret=opened.value))
-
-    async def list(self, call: Call, params: ListSessions) -> Answer:
-        """A server recognises a session by the hash of its secret; the secret is not kept."""
-        found = await self._sessions.list(call.project_id, params.user_id)
-        return listed_all(
-            "sessionList",
-            "sessions",
-            found,
-            lambda item: shapes.session(item, secret=item.secret_hash),
-            with_total=params.total,
-        )
-
-    async def delete(self, call: Call, params: OneSession) -> Answer:
-        await self._sessions.end(call.project_id, params.user_id, params.session_id)
-        return empty()
-
-    async def delete_all(self, call: Call, params: OneUser) -> Answer:
-        await self._sessions.end_all(call.project_id, params.user_id)
-        return empty()
-
-
-class UserMembershipHandlers:
-    def __init__(self, memberships: Memberships) -> None:
-        self._memberships = memberships
-
-    async def list(self, call: Call, params: ListMemberships) -> Answer:
-        with cursor_errors("Membership"):
-            page = await self._memberships.of_user(
-                call.project_id, params.user_id, params.query(MEMBERSHIP_FILTERS)
-            )
-        # Unlike everywhere else the total is that of this page.
-        page = Page(page.items, len(page.items) if params.total else 0)
-        return listed(
-            "membershipList",
-            "memberships",
-            page,
-            lambda member: shapes.membership(member, shapes.EVERYTHING),
-        )
-
-
-class TargetHandlers:
-    def __init__(self, targets: Targets) -> None:
-        self._targets = targets
-
-    async def create(self, call: Call, params: CreateTarget) -> Answer:
-        made = await self._targets.create(
-            call.project_id,
-            params.user_id,
-            target_id=params.target_id,
-            provider_type=params.provider_type,
-            identifier=params.identifier,
-            provider_id=params.provider_id,
-            name=params.name,
-        )
-        return Answer(content=shapes.target(made))
-
-    async def list(self, call: Call, params: ListTargets) -> Answer:
-        with cursor_errors("Target"):
-            page = await self._targets.list(
-                call.project_id, params.user_id, params.query(TARGET_FILTERS)
-            )
-        return listed("targetList", "targets", page, shapes.target)
-
-    async def get(self, call: Call, params: OneTarget) -> Answer:
-        found = await self._targets.get(call.project_id, params.user_id, params.target_id)
-        return Answer(content=shapes.target(found))
-
-    async def update(self, call: Call, params: UpdateTarget) -> Answer:
-        changed = await self._targets.update(
-            call.project_id,
-            params.user_id,
-            params.target_id,
-            identifier=params.identifier,
-            provider_id=params.provider_id,
-            name=params.name,
-        )
-        return Answer(content=shapes.target(changed))
-
-    async def delete(self, call: Call, params: OneTarget) -> Answer:
-        await self._targets.delete(call.project_id, params.user_id, params.target_id)
-        return empty()
-
-
 def _shown(person: Person) -> Answer:
     return Answer(content=shapes.user(person))
 
 
-def user_routes(
-    users: Users, sessions: Sessions, memberships: Memberships, targets: Targets
-) -> list[Route]:
+def user_routes(users: Users) -> list[Route]:
+    of, one = UserHandlers(users), "/{userId}"
     return [
-        *_of_users(UserHandlers(users)),
-        *_of_sessions(UserSessionHandlers(sessions)),
-        _route(
-            "listMemberships",
-            "GET",
-            "/{userId}/memberships",
-            UserMembershipHandlers(memberships).list,
-            ListMemberships,
-            "membershipList",
-        ),
-        *_of_targets(TargetHandlers(targets)),
-    ]
-
-
-def _of_users(of: UserHandlers) -> list[Route]:
-    one = "/{userId}"
-    return [
-        _route("create", "POST", "", of.create, CreateUser),
-        _route("list", "GET", "", of.list, SearchListing, "userList"),
-        _route("get", "GET", one, of.get, OneUser),
-        _route("delete", "DELETE", one, of.delete, OneUser, ""),
-        _route("updateName", "PATCH", f"{one}/name", of.set_name, SetName),
-        _route("updateEmail", "PATCH", f"{one}/email", of.set_email, SetEmail),
-        _route("updatePhone", "PATCH", f"{one}/phone", of.set_phone, SetPhone),
-        _route("updatePassword", "PATCH", f"{one}/password", of.set_password, SetPassword),
-        _route("updateStatus", "PATCH", f"{one}/status", of.set_status, SetStatus),
-        _route("updateLabels", "PUT", f"{one}/labels", of.set_labels, SetLabels),
-        _route("getPrefs", "GET", f"{one}/prefs", of.get_prefs, OneUser, "preferences"),
-        _route("updatePrefs", "PATCH", f"{one}/prefs", of.set_prefs, SetPrefs, "preferences"),
-        _route(
+        user_route("create", "POST", "", of.create, CreateUser),
+        user_route("list", "GET", "", of.list, SearchListing, "userList"),
+        user_route("get", "GET", one, of.get, OneUser),
+        user_route("delete", "DELETE", one, of.delete, OneUser, ""),
+        user_route("updateName", "PATCH", f"{one}/name", of.set_name, SetName),
+        user_route("updateEmail", "PATCH", f"{one}/email", of.set_email, SetEmail),
+        user_route("updatePhone", "PATCH", f"{one}/phone", of.set_phone, SetPhone),
+        user_route("updatePassword", "PATCH", f"{one}/password", of.set_password, SetPassword),
+        user_route("updateStatus", "PATCH", f"{one}/status", of.set_status, SetStatus),
+        user_route("updateLabels", "PUT", f"{one}/labels", of.set_labels, SetLabels),
+        user_route("getPrefs", "GET", f"{one}/prefs", of.get_prefs, OneUser, "preferences"),
+        user_route("updatePrefs", "PATCH", f"{one}/prefs", of.set_prefs, SetPrefs, "preferences"),
+        user_route(
             "updateEmailVerification",
             "PATCH",
             f"{one}/verification",
             of.set_email_verified,
             SetEmailVerification,
         ),
-        _route(
+        user_route(
             "updatePhoneVerification",
             "PATCH",
             f"{one}/verification/phone",
             of.set_phone_verified,
             SetPhoneVerification,
         ),
-        _route("createToken", "POST", f"{one}/tokens", of.create_token, CreateToken, "token"),
-        _route("createJWT", "POST", f"{one}/jwts", of.create_jwt, CreateJwt, "jwt"),
-    ]
-
-
-def _of_sessions(of: UserSessionHandlers) -> list[Route]:
-    path, one = "/{userId}/sessions", "/{userId}/sessions/{sessionId}"
-    return [
-        _route("createSession", "POST", path, of.create, OneUser, "session", more="sessions"),
-        _route("listSessions", "GET", path, of.list, ListSessions, "sessionList", more="sessions"),
-        _route("deleteSession", "DELETE", one, of.delete, OneSession, "", more="sessions"),
-        _route("deleteSessions", "DELETE", path, of.delete_all, OneUser, "", more="sessions"),
-    ]
-
-
-def _of_targets(of: TargetHandlers) -> list[Route]:
-    path, one = "/{userId}/targets", "/{userId}/targets/{targetId}"
-    return [
-        _route("createTarget", "POST", path, of.create, CreateTarget, "target"),
-        _route("listTargets", "GET", path, of.list, ListTargets, "targetList"),
-        _route("getTarget", "GET", one, of.get, OneTarget, "target"),
-        _route("updateTarget", "PATCH", one, of.update, UpdateTarget, "target"),
-        _route("deleteTarget", "DELETE", one, of.delete, OneTarget, ""),
+        user_route("createToken", "POST", f"{one}/tokens", of.create_token, CreateToken, "token"),
+        user_route("createJWT", "POST", f"{one}/jwts", of.create_jwt, CreateJwt, "jwt"),
     ]
 
 
 _STATUS: Final = {"POST": 201, "DELETE": 204}
 
 
-def _route(
+def user_route(
     name: str,
     method: str,
     path: str,
