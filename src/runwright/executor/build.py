@@ -175,6 +175,8 @@ class Builder:
         self._interpreters = {item.runtime: item for item in interpreters}
         self._uids = uids
         self._running: set[_Build] = set()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
 
     async def build(
         self, job: BuildJob, on_log: Callable[[str], None], cancelled: CancelSignal
@@ -192,11 +194,14 @@ class Builder:
             await asyncio.to_thread(_give, (job.workspace, job.cache), uid)
             build = _Build(job, on_log, self._spawner)
             self._running.add(build)
+            self._is_idle.clear()
             try:
                 return await build.run(self._launch(job, interpreter, uid), cancelled)
             finally:
-                self._running.discard(build)
                 await asyncio.shield(asyncio.to_thread(_take_back, job.workspace, job.cache))
+                self._running.discard(build)
+                if not self._running:
+                    self._is_idle.set()
         finally:
             self._uids.give_back(uid)
 
@@ -222,9 +227,7 @@ class Builder:
         for build in list(self._running):
             build.interrupt()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GONE_S):
-                while self._running:
-                    await asyncio.sleep(0.02)
+            await asyncio.wait_for(self._is_idle.wait(), _GONE_S)
 
 
 class _Build:
@@ -286,11 +289,7 @@ class _Build:
         if not ready:
             end = await self._end_soon()
             raise SpawnFailed(end.reason or f"the shell did not start ({end.code})")
-        mounts = (
-            Mount(os.path.realpath(job.workspace), BUILD_DIR, is_read_only=False),
-            Mount(os.path.realpath(job.cache), CACHE_DIR, is_read_only=False),
-        )
-        await self._spawner.assign(launch.id, mounts, launch.limits)
+        await self._spawner.assign(launch.id, _mounts(job), launch.limits)
         await self._loop.sock_sendall(ours, job.commands.encode() + b"\0")
         reason = await self._first_of(cancelled)
         if reason is not None:
@@ -388,6 +387,13 @@ class _Build:
             os.close(self._output)
             self._output = -1
         self._flush_piece(is_last=True)
+
+
+def _mounts(job: BuildJob) -> tuple[Mount, ...]:
+    return (
+        Mount(os.path.realpath(job.workspace), BUILD_DIR, is_read_only=False),
+        Mount(os.path.realpath(job.cache), CACHE_DIR, is_read_only=False),
+    )
 
 
 # Ownership of the trees. Links are never followed: their targets belong to someone else.

@@ -64,6 +64,16 @@ class LogTail:
         return (warning + tail[start:]).decode("utf-8", "replace")
 
 
+class Host(Protocol):
+    """What a call needs of the sandbox it is in."""
+
+    def open_window(self, request_id: int, call: "Call", more_bytes: int) -> None:
+        """Let the runner send that many more bytes of this response."""
+
+    def caller_left(self, call: "Call") -> None:
+        """Nobody waits for this call any more."""
+
+
 class Call:
     """One invocation. `future` gets its Outcome exactly once."""
 
@@ -102,7 +112,7 @@ class Call:
         self.lent_at = asked_at
         self.deadline = 0.0
         self.is_cold = False
-        self.sandbox: "Host | None" = None  # None while it waits for one
+        self.sandbox: Host | None = None  # None while it waits for one
         self.start_s = 0.0
         self.head: wire.ResponseHead | None = None
         self.headers: Headers = ()
@@ -204,16 +214,6 @@ class Call:
                 ),
             )
         )
-
-
-class Host(Protocol):
-    """What a call needs of the sandbox it is in."""
-
-    def open_window(self, request_id: int, call: Call, more_bytes: int) -> None:
-        """Let the runner send that many more bytes of this response."""
-
-    def caller_left(self, call: Call) -> None:
-        """Nobody waits for this call any more."""
 
 
 class Stream:

@@ -149,9 +149,10 @@ class Helper:
                     _PROGRAM.format(module=self.module),
                     _SOURCES,
                     str(theirs.fileno()),
-                ],  # fmt: skip
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
                 start_new_session=True,  # a terminal's Ctrl-C is the server's to act on
                 cwd="/",
                 env={"PATH": os.defpath},
@@ -305,6 +306,8 @@ class Control:
             if helper.channel is not None:
                 helper.channel.close()
             await helper.gone(_STOPPED_S)
+        for sandbox_id in list(self._alive):
+            self._ended(sandbox_id, Exit(code=137, is_platform=True))
         self._note.unlink(missing_ok=True)
 
     # Spawner

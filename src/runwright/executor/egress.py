@@ -41,8 +41,18 @@ class Verdict(Enum):
     REFUSED = "refused"
 
 
-def judge(address: str, port: int, *, api_port: int, own: Collection[Address]) -> Verdict:
-    """`own` are the host's addresses. `address` is literal; anything else is refused."""
+def judge(
+    address: str,
+    port: int,
+    *,
+    api_port: int,
+    own: Collection[Address],
+    reachable: Collection[tuple[Address, int]] = (),
+) -> Verdict:
+    """`own` are the host's addresses; `reachable` what the operator opened all the same.
+
+    `address` is literal; anything else is refused.
+    """
     try:
         target = plain(ip_address(address))
     except ValueError:
@@ -51,6 +61,8 @@ def judge(address: str, port: int, *, api_port: int, own: Collection[Address]) -
         return Verdict.API
     if target == _LOOPBACK and port == DNS_PORT:
         return Verdict.DNS
+    if (target, port) in reachable:
+        return Verdict.OUT
     if target in own or any(target in network for network in _REFUSED):
         return Verdict.REFUSED
     return Verdict.OUT

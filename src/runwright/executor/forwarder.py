@@ -53,6 +53,7 @@ class Rules:
     max_questions: int = 64
     idle_s: float = 600.0
     own: frozenset[Address] = frozenset()
+    reachable: frozenset[tuple[Address, int]] = frozenset()
 
 
 class Pipe(asyncio.Protocol):
@@ -175,7 +176,13 @@ class Box:
 
     async def _dial(self, address: str, port: int) -> socket.socket | None:
         rules = self._rules
-        verdict = judge(address, port, api_port=self._api_port, own=rules.own)
+        verdict = judge(
+            address,
+            port,
+            api_port=self._api_port,
+            own=rules.own,
+            reachable=rules.reachable,
+        )
         if verdict is Verdict.REFUSED:
             self._tell({"ev": "refused", "id": self.number, "address": f"{address}:{port}"})
             return None
@@ -393,9 +400,7 @@ class Forwarder:
     def _take(self) -> None:
         while True:
             try:
-                data, fds, _, _ = socket.recv_fds(
-                    self._control, _MAX_MESSAGE_BYTES, _MAX_FDS, socket.MSG_CMSG_CLOEXEC
-                )
+                data, fds, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE_BYTES, _MAX_FDS)
             except BlockingIOError:
                 return
             except OSError:
@@ -424,6 +429,7 @@ class Forwarder:
         rules.api_host, rules.api_port = message["api_host"], message["api_port"]
         rules.max_connections, rules.idle_s = message["max_connections"], message["idle_s"]
         rules.resolvers = [(host, port) for host, port in message["resolvers"]] or resolvers()
+        rules.reachable = frozenset((ip_address(host), port) for host, port in message["reachable"])
         if message["uid"] is not None and os.geteuid() == 0:
             os.setgroups([])
             os.setresgid(message["uid"], message["uid"], message["uid"])

@@ -69,6 +69,7 @@ class ExecutorConfig:
     default_memory_mib: int = 512
     uid_base: int = 0x52000000  # first of the host user ids that sandboxes take
     resolvers: tuple[str, ...] = ()  # "address" or "address:port"; empty = the host's
+    reachable: tuple[str, ...] = ()  # "address:port" of this machine that functions may use
     max_connections: int = 256  # out of one sandbox at once
     connection_idle_s: float = 600.0
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -198,7 +199,8 @@ class BubblewrapExecutor:
             "api_port": config.api_port,
             "max_connections": config.max_connections,
             "idle_s": config.connection_idle_s,
-            "resolvers": [parse_resolver(text) for text in config.resolvers],
+            "resolvers": [parse_endpoint(text) for text in config.resolvers],
+            "reachable": [parse_endpoint(text) for text in config.reachable],
             "uid": config.uid_base - 1,
         }
 
@@ -239,7 +241,7 @@ def make_plan(interpreters: Sequence[Interpreter], environ: Mapping[str, str]) -
     )
 
 
-def parse_resolver(text: str) -> tuple[str, int]:
+def parse_endpoint(text: str) -> tuple[str, int]:
     """`address`, `address:port` or `[address]:port`."""
     try:
         return str(ipaddress.ip_address(text.strip("[]"))), forwarder.DNS_PORT

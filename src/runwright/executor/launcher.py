@@ -34,6 +34,7 @@ from runwright.executor.cgroups import Controllers, Group, Limits
 
 MAX_MESSAGE_BYTES: Final = 512 * 1024
 _MAX_FDS: Final = 8
+_EVERY_FD: Final = 1 << 20
 _ANY_PORT: Final = 8080
 _STOP_WAIT_S: Final = 5.0
 _SPARE_FD: Final = 64  # above every fixed number used below
@@ -91,9 +92,7 @@ class Launcher:
 
     def _serve(self) -> bool:
         try:
-            data, fds, _, _ = socket.recv_fds(
-                self._control, MAX_MESSAGE_BYTES, _MAX_FDS, socket.MSG_CMSG_CLOEXEC
-            )
+            data, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, _MAX_FDS)
         except ConnectionError:
             return False
         if not data:
@@ -249,6 +248,9 @@ class Launcher:
                 }
             )
             status = _STATUS_FD
+            # Nothing of the launcher's may reach a sandbox, whatever its close-on-exec flag
+            # says: received descriptors have none, and one is a socket the server trusts.
+            os.closerange(_ARGS_FD + 1, _EVERY_FD)
             step = "start"
             kernel.die_with_parent(_KILL)
             if os.getppid() == self._pid:
@@ -411,7 +413,9 @@ def main() -> None:
     with contextlib.suppress(ValueError, OSError):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    Launcher(socket.socket(fileno=int(sys.argv[1]))).run()
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    Launcher(control).run()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ sandbox and writing to it nothing else can happen to either.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 TICK_S: Final = 0.05
 _SWEEP_S: Final = 1.0
+_GONE_S: Final = 5.0
 _HELLO_S: Final = 20.0  # a runner that says nothing for so long will not
 _REFILL_PAUSE_S: Final = 0.02  # let the cold start that emptied the slot have the processor
 _REFILL_RETRY_S: Final = 15.0
@@ -78,6 +80,7 @@ class Group:
         self.workload = workload
         self.key = key
         self.load = load
+        self.artifact = os.path.realpath(workload.artifact)  # the launcher follows no link
         self.members: list[Sandbox] = []
         self.waiters: deque[Call] = deque()
         self.starting = 0
@@ -110,6 +113,7 @@ class Pool(Owner):
         self._uid_of: dict[int, int | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._refill_needed = asyncio.Event()
+        self._changed = asyncio.Event()
         self._starts = asyncio.Semaphore(limits.starts_at_once)
         self._tick_timer: asyncio.TimerHandle | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -128,9 +132,7 @@ class Pool(Owner):
         """Let running calls finish for at most `drain_s`, then end everything."""
         self._is_closed = True
         self._refuse_waiting()
-        end = self._now() + drain_s
-        while any(item.live_calls for item in self._sandboxes.values()) and self._now() < end:
-            await asyncio.sleep(TICK_S)
+        await self._until(lambda: not self._busy_callers(), drain_s)
         for timer in (self._tick_timer, self._sweep_timer):
             if timer is not None:
                 timer.cancel()
@@ -138,7 +140,19 @@ class Pool(Owner):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for sandbox in list(self._sandboxes.values()):
-            sandbox.kill()
+            sandbox.cut_off()
+        await self._until(lambda: not self._sandboxes, _GONE_S)
+
+    def _busy_callers(self) -> int:
+        return sum(item.live_calls for item in self._sandboxes.values())
+
+    async def _until(self, condition: Callable[[], bool], wait_s: float) -> None:
+        """Wait for a condition that sandboxes bring about, for at most `wait_s`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while not condition():
+                    self._changed.clear()
+                    await self._changed.wait()
 
     def _refuse_waiting(self) -> None:
         for group in self._groups.values():
@@ -292,7 +306,7 @@ class Pool(Owner):
         ready = self._ready.get(group.key)
         sandbox = ready.pop() if ready else await self._launch(group.key)
         self._refill_needed.set()
-        mounts = (Mount(os.path.realpath(workload.artifact), FUNCTION_DIR),)
+        mounts = (Mount(group.artifact, FUNCTION_DIR),)
         limits = Limits(workload.memory_mib, self._limits.pids, workload.cpus)
         try:
             await self._spawner.assign(sandbox.id, mounts, limits)
@@ -431,6 +445,8 @@ class Pool(Owner):
     def sandbox_freed(self, sandbox: Sandbox) -> None:
         if not sandbox.calls:
             self._busy.discard(sandbox)
+        if self._is_closed:
+            self._changed.set()
         group = self._group_of.get(sandbox.id)
         if group is not None and group.waiters:
             self._pump(group)
@@ -457,6 +473,7 @@ class Pool(Owner):
             group.members.remove(sandbox)
             self._forget_if_empty(group)
         if self._is_closed:
+            self._changed.set()
             return
         self._refill_needed.set()
         for waiting in [item for item in self._groups.values() if item.waiters]:
@@ -490,6 +507,7 @@ class Pool(Owner):
         now = self._now()
         for sandbox in list(self._busy):
             sandbox.check_deadlines(now)
+        self._changed.set()
         if self._waiting:
             for group in list(self._groups.values()):
                 self._drop_overdue(group, now)

@@ -6,13 +6,14 @@ User code can read and change whatever the server's user can.
 
 import asyncio
 import contextlib
+import fcntl
 import itertools
 import logging
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from runwright.executor.cgroups import Limits
 from runwright.executor.runtimes import RUNNERS, Interpreter, package_folder, runner_command
@@ -21,7 +22,9 @@ from runwright.ports.executor import BuildJob
 
 log = logging.getLogger(__name__)
 
-_STOP_S = 5.0
+_STOP_S: Final = 5.0
+_FRAMES_FD: Final = 3
+_SPARE_FD: Final = 64
 
 
 class ProcessSpawner:
@@ -29,10 +32,11 @@ class ProcessSpawner:
 
     def __init__(self) -> None:
         self.on_network_lost: Callable[[], None] = lambda: None
-        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._processes: dict[int, int] = {}
         self._handles: dict[int, int] = {}
         self._on_exit: dict[int, Callable[[Exit], None]] = {}
         self._ids = itertools.count(1)
+        self._is_empty = asyncio.Event()
 
     def next_id(self) -> int:
         return next(self._ids)
@@ -68,9 +72,10 @@ class ProcessSpawner:
     async def stop(self) -> None:
         for sandbox_id in list(self._processes):
             self.signal(sandbox_id, signal.SIGKILL)
-        end = asyncio.get_running_loop().time() + _STOP_S
-        while self._processes and asyncio.get_running_loop().time() < end:
-            await asyncio.sleep(0.01)
+        if self._processes:
+            self._is_empty.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._is_empty.wait(), _STOP_S)
 
     async def launch(
         self,
@@ -83,27 +88,16 @@ class ProcessSpawner:
             "a function's process starts without isolation",
             extra={"action": "no_isolation", "runtime": launch.root},
         )
-        number = frames.fileno()
         try:
-            process = subprocess.Popen(
-                # The runner expects its socket on descriptor 3.
-                ["/bin/sh", "-c", f'exec "$@" 3<&{number}', "sh", *launch.argv],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=[number],
-                env={"PATH": os.defpath, **launch.env},
-                cwd=launch.working_dir,
-                start_new_session=True,
-            )
+            pid = _spawn(launch, frames.fileno(), output)
         except OSError as exc:
             raise SpawnFailed(str(exc)) from exc
         finally:
             frames.close()
             os.close(output)
-        self._processes[launch.id] = process
+        self._processes[launch.id] = pid
         self._on_exit[launch.id] = on_exit
-        handle = self._handles[launch.id] = os.pidfd_open(process.pid)
+        handle = self._handles[launch.id] = os.pidfd_open(pid)
         asyncio.get_running_loop().add_reader(handle, self._ended, launch.id)
 
     async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
@@ -111,17 +105,39 @@ class ProcessSpawner:
             raise SpawnFailed("the process has ended")
 
     def signal(self, sandbox_id: int, number: int) -> None:
-        process = self._processes.get(sandbox_id)
-        if process is not None:
+        pid = self._processes.get(sandbox_id)
+        if pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
+                os.killpg(pid, number)
 
     def _ended(self, sandbox_id: int) -> None:
-        process = self._processes.pop(sandbox_id)
+        pid = self._processes.pop(sandbox_id)
+        if not self._processes:
+            self._is_empty.set()
         handle = self._handles.pop(sandbox_id)
         asyncio.get_running_loop().remove_reader(handle)
         os.close(handle)
-        code = process.wait()
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # what it left in its group
+            os.killpg(pid, signal.SIGKILL)  # what it left in its group
         self._on_exit.pop(sandbox_id)(Exit(code=128 - code if code < 0 else code))
+
+
+def _spawn(launch: Launch, frames: int, output: int) -> int:
+    """A process in a session of its own, with its frame socket on descriptor 3."""
+    spare = fcntl.fcntl(frames, fcntl.F_DUPFD_CLOEXEC, _SPARE_FD)
+    try:
+        return os.posix_spawn(
+            "/bin/sh",
+            ["sh", "-c", 'cd "$0" && exec "$@"', launch.working_dir, *launch.argv],
+            {"PATH": os.defpath, **launch.env},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
+                (os.POSIX_SPAWN_DUP2, spare, _FRAMES_FD),
+            ],
+            setsid=True,
+        )
+    finally:
+        os.close(spare)

@@ -99,6 +99,7 @@ class Sandbox(asyncio.Protocol):
         self._exit: Exit | None = None
         self._is_eof = False
         self._broken = ""
+        self._is_cut_off = False
         self._timers: list[asyncio.TimerHandle] = []
 
     # Lending
@@ -244,9 +245,10 @@ class Sandbox(asyncio.Protocol):
                 self._ping.cancel()
                 self._ping = None
             self._owner.sandbox_freed(self)
-        elif kind == wire.Kind.HELLO and self.state is State.STARTING:
-            self.state = State.READY
-            self._owner.sandbox_ready(self)
+        elif kind == wire.Kind.HELLO and self.state in (State.STARTING, State.ENDING):
+            if self.state is State.STARTING:
+                self.state = State.READY
+                self._owner.sandbox_ready(self)
         else:
             raise wire.WireError(f"unexpected frame {kind}")
 
@@ -345,6 +347,11 @@ class Sandbox(asyncio.Protocol):
         self.state = max(self.state, State.ENDING)
         self._signal(self.id, signal.SIGKILL)
 
+    def cut_off(self) -> None:
+        """End at once because the server stops; calls still running are told so."""
+        self._is_cut_off = True
+        self.kill()
+
     def _break(self, why: str) -> None:
         log.warning(
             "a sandbox broke the frame rules and is killed",
@@ -397,8 +404,8 @@ class Sandbox(asyncio.Protocol):
     def _verdict(self, end: Exit) -> tuple[ErrorClass, str]:
         """What the calls in flight are told."""
         tail = bytes(self._output).decode("utf-8", "replace").strip()
-        if end.is_platform:
-            return ErrorClass.PLATFORM, "The machine that ran this execution failed. Try again."
+        if end.is_platform or self._is_cut_off:
+            return ErrorClass.PLATFORM, "The server that ran this execution stopped. Try again."
         if self._broken:
             return ErrorClass.EXIT, "The function's process sent data that is not a response."
         if end.oom_kills or _HEAP_EXHAUSTED.search(self._output):

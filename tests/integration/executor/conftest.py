@@ -1,0 +1,119 @@
+"""A real executor with real sandboxes, shared by the modules of this folder."""
+
+import itertools
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from runwright.clock import SystemClock
+from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
+from runwright.model.execution import Invocation, Outcome, Workload
+from runwright.ports.executor import ResponseSink
+
+NODE = "node-22"
+PYTHON = f"python-3.{sys.version_info.minor}"
+_FILES = {NODE: "main.js", PYTHON: "main.py"}
+_ids = itertools.count(1)
+
+
+def a_config(data_dir: Path, **changes: object) -> ExecutorConfig:
+    values: dict[str, object] = {
+        "data_dir": data_dir,
+        "api_port": 8080,
+        "runtimes": (NODE, PYTHON),
+        "pool_sizes": {"node": 1, "python": 1},
+    }
+    return ExecutorConfig(**{**values, **changes})  # type: ignore[arg-type]  # fields by name
+
+
+@dataclass
+class Bench:
+    executor: BubblewrapExecutor
+    folder: Path
+    files: dict[str, Path] = field(default_factory=dict)
+
+    def deploy(
+        self,
+        runtime: str,
+        source: str,
+        *,
+        env: Mapping[str, str] | None = None,
+        cpus: float = 1.0,
+        memory_mib: int = 512,
+    ) -> Workload:
+        """A function whose entrypoint is `source`."""
+        number = next(_ids)
+        artifact = self.folder / f"artifact-{number}"
+        artifact.mkdir()
+        (artifact / _FILES[runtime]).write_text(source)
+        return Workload(
+            key=f"key-{number}",
+            project_id="project",
+            function_id=f"function-{number}",
+            deployment_id=f"deployment-{number}",
+            runtime=runtime,
+            artifact=str(artifact),
+            entrypoint=_FILES[runtime],
+            env=env or {},
+            cpus=cpus,
+            memory_mib=memory_mib,
+        )
+
+    async def run(
+        self,
+        workload: Workload,
+        target: str = "/",
+        *,
+        body: bytes = b"",
+        timeout_s: float = 20.0,
+        is_logging: bool = True,
+        sink: ResponseSink | None = None,
+    ) -> Outcome:
+        invocation = Invocation(
+            execution_id=f"execution-{next(_ids)}",
+            method="POST" if body else "GET",
+            target=target,
+            headers=(("host", "function.test"), ("x-test", "1")),
+            body=body,
+            timeout_s=timeout_s,
+            is_logging=is_logging,
+        )
+        return await self.executor.run(workload, invocation, sink=sink)
+
+
+@pytest.fixture(scope="package")
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="package")
+async def bench(
+    anyio_backend: object, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bench]:
+    if not can_isolate():
+        pytest.skip("this machine allows no user namespaces")
+    folder = tmp_path_factory.mktemp("executor")
+    executor = BubblewrapExecutor(a_config(folder / "data"), SystemClock())
+    await executor.start()
+    try:
+        yield Bench(executor, folder)
+    finally:
+        await executor.stop()
+
+
+def can_isolate() -> bool:
+    """In CI a machine that cannot isolate fails; at home its tests are skipped."""
+    limit = Path("/proc/sys/user/max_user_namespaces")
+    has_namespaces = limit.exists() and int(limit.read_text()) > 0
+    return has_namespaces or os.environ.get("CI") == "true"
+
+
+def descendants(pid: int) -> Iterator[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    for word in path.read_text().split() if path.exists() else ():
+        yield int(word)
+        yield from descendants(int(word))
