@@ -26,6 +26,12 @@ def _line(text: str, now: datetime, colour: str) -> str:
     return f"{_GREY}[{now:%H:%M:%S}]{_PLAIN} {_CYAN}[runwright]{_PLAIN} {colour}{text}{_PLAIN}\n"
 
 
+def with_line(text: str, line: str) -> str:
+    """A log with one more line, on a line of its own."""
+    gap = "\n" if text and not text.endswith("\n") else ""
+    return keep_tail(f"{text}{gap}{line}")
+
+
 def keep_tail(text: str) -> str:
     """The last MAX_BYTES bytes of a text, without a broken character at the cut."""
     if len(text) * 4 <= MAX_BYTES:

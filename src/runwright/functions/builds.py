@@ -2,7 +2,7 @@
 
 The rows are the queue. A build is claimed by the move to `building`, its log is stored while it
 runs, and it ends with one conditional write: when the row has been cancelled or deleted in the
-meantime, the result is thrown away. A build that died with its server is begun again once.
+meantime, the result is thrown away. Builds without a builder are the business of `lost_builds`.
 """
 
 import asyncio
@@ -10,12 +10,10 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from functools import partial
 from typing import Final, Protocol, TypeVar
 
 from runwright.clock import Clock
-from runwright.functions import chores, lifecycle
+from runwright.functions import lifecycle
 from runwright.functions.building import (
     INTERNAL,
     Build,
@@ -24,22 +22,22 @@ from runwright.functions.building import (
     BuildLimits,
     Plan,
 )
-from runwright.functions.buildlog import BuildLog, done, error, step
+from runwright.functions.buildlog import BuildLog, done, error, step, with_line
 from runwright.functions.environment import build_env
-from runwright.functions.folders import Folders, source_name
+from runwright.functions.folders import Folders
+from runwright.functions.lost_builds import LostBuilds
 from runwright.identity.tokens import Tokens
 from runwright.model.function import Deployment, DeploymentStatus, LiveFunction, specification
 from runwright.model.identity import CONSOLE
 from runwright.ports.executor import Executor
 from runwright.ports.signals import Signals
-from runwright.ports.storage import BlobMissing, BlobStore, Storage, UnitOfWork
+from runwright.ports.storage import BlobStore, Storage, UnitOfWork
 
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
 MIN_MEMORY_MIB: Final = 1024
-MAX_ATTEMPTS: Final = 2
 STOP_S: Final = 8.0
 _POLL_S: Final = 5.0  # a lost signal costs this
 _SWEEP_S: Final = 30.0
@@ -47,8 +45,6 @@ _FLUSH_S: Final = 0.3
 _LARGE_FLUSH_S: Final = 0.7  # a large log is stored less often, but within the second
 _LARGE_CHARS: Final = 200_000
 _LOOK_S: Final = 2.0  # how long a cancellation can stay unseen when its signal was lost
-_LOST_S: Final = 300.0  # beyond its own deadline a build without a builder is lost
-_UNFINISHED: Final = (DeploymentStatus.BUILDING, DeploymentStatus.PROCESSING)
 _STORE_TRIES: Final = 5
 
 Key = tuple[str, str]  # project id, id of a deployment or function
@@ -99,6 +95,7 @@ class Builder:
         self._limits = limits
         self._builds = builds
         self._endpoint = endpoint
+        self._lost = LostBuilds(storage, blobs, clock, folders, timeout_s=limits.timeout_s)
         self._running: dict[Key, _Running] = {}
         self._wake = asyncio.Event()
         self._is_stopping = False
@@ -107,7 +104,7 @@ class Builder:
 
     async def start(self) -> None:
         """Take care of what a predecessor left, then begin to build."""
-        await self._recover()
+        await self._lost.recover()
         self._loops = [
             asyncio.create_task(self._dispatch(), name="builder"),
             asyncio.create_task(self._sweep(), name="builder-sweeper"),
@@ -149,7 +146,7 @@ class Builder:
                     await self._wake.wait()
 
     async def _begin_one(self) -> bool:
-        deployment = await self._storage.write(self._claim)
+        deployment = await self._storage.write(self._claimer())
         if deployment is None:
             return False
         running = _Running(deployment)
@@ -157,19 +154,21 @@ class Builder:
         running.task = asyncio.create_task(self._build(running), name=f"build-{deployment.id}")
         return True
 
-    def _claim(self, uow: UnitOfWork) -> Deployment | None:
-        """The oldest one that waits; those of functions that are not being built go first, so
-        that nobody's long queue keeps others waiting."""
-        queue = uow.deployments.find(None, status=DeploymentStatus.WAITING, is_uploaded=True)
-        waiting = [item for item in queue if (item.project_id, item.id) not in self._running]
-        if not waiting:
-            return None
+    def _claimer(self) -> Callable[[UnitOfWork], Deployment | None]:
+        """Takes the oldest one that waits; those of functions that are not being built go
+        first, so that nobody's long queue keeps others waiting."""
         busy = {_function_of(item.deployment) for item in self._running.values()}
-        chosen = next((item for item in waiting if _function_of(item) not in busy), waiting[0])
-        now = self._clock.now()
-        build_log = BuildLog(chosen.build_logs)
-        build_log.line(step("Build started.", now))
-        return lifecycle.begin(uow, chosen, build_log.text, now)
+
+        def claim(uow: UnitOfWork) -> Deployment | None:
+            queue = uow.deployments.find(None, status=DeploymentStatus.WAITING, is_uploaded=True)
+            if not queue:
+                return None
+            chosen = next((item for item in queue if _function_of(item) not in busy), queue[0])
+            now = self._clock.now()
+            logs = with_line(chosen.build_logs, step("Build started.", now))
+            return lifecycle.begin(uow, chosen, logs, now)
+
+        return claim
 
     # One build
 
@@ -183,7 +182,7 @@ class Builder:
             await self._attempt(running, build_log)
         except BuildCancelled:
             if self._is_stopping:
-                await self._store(lambda uow: self._give_back(uow, deployment))
+                await self._give_back(deployment, build_log.text)
             log.info("build cancelled", extra={"action": "build_cancelled", **fields})
         except BuildFailed as exc:
             await self._fail(deployment, build_log, str(exc))
@@ -215,12 +214,13 @@ class Builder:
             await build.clean()
         now = self._clock.now()
         build_log.line(done("Deployment finished.", now))
+        logs = build_log.text
 
         def end(uow: UnitOfWork) -> bool:
-            stored = _unfinished(uow, deployment)
+            stored = lifecycle.under_way(uow, deployment)
             if stored is None:
                 return False
-            lifecycle.succeed(uow, stored, logs=build_log.text, build_bytes=build_bytes, now=now)
+            lifecycle.succeed(uow, stored, logs=logs, build_bytes=build_bytes, now=now)
             return True
 
         if await self._store(end):
@@ -259,21 +259,28 @@ class Builder:
         now = self._clock.now()
         for line in reason.splitlines():
             build_log.line(error(line, now))
+        logs = build_log.text
 
         def end(uow: UnitOfWork) -> None:
-            stored = _unfinished(uow, deployment)
+            stored = lifecycle.under_way(uow, deployment)
             if stored is not None:
-                lifecycle.fail(uow, stored, logs=build_log.text, now=now)
+                lifecycle.fail(uow, stored, logs=logs, now=now)
 
         await self._store(end)
 
-    def _give_back(self, uow: UnitOfWork, deployment: Deployment) -> None:
-        stored = _unfinished(uow, deployment)
-        if stored is not None:
-            now = self._clock.now()
-            line = step("The server is stopping. The build will begin again.", now)
-            again = replace(stored, build_attempts=stored.build_attempts - 1)
-            lifecycle.requeue(uow, again, line, now)
+    async def _give_back(self, deployment: Deployment, logs: str) -> None:
+        """Into the queue again; what a regular stop ends was no failed attempt."""
+        now = self._clock.now()
+        line = step("The server is stopping. The build will begin again.", now)
+
+        def requeue(uow: UnitOfWork) -> None:
+            stored = lifecycle.under_way(uow, deployment)
+            if stored is not None:
+                attempts = stored.build_attempts - 1
+                again = replace(stored, build_attempts=attempts, build_logs=logs)
+                lifecycle.requeue(uow, again, line, now)
+
+        await self._store(requeue)
 
     async def _follow(self, running: _Running, build_log: BuildLog) -> None:
         """Store the log as it grows, and hear when the row is cancelled or deleted."""
@@ -303,7 +310,7 @@ class Builder:
         now = self._clock.now()
 
         def put(uow: UnitOfWork) -> bool:
-            stored = _unfinished(uow, deployment)
+            stored = lifecycle.under_way(uow, deployment)
             if stored is not None:
                 lifecycle.record(uow, stored, text, now)
             return stored is not None
@@ -316,7 +323,9 @@ class Builder:
 
     async def _is_wanted(self, deployment: Deployment) -> bool:
         try:
-            return await self._storage.read(lambda uow: _unfinished(uow, deployment) is not None)
+            return await self._storage.read(
+                lambda uow: lifecycle.under_way(uow, deployment) is not None
+            )
         except Exception:  # asked again in a moment
             log.exception("deployment could not be read")
             return True
@@ -334,83 +343,14 @@ class Builder:
                 pause_s *= 2
         return None
 
-    # Builds without a builder
-
-    async def _recover(self) -> None:
-        """Begin again what a server that died was building, once; else say that it failed."""
-        await self._empty_workspaces()
-        left = await self._storage.read(lambda uow: uow.deployments.find(None, status=_UNFINISHED))
-        for deployment in left:
-            has_source = await self._has_source(deployment)
-            if has_source and deployment.build_attempts < MAX_ATTEMPTS:
-                await self._storage.write(partial(self._restart, deployment=deployment))
-            else:
-                await self._storage.write(partial(self._give_up, deployment=deployment))
-
-    async def _empty_workspaces(self) -> None:
-        try:
-            await chores.remove(str(self._folders.builds))
-        except (chores.ChoreFailed, chores.TooSlow):
-            log.warning("workspaces of an earlier run could not be removed")
-
-    async def _has_source(self, deployment: Deployment) -> bool:
-        try:
-            await self._blobs.size(source_name(deployment.project_id, deployment.id))
-        except BlobMissing:
-            return False
-        return True
-
-    def _restart(self, uow: UnitOfWork, deployment: Deployment) -> None:
-        stored = _unfinished(uow, deployment)
-        if stored is not None:
-            now = self._clock.now()
-            line = step("The server ended during this build. It begins again.", now)
-            lifecycle.requeue(uow, stored, line, now)
-
-    def _give_up(self, uow: UnitOfWork, deployment: Deployment) -> None:
-        stored = _unfinished(uow, deployment)
-        if stored is not None:
-            now = self._clock.now()
-            build_log = BuildLog(stored.build_logs)
-            build_log.line(error("The server ended during this build. Deploy again.", now))
-            lifecycle.fail(uow, stored, logs=build_log.text, now=now)
-
     async def _sweep(self) -> None:
         while True:
             await self._clock.sleep(_SWEEP_S)
             try:
-                await self.sweep()
+                await self._lost.sweep(frozenset(self._running))
             except Exception:  # the next round tries again
                 log.exception("lost builds could not be swept")
-
-    async def sweep(self) -> int:
-        """Fail builds that are past every deadline and that nobody here works on.
-
-        Returns how many.
-        """
-        oldest = self._clock.now() - timedelta(seconds=self._limits.timeout_s + _LOST_S)
-
-        def work(uow: UnitOfWork) -> int:
-            lost = [
-                item
-                for item in uow.deployments.find(None, status=_UNFINISHED)
-                if (item.build_started_at or item.updated_at) < oldest
-                and (item.project_id, item.id) not in self._running
-            ]
-            for item in lost:
-                self._give_up(uow, item)
-            return len(lost)
-
-        return await self._storage.write(work)
 
 
 def _function_of(deployment: Deployment) -> Key:
     return deployment.project_id, deployment.function_id
-
-
-def _unfinished(uow: UnitOfWork, deployment: Deployment) -> Deployment | None:
-    """The row as it is now, while it still waits for this very attempt to end."""
-    stored = uow.deployments.get(deployment.project_id, deployment.id)
-    if stored is None or stored.status not in _UNFINISHED:
-        return None
-    return stored if stored.build_attempts == deployment.build_attempts else None

@@ -23,13 +23,13 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     name, arguments = json.load(sys.stdin)
     try:
-        answer = {"ok": _do(name, arguments)}
+        answer = {"ok": do(name, arguments)}
     except (archive.BadArchive, trees.Unsealable) as exc:
         answer = {"refused": str(exc)}
     json.dump(answer, sys.stdout)
 
 
-def _do(name: str, arguments: list[Any]) -> object:
+def do(name: str, arguments: list[Any]) -> object:
     match name, arguments:
         case "unpack", [source, target, limits]:
             return archive.unpack(source, target, archive.Limits(*limits))

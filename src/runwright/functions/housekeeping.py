@@ -5,17 +5,19 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from runwright.clock import Clock
-from runwright.functions import chores
+from runwright.functions import chores, lifecycle
+from runwright.functions.buildlog import error, with_line
 from runwright.functions.deployments import Deployments
 from runwright.functions.folders import Folders
-from runwright.model.function import Deployment, Function
+from runwright.model.function import Deployment, DeploymentStatus, Function
 from runwright.model.identity import CONSOLE
-from runwright.model.query import ListQuery, Page
+from runwright.model.query import Filter, ListQuery, Page
 from runwright.ports.storage import BlobStore, Repository, Storage, UnitOfWork
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,7 @@ Key = tuple[str, str]
 Row = TypeVar("Row", Function, Deployment)
 
 _PAGE: Final = 100
+_EXPIRED_AT_ONCE: Final = 20
 _ROUND_S: Final = 300.0
 _DAY_S: Final = 86_400.0
 # A deleted tree may still be mounted in a sandbox that is busy with its longest run.
@@ -70,7 +73,7 @@ class Housekeeper:
         next_daily_s = self._clock.monotonic()
         while True:
             try:
-                await self._deployments.expire_uploads(self._upload_age_s)
+                await self.expire_uploads()
                 await self.empty_trash(older_than_s=_TRASH_AGE_S)
                 if self._clock.monotonic() >= next_daily_s:
                     next_daily_s = self._clock.monotonic() + _DAY_S
@@ -80,11 +83,48 @@ class Housekeeper:
             await self._clock.sleep(_ROUND_S)
 
     async def daily(self) -> None:
-        expired = await self._deployments.expire()
+        expired = await self.expire_deployments()
         if expired:
             log.info("deployments expired", extra={"action": "expired", "count": expired})
         await self.remove_orphans(older_than_s=_ORPHAN_AGE_S)
         await self._trim_caches()
+
+    async def expire_uploads(self) -> int:
+        """End uploads to which nothing was added for a long time. Returns how many."""
+        now = self._clock.now()
+        line = error("The upload was not finished in time. Deploy again.", now)
+
+        def work(uow: UnitOfWork) -> list[Deployment]:
+            waiting = uow.deployments.find(None, status=DeploymentStatus.WAITING, is_uploaded=False)
+            old = [
+                item
+                for item in waiting
+                if now - item.updated_at > timedelta(seconds=self._upload_age_s)
+            ]
+            for item in old:
+                lifecycle.fail(uow, item, logs=with_line(item.build_logs, line), now=now)
+            return old
+
+        expired = await self._storage.write(work)
+        for item in expired:
+            await self._deployments.discard_upload(item)
+        return len(expired)
+
+    async def expire_deployments(self) -> int:
+        """Delete deployments that are older than their function keeps them. Returns how many."""
+        now = self._clock.now()
+        keeping = [
+            function
+            for function in await self._storage.read(lambda uow: uow.functions.find())
+            if function.deployment_retention_days
+        ]
+        count = 0
+        for function in keeping:
+            remove = partial(_remove_old, function=function, now=now)
+            while expired := await self._storage.write(remove):
+                await self._deployments.discard(expired)
+                count += len(expired)
+        return count
 
     async def empty_trash(self, *, older_than_s: float) -> None:
         for path in await asyncio.to_thread(_older, self._folders.trash, 1, older_than_s):
@@ -154,6 +194,26 @@ async def _remove(path: Path) -> None:
             await asyncio.to_thread(path.unlink, missing_ok=True)
     except (chores.ChoreFailed, chores.TooSlow, OSError):
         log.warning("a discarded tree could not be removed")
+
+
+def _remove_old(uow: UnitOfWork, function: Function, now: datetime) -> list[Deployment]:
+    """Remove some of the function's deployments that it keeps no longer."""
+    oldest = now - timedelta(days=function.deployment_retention_days)
+    query = ListQuery(
+        filters=(
+            Filter("lessThan", "$createdAt", (oldest,)),
+            Filter("notEqual", "$id", (function.deployment_id,)),
+        ),
+        limit=_EXPIRED_AT_ONCE,
+        with_total=False,
+    )
+    page = uow.deployments.page(function.project_id, query, function_id=function.id)
+    stored = uow.functions.get(function.project_id, function.id)
+    active = stored.deployment_id if stored else ""  # it may have changed since
+    expired = [item for item in page.items if item.id != active]
+    for item in expired:
+        lifecycle.remove(uow, item, now)
+    return expired
 
 
 def _page(

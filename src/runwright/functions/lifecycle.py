@@ -15,11 +15,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from runwright import ids
 from runwright.functions import claims
 from runwright.functions.activation import activate, repoint
-from runwright.functions.buildlog import keep_tail
+from runwright.functions.buildlog import with_line
 from runwright.model.function import (
-    FINAL_DEPLOYMENT_STATUSES,
     Deployment,
     DeploymentStatus,
     Function,
@@ -28,9 +28,33 @@ from runwright.model.function import (
 from runwright.model.query import ListQuery, Order
 from runwright.ports.storage import UnitOfWork
 
+UNFINISHED: Final = (DeploymentStatus.BUILDING, DeploymentStatus.PROCESSING)
 _NEWEST: Final = ListQuery(
     orders=(Order("$createdAt", True), Order("$sequence", True)), limit=1, with_total=False
 )
+
+
+def blank(
+    function: Function,
+    now: datetime,
+    *,
+    entrypoint: str,
+    commands: str,
+    is_activating: bool,
+    type: str,
+) -> Deployment:
+    """A deployment that is not stored yet and has no source."""
+    return Deployment(
+        id=ids.new_id(),
+        project_id=function.project_id,
+        created_at=now,
+        updated_at=now,
+        function_id=function.id,
+        type=type,
+        entrypoint=entrypoint,
+        commands=commands,
+        is_activating=is_activating,
+    )
 
 
 def add(uow: UnitOfWork, deployment: Deployment) -> None:
@@ -77,7 +101,7 @@ def requeue(uow: UnitOfWork, deployment: Deployment, line: str, now: datetime) -
         deployment,
         updated_at=now,
         status=DeploymentStatus.WAITING,
-        build_logs=keep_tail(deployment.build_logs + line),
+        build_logs=with_line(deployment.build_logs, line),
     )
     uow.deployments.put(waiting)
     _changed(uow, waiting)
@@ -104,7 +128,7 @@ def fail(uow: UnitOfWork, deployment: Deployment, *, logs: str, now: datetime) -
 
 def cancel(uow: UnitOfWork, deployment: Deployment, line: str, now: datetime) -> Deployment:
     """Also for one that is cancelled already: the line is added again."""
-    logs = keep_tail(deployment.build_logs + line)
+    logs = with_line(deployment.build_logs, line)
     if deployment.status is DeploymentStatus.CANCELED:
         canceled = replace(deployment, updated_at=now, build_logs=logs)
         uow.deployments.put(canceled)
@@ -135,8 +159,12 @@ def remove(uow: UnitOfWork, deployment: Deployment, now: datetime) -> None:
     _changed(uow, deployment)
 
 
-def is_over(deployment: Deployment) -> bool:
-    return deployment.status in FINAL_DEPLOYMENT_STATUSES
+def under_way(uow: UnitOfWork, deployment: Deployment) -> Deployment | None:
+    """The row as it is now, while it still waits for this very attempt to end."""
+    stored = uow.deployments.get(deployment.project_id, deployment.id)
+    if stored is None or stored.status not in UNFINISHED:
+        return None
+    return stored if stored.build_attempts == deployment.build_attempts else None
 
 
 def _ended(

@@ -54,7 +54,7 @@ async def yard(tmp_path: Path, executor: BubblewrapExecutor) -> AsyncIterator[Ya
 async def built(yard: Yard, made: Deployment) -> Deployment:
     over = (DeploymentStatus.READY, DeploymentStatus.FAILED, DeploymentStatus.CANCELED)
     async with asyncio.timeout(WAIT_S):
-        while (row := await yard.row(made.id)).status not in over:  # noqa: ASYNC110
+        while (row := await yard.row(made.id)).status not in over:
             await asyncio.sleep(0.05)
     return row
 
@@ -193,7 +193,7 @@ async def test_a_cancelled_build_leaves_no_process(yard: Yard) -> None:
     await yard.until(made.id, log="begun")
     await yard.deployments.cancel(PROJECT, "node", made.id)
     async with asyncio.timeout(WAIT_S):
-        while running(marker) or yard.workspaces():  # noqa: ASYNC110
+        while running(marker) or yard.workspaces():
             await asyncio.sleep(0.05)
     assert (await yard.row(made.id)).status is DeploymentStatus.CANCELED
 

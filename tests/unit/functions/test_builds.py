@@ -460,10 +460,10 @@ async def test_a_build_that_nobody_works_on_fails_after_its_deadline(yard: Yard)
         lost = replace(await yard.row(made.id), status=BUILDING, build_started_at=yard.clock.now())
         await yard.put(lost)
         yard.clock.advance(60)
-        assert await yard.builder.sweep() == 0
+        assert await yard.builder._lost.sweep(()) == 0
         assert (await yard.row(made.id)).status is BUILDING
         yard.clock.advance(400)
-        await yard.builder.sweep()
+        await yard.builder._lost.sweep(())
         failed = await yard.row(made.id)
     assert failed.status is FAILED
     assert "The server ended during this build" in failed.build_logs

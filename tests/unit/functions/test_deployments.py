@@ -392,10 +392,12 @@ async def test_old_deployments_are_deleted_but_never_the_active_one(yard: Yard) 
     await finish(yard, live, is_ready=True)
     yard.clock.advance(timedelta(days=10).total_seconds())
     young = await yard.upload(activate=False)
-    assert await yard.deployments.expire() == 0  # kept for ever, unless the function says so
+    assert (
+        await yard.housekeeper.expire_deployments() == 0
+    )  # kept for ever, unless the function says so
     keeping = replace(await yard.function(), deployment_retention_days=5)
     await yard.database.write(lambda uow: uow.functions.put(keeping))
-    assert await yard.deployments.expire() == 1
+    assert await yard.housekeeper.expire_deployments() == 1
     assert await yard.stored(old.id) is None
     assert await yard.stored(live.id) is not None
     assert await yard.stored(young.id) is not None
@@ -410,7 +412,7 @@ async def test_more_old_deployments_than_fit_one_transaction_go_too(yard: Yard) 
     yard.clock.advance(timedelta(days=2).total_seconds())
     keeping = replace(await yard.function(), deployment_retention_days=1)
     await yard.database.write(lambda uow: uow.functions.put(keeping))
-    assert await yard.deployments.expire() == 25
+    assert await yard.housekeeper.expire_deployments() == 25
 
 
 async def test_files_without_a_row_are_removed(yard: Yard) -> None:

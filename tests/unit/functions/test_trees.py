@@ -95,7 +95,7 @@ def test_a_tree_beyond_its_limits_is_refused(
 def test_a_tree_that_is_too_deep_is_refused_and_removed_all_the_same(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
-    deep(tree, 3000)
+    deep(tree, 1200)
     with pytest.raises(Unsealable, match="nested more than 128 deep"):
         sealed(tree, most_entries=10_000)
     remove(str(tree))

@@ -23,9 +23,9 @@ from runwright.functions.deployment_errors import (
     SourceTooLarge,
     UploadBusy,
 )
-from runwright.functions.deployments import NewUpload
 from runwright.functions.errors import DeploymentNotFound, FunctionNotFound
 from runwright.functions.folders import source_name
+from runwright.functions.receiving import NewUpload
 from runwright.functions.uploads import CHUNK_BYTES, Chunk, parse_content_range
 from runwright.model.function import Deployment, DeploymentStatus
 from tests.unit.functions.yard import PROJECT, Yard, open_yard
@@ -282,7 +282,7 @@ async def test_an_upload_goes_on_after_a_restart(tmp_path: Path, yard: Yard) -> 
     partial = next(yard.folders.upload(PROJECT, "mine").iterdir()) / ".cut-short"
     partial.write_bytes(b"half a chunk")  # as a crash leaves it
     successor = uploads_module.Uploads(yard.folders)
-    yard.deployments._uploads = successor
+    yard.deployments._receiver._uploads = successor
     done = await yard.upload_chunk(data, 0, "mine")
     assert done.is_uploaded
     assert await content(yard, "mine") == data
@@ -376,7 +376,7 @@ async def test_unfinished_uploads_expire(yard: Yard, small_chunks: int) -> None:
     yard.clock.advance(3000)
     await send(yard, b"x" * 15, 0, "young", small_chunks)
     yard.clock.advance(700)
-    assert await yard.deployments.expire_uploads(3600) == 1
+    assert await yard.housekeeper.expire_uploads() == 1
     old, young = await yard.row("old"), await yard.row("young")
     assert old.status is DeploymentStatus.FAILED
     assert "The upload was not finished in time" in old.build_logs

@@ -3,20 +3,26 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from obstore.store import MemoryStore
 
+from runwright.functions import chore, chores
+from runwright.functions.archive import BadArchive
 from runwright.functions.building import BuildLimits
 from runwright.functions.builds import Builder
 from runwright.functions.catalog import FunctionCatalog
-from runwright.functions.deployments import Deployments, NewUpload, SourceFile
+from runwright.functions.deployments import Deployments
 from runwright.functions.folders import Folders
 from runwright.functions.hostnames import Zones
 from runwright.functions.housekeeping import Housekeeper
+from runwright.functions.receiving import NewUpload, SourceFile
 from runwright.functions.settings import FunctionLimits, FunctionSettings
+from runwright.functions.trees import Unsealable
 from runwright.functions.uploads import CHUNK_BYTES, Uploads
 from runwright.functions.variables import NewVariable, Variables, VariableSeal
 from runwright.identity.scopes import KEY_SCOPES
@@ -40,7 +46,7 @@ WAIT_S = 10.0  # a test that waits longer has failed
 
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
-        while not is_so():  # noqa: ASYNC110  # nothing tells when files or fakes have changed
+        while not is_so():
             await asyncio.sleep(0.01)
 
 
@@ -183,6 +189,14 @@ class Yard:
         return self.folders.artifact(PROJECT, deployment_id)
 
 
+async def in_a_thread(name: str, arguments: list[Any], timeout_s: float) -> object:
+    """A file chore without its child; the children have tests of their own."""
+    try:
+        return await asyncio.to_thread(chore.do, name, arguments)
+    except (BadArchive, Unsealable) as exc:
+        raise chores.Refused(str(exc)) from exc
+
+
 @asynccontextmanager
 async def open_yard(
     folder: Path,
@@ -193,11 +207,13 @@ async def open_yard(
     lock_wait_s: float = 120.0,
     real: Executor | None = None,
 ) -> AsyncIterator[Yard]:
-    """The builder is not started. A `real` executor takes the place of the fake one."""
+    """The builder is not started. A `real` executor takes the place of the fake one, and file
+    chores are then done in children, as in a server."""
     clock, fake, signals = ManualClock(), FakeExecutor(), LocalSignals()
     executor: Executor = real or fake
     folders = Folders(folder / "data")
     blobs = StoreBlobs(MemoryStore())
+    childless = nullcontext() if real else patch.object(chores, "_run", in_a_thread)
     async with open_memory() as database:
         database.listen(signals.announce)
         seal = VariableSeal(Sealer(b"k" * 32))
@@ -241,7 +257,7 @@ async def open_yard(
             )
 
         await database.write(_add_projects)
-        yield Yard(
+        yard = Yard(
             folder=folder,
             database=database,
             blobs=blobs,
@@ -260,6 +276,8 @@ async def open_yard(
             folders=folders,
             make_builder=make_builder,
         )
+        with childless:
+            yield yard
 
 
 @asynccontextmanager

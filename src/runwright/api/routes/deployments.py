@@ -10,8 +10,9 @@ from runwright.api.queries import Attributes
 from runwright.api.routing import Answer, Call, Route, Upload, empty
 from runwright.api.shapes import deployments as shapes
 from runwright.errors import InvalidQuery, Unauthorized
-from runwright.functions.deployments import Deployments, NewFromTemplate, NewUpload, SourceFile
+from runwright.functions.deployments import Deployments, NewFromTemplate
 from runwright.functions.downloads import DownloadTokens, FileKind
+from runwright.functions.receiving import NewUpload, SourceFile
 
 FILTERS: Final = Attributes(
     "buildSize sourceSize totalSize buildDuration status activate type", can_select=True
