@@ -16,16 +16,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runwright.api import forms, replies
+from runwright.api import cors, forms, replies
 from runwright.api.auth import Arrival, arrive, credentials, named_project
-from runwright.api.cors import Origins, RuleProject, UnknownOrigin, cors_headers
+from runwright.api.cors import Origins, RuleProject, UnknownOrigin
 from runwright.api.formats import NEWEST, adapt_answer, adapt_params, parse_version
 from runwright.api.limits import Counted, Limiter
-from runwright.api.matching import Match, RouteTable, project_in_path
+from runwright.api.matching import Match, RouteTable
 from runwright.api.params import parse
 from runwright.api.routing import EMPTY_TYPE, Answer, Call, Nothing, Route
 from runwright.errors import AccessForbidden, RouteNotFound, RunwrightError
@@ -39,6 +39,15 @@ log = logging.getLogger(__name__)
 
 _QUERY_METHODS: Final = frozenset({"GET", "HEAD"})
 _NOT_COUNTED: Final = Counted()
+_FIXED: Final = [
+    (name.encode(), value.encode())
+    for name, value in (
+        ("server", "Runwright"),
+        ("x-content-type-options", "nosniff"),
+        *cors.ALWAYS,
+    )
+]
+_STRICT_TRANSPORT: Final = ("strict-transport-security", "max-age=10886400")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,50 +94,69 @@ class Api:
         if scope["type"] != "http":
             await _not_http(scope, receive, send)
             return
-        request = Request(scope, receive)
         exchange: _Exchange | None = None
         try:
             try:
                 arrival = arrive(scope, self._proxies)
                 match = self._table.match(arrival.method, arrival.path)
                 exchange = _Exchange(arrival, match)
-                answer = await self._answer(exchange, request)
+                answer = await self._answer(exchange, receive)
+                reply = await self._reply(exchange, answer)
+            except forms.CallerGone:
+                return
             except RunwrightError as error:
                 if error.status not in replies.PUBLIC_STATUSES:
                     _log_failure(exchange)
-                answer = replies.refusal(error)
+                reply = await self._reply(exchange, replies.refusal(error))
             except Exception:
                 _log_failure(exchange)
-                answer = replies.crash()
-            reply = await self._reply(exchange, answer)
-            await reply(scope, receive, send)
+                reply = await self._reply(exchange, replies.crash())
+            await self._send(exchange, reply, scope, receive, send)
         finally:
             if exchange is not None:
                 await exchange.form.clean()
 
     async def _reply(self, exchange: _Exchange | None, answer: Answer) -> Response:
         if exchange is None:
-            return await replies.response(answer, replies.ALWAYS, is_head=False, accepts="")
-        headers = (
-            *replies.ALWAYS,
-            ("x-request-id", exchange.arrival.request_id),
-            *cors_headers(exchange.origin, is_allowed=exchange.is_origin_allowed),
-            *exchange.headers,
-        )
+            return await replies.response(answer, _FIXED, (), is_head=False, accepts="")
+        arrival = exchange.arrival
+        headers = {"x-request-id": arrival.request_id, "vary": "Origin"}
+        if exchange.is_origin_allowed and exchange.origin:
+            headers["access-control-allow-origin"] = exchange.origin.lower()
+        if arrival.scheme == "https":
+            name, value = _STRICT_TRANSPORT
+            headers[name] = value
         return await replies.response(
             answer,
-            headers,
-            is_head=exchange.arrival.method == "HEAD",
-            accepts=exchange.arrival.headers.get("accept-encoding", ""),
+            _FIXED,
+            (*headers.items(), *exchange.headers),
+            is_head=arrival.method == "HEAD",
+            accepts=arrival.headers.get("accept-encoding", ""),
         )
 
-    async def _answer(self, exchange: _Exchange, request: Request) -> Answer:
+    async def _send(
+        self,
+        exchange: _Exchange | None,
+        reply: Response,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """A stream that breaks leaves its answer without an end, so its caller sees that."""
+        try:
+            await reply(scope, receive, send)
+        except (ClientDisconnect, ConnectionError):
+            return
+        except Exception:
+            _log_failure(exchange)
+
+    async def _answer(self, exchange: _Exchange, receive: Receive) -> Answer:
         arrival = exchange.arrival
         exchange.is_origin_allowed = self._origins.is_own(exchange.origin)
         if arrival.method == "OPTIONS":
             exchange.is_origin_allowed = True
             return Answer(status=204, media_type=EMPTY_TYPE)
-        await self._read_params(exchange, request)
+        await self._read_params(exchange, receive)
         found = await self._identify(exchange)
         project, principal = found.project, found.principal
         route = exchange.match.route if exchange.match else None
@@ -138,7 +166,7 @@ class Api:
         if route is None:
             raise RouteNotFound
         if forms.content_type(arrival.headers.get("content-type", "")) == forms.MULTIPART:
-            await self._read_files(exchange, request)
+            await self._read_files(exchange, receive)
         self._count(exchange, route, found)
         _require_group(route, found)
         call = self._call(exchange, found)
@@ -146,7 +174,7 @@ class Api:
         answer = await route.handler(call, params)
         return self._finish(exchange, route, call, answer)
 
-    async def _read_params(self, exchange: _Exchange, request: Request) -> None:
+    async def _read_params(self, exchange: _Exchange, receive: Receive) -> None:
         """Everything but multipart, which is left in the stream."""
         arrival = exchange.arrival
         if arrival.method in _QUERY_METHODS:
@@ -156,7 +184,7 @@ class Api:
         if kind not in (forms.JSON, forms.FORM):
             return
         body = await forms.read_body(
-            request.stream(),
+            receive,
             arrival.headers.get("content-length", ""),
             self._options.most_body_bytes,
         )
@@ -165,11 +193,11 @@ class Api:
             forms.from_json(body) if is_json else forms.from_query(body.decode(errors="replace"))
         )
 
-    async def _read_files(self, exchange: _Exchange, request: Request) -> None:
+    async def _read_files(self, exchange: _Exchange, receive: Receive) -> None:
         if exchange.arrival.method not in _QUERY_METHODS:
             await forms.read_multipart(
                 exchange.form,
-                request.stream(),
+                receive,
                 exchange.arrival.headers,
                 self._options.upload_dir,
                 self._options.most_body_bytes,
@@ -190,7 +218,8 @@ class Api:
         is_open = match is not None and match.route.is_open_origin
         if exchange.origin and not (sent.key or is_open or exchange.is_origin_allowed):
             raise UnknownOrigin(exchange.origin)
-        in_path, named = project_in_path(match, arrival.path), named_project(arrival, params)
+        in_path = match.project_id if match is not None else ""
+        named = named_project(arrival, params)
         if in_path and named not in ("", CONSOLE, in_path):
             raise refusals.OtherProject(in_path, named)
         if found.late is not None:

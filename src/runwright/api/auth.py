@@ -10,7 +10,7 @@ from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 from runwright.api.forms import from_query
-from runwright.api.matching import Match, project_in_path
+from runwright.api.matching import Match
 from runwright.identity.authentication import Credentials
 from runwright.identity.tokens import decode_session
 from runwright.ids import new_id
@@ -84,7 +84,7 @@ def credentials(arrival: Arrival, match: Match | None, params: Mapping[str, Any]
     """`params` are those of the query for GET and HEAD, else those of the body."""
     headers = arrival.headers
     named = named_project(arrival, params)
-    in_path = project_in_path(match, arrival.path)
+    in_path = match.project_id if match is not None else ""
     is_alias = match is not None and match.is_alias
     project_id = in_path if in_path and is_alias else named
     mode = headers.get("x-appwrite-mode") or arrival.query.get("mode")

@@ -121,19 +121,14 @@ class Origins:
         return scheme in ("http", "https") and host in self._hostnames
 
 
-def cors_headers(origin: str, *, is_allowed: bool) -> Headers:
-    """On every answer; the origin is echoed only when it is allowed, never `*`."""
-    headers = (
-        ("access-control-allow-methods", METHODS),
-        ("access-control-allow-headers", ALLOWED_HEADERS),
-        ("access-control-expose-headers", EXPOSED_HEADERS),
-        ("access-control-allow-credentials", "true"),
-        ("access-control-max-age", str(MAX_AGE_S)),
-        ("vary", "Origin"),
-    )
-    if is_allowed and origin:
-        return (*headers, ("access-control-allow-origin", origin.lower()))
-    return headers
+# On every answer. The origin itself is echoed only where it is allowed, never as `*`.
+ALWAYS: Final[Headers] = (
+    ("access-control-allow-methods", METHODS),
+    ("access-control-allow-headers", ALLOWED_HEADERS),
+    ("access-control-expose-headers", EXPOSED_HEADERS),
+    ("access-control-allow-credentials", "true"),
+    ("access-control-max-age", str(MAX_AGE_S)),
+)
 
 
 def _parts(url: str) -> tuple[str, str]:

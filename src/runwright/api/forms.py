@@ -5,6 +5,7 @@ A body that is not what it claims to be counts as "no parameters", so its sender
 parameter is missing; only sizes beyond the limits are refused here.
 """
 
+import asyncio
 import contextlib
 import os
 import re
@@ -19,14 +20,16 @@ import anyio.to_thread
 import msgspec
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.types import Message, Receive
 
 from runwright.api.routing import Upload
-from runwright.errors import BadRequest
+from runwright.errors import BadRequest, RunwrightError
 
 MAX_BODY_BYTES: Final = 12 * 1024 * 1024
 MAX_PAIRS: Final = 2000
 MAX_DEPTH: Final = 16
 MAX_FILES: Final = 16
+BODY_WAIT_S: Final = 120.0  # for the whole body
 BATCH_BYTES: Final = 256 * 1024  # multipart bytes handed to a thread at once
 
 JSON: Final = "application/json"
@@ -51,25 +54,50 @@ def too_large(most_bytes: int) -> BadRequest:
     )
 
 
-async def read_body(
-    stream: AsyncIterator[bytes], declared: str, most_bytes: int = MAX_BODY_BYTES
-) -> bytes:
-    """The whole body. Raises BadRequest as soon as it is known to be too large."""
-    return b"".join([part async for part in limited(stream, declared, most_bytes)])
+class TooSlow(RunwrightError):
+    type, status = "general_bad_request", 408
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"The request body did not arrive within {BODY_WAIT_S:.0f} seconds. Send it in smaller "
+            "chunks, or over a faster connection."
+        )
 
 
-async def limited(
-    stream: AsyncIterator[bytes], declared: str, most_bytes: int
-) -> AsyncIterator[bytes]:
+class CallerGone(Exception):
+    """The connection ended before the request did; nobody waits for an answer."""
+
+
+async def read_body(receive: Receive, declared: str, most_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """The whole body. Raises BadRequest as soon as it is known to be too large, TooSlow,
+    CallerGone."""
+    return b"".join([part async for part in body_parts(receive, declared, most_bytes)])
+
+
+async def body_parts(receive: Receive, declared: str, most_bytes: int) -> AsyncIterator[bytes]:
     """`declared` is the Content-Length header; it is believed only when it is too large."""
     if declared.isdecimal() and int(declared[:20]) > most_bytes:
         raise too_large(most_bytes)
-    seen = 0
-    async for part in stream:
+    seen, has_more = 0, True
+    deadline = asyncio.get_running_loop().time() + BODY_WAIT_S
+    while has_more:
+        message = await _next(receive, deadline)
+        part, has_more = message.get("body", b""), message.get("more_body", False)
         seen += len(part)
         if seen > most_bytes:
             raise too_large(most_bytes)
         yield part
+
+
+async def _next(receive: Receive, deadline: float) -> Message:
+    try:
+        async with asyncio.timeout_at(deadline):
+            message = await receive()
+    except TimeoutError as exc:
+        raise TooSlow from exc
+    if message["type"] == "http.disconnect":
+        raise CallerGone
+    return message
 
 
 def from_json(body: bytes) -> Tree:
@@ -175,7 +203,7 @@ def _remove(paths: tuple[str, ...]) -> None:
 
 async def read_multipart(
     form: Form,
-    stream: AsyncIterator[bytes],
+    receive: Receive,
     headers: Mapping[str, str],
     folder: str,
     most_bytes: int = MAX_BODY_BYTES,
@@ -196,7 +224,7 @@ async def read_multipart(
             return
         batch = bytearray()
         declared = headers.get("content-length", "")
-        async for data in limited(stream, declared, most_bytes):
+        async for data in body_parts(receive, declared, most_bytes):
             batch += data
             if len(batch) >= BATCH_BYTES:
                 await anyio.to_thread.run_sync(parser.write, bytes(batch))

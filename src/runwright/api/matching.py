@@ -15,6 +15,7 @@ class Match:
     template: str  # the one of the route's paths that fits
     is_alias: bool  # not the first of them
     path_params: dict[str, str]
+    project_id: str  # the one that `/v1/projects/<id>...` names, or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class _Entry:
     is_alias: bool
     parts: tuple[str, ...]  # "" = placeholder
     names: tuple[str, ...]  # of the placeholders, in order
+
+    @property
+    def names_project(self) -> bool:
+        return len(self.parts) > 2 and self.parts[:3] == ("v1", "projects", "")
 
     def fits(self, segments: tuple[str, ...]) -> bool:
         return all(
@@ -67,7 +72,8 @@ class RouteTable:
                     segment for part, segment in zip(entry.parts, segments, strict=True) if not part
                 )
                 named = dict(zip(entry.names, found, strict=True))
-                return Match(entry.route, entry.template, entry.is_alias, named)
+                project_id = segments[2] if entry.names_project else ""
+                return Match(entry.route, entry.template, entry.is_alias, named, project_id)
         return None
 
 
@@ -77,15 +83,3 @@ def _split(path: str) -> tuple[str, ...]:
 
 def _under_root(path: str) -> str:
     return path if path.startswith(f"{ROOT}/") else ROOT + path
-
-
-PROJECT_PREFIX: Final = ("v1", "projects")
-
-
-def project_in_path(match: Match | None, path: str) -> str:
-    """The project that `/v1/projects/<id>...` names, or "" on every other route."""
-    if match is None:
-        return ""
-    template, segments = _split(match.template), _split(path)
-    is_named = template[:2] == PROJECT_PREFIX and len(template) > 2 and template[2][0] == "{"
-    return segments[2] if is_named else ""

@@ -1,6 +1,6 @@
 """Answers and errors -> HTTP responses."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgspec
@@ -21,57 +21,81 @@ NO_CACHE: Final[Headers] = (
     ("expires", "0"),
     ("pragma", "no-cache"),
 )
-ALWAYS: Final[Headers] = (("server", "Runwright"), ("x-content-type-options", "nosniff"))
+_REPEATED: Final = frozenset({"set-cookie"})
+_WITHOUT_BODY: Final = frozenset({204, 304})
+
+RawHeaders = list[tuple[bytes, bytes]]
 
 
 def refusal(error: RunwrightError) -> Answer:
     """Statuses that are not public become 500 and lose their message, never their type."""
     is_public = error.status in PUBLIC_STATUSES
     status = error.status if is_public else 500
-    content = {
-        "message": str(error) if is_public else "Server Error",
-        "code": status,
-        "type": error.type,
-        "version": VERSION,
-    }
-    return Answer(content=content, status=status, headers=(*NO_CACHE, *error.headers))
+    message = str(error) if is_public else "Server Error"
+    return _problem(status, message, error.type, error.headers)
 
 
 def crash() -> Answer:
     """For what nobody foresaw."""
-    content = {
-        "message": "Server Error",
-        "code": 500,
-        "type": "general_unknown",
-        "version": VERSION,
-    }
-    return Answer(content=content, status=500, headers=NO_CACHE)
+    return _problem(500, "Server Error", "general_unknown", ())
 
 
-async def response(answer: Answer, headers: Headers, *, is_head: bool, accepts: str) -> Response:
-    """`accepts` is the Accept-Encoding of the request; only JSON is compressed."""
+def _problem(status: int, message: str, kind: str, headers: Headers) -> Answer:
+    content = {"message": message, "code": status, "type": kind, "version": VERSION}
+    return Answer(content=content, status=status, headers=(*NO_CACHE, *headers))
+
+
+async def response(
+    answer: Answer, fixed: RawHeaders, headers: Headers, *, is_head: bool, accepts: str
+) -> Response:
+    """`fixed` headers stand on every answer; of `headers` the answer's own win.
+
+    `accepts` is the Accept-Encoding of the request; only JSON is compressed.
+    """
+    named = dict(headers)
     if answer.parts is not None and not is_head:
-        streamed = StreamingResponse(answer.parts, answer.status)
-        _set(streamed, (*headers, *answer.headers, ("content-type", answer.media_type)))
+        named["content-type"] = answer.media_type
+        streamed = StreamingResponse(_watched(answer.parts), answer.status)
+        streamed.raw_headers = _raw(fixed, named, answer.headers)
         return streamed
     body = _body(answer)
-    extra: list[tuple[str, str]] = []
     if answer.media_type == JSON_TYPE and len(body) >= LEAST_BYTES:
-        extra.append(("vary", "Accept-Encoding"))
+        named["vary"] = "Origin, Accept-Encoding"
         if takes_gzip(accepts):
             body = await gzipped(body)
-            extra.append(("content-encoding", "gzip"))
-    is_bare = answer.status in (204, 304)
-    plain = Response(b"" if is_head or is_bare else body, answer.status)
-    if is_bare:
-        del plain.headers["content-length"]
-    elif is_head and answer.parts is not None:
-        del plain.headers["content-length"]  # unknown here; the handler may name it
-    else:
-        plain.headers["content-length"] = str(len(body))
-    media_type = EMPTY_TYPE if is_bare else answer.media_type
-    _set(plain, (*headers, *extra, *answer.headers, ("content-type", media_type)))
+            named["content-encoding"] = "gzip"
+    is_empty = answer.status in _WITHOUT_BODY
+    named["content-type"] = EMPTY_TYPE if is_empty else answer.media_type
+    if not is_empty and answer.parts is None:  # a stream's length is its handler's to name
+        named["content-length"] = str(len(body))
+    plain = Response(b"" if is_head or is_empty else body, answer.status)
+    plain.raw_headers = _raw(fixed, named, answer.headers)
     return plain
+
+
+class BrokenStream(Exception):
+    """The handler could not finish what it streams."""
+
+
+async def _watched(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Faults of the source get a name of their own: Starlette takes every OSError of a
+    stream, a broken disk too, for a caller that went away."""
+    try:
+        async for part in parts:
+            yield part
+    except Exception as exc:
+        raise BrokenStream from exc
+
+
+def _raw(fixed: RawHeaders, named: dict[str, str], own: Headers) -> RawHeaders:
+    raw = list(fixed)
+    for name, value in own:
+        if name in _REPEATED:
+            raw.append((name.encode("latin-1"), value.encode("latin-1")))
+        else:
+            named[name] = value
+    raw += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
+    return raw
 
 
 def _body(answer: Answer) -> bytes:
@@ -83,12 +107,3 @@ def _body(answer: Answer) -> bytes:
     if isinstance(content, str) and answer.media_type != JSON_TYPE:
         return content.encode()
     return msgspec.json.encode(content)
-
-
-def _set(made: Response, headers: Iterable[tuple[str, str]]) -> None:
-    """`set-cookie` and `vary` may repeat; of others the last one counts."""
-    for name, value in headers:
-        if name.lower() in ("set-cookie", "vary"):
-            made.headers.append(name, value)
-        else:
-            made.headers[name] = value

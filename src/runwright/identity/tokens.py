@@ -23,6 +23,8 @@ KEY_PREFIX: Final = "ephemeral_"
 KEY_PREFIXES: Final = (KEY_PREFIX, "dynamic_")  # the second is what older functions were given
 MAX_TOKEN_CHARS: Final = 16384
 MAX_LINEAGE: Final = 256
+REMEMBERED: Final = 4096
+_REMEMBERED_CHARS: Final = 2048  # a longer token is verified each time
 
 _ALGORITHM: Final = "HS256"
 # Time is judged by our clock below, and no claim of ours but `exp` has a registered meaning.
@@ -76,8 +78,12 @@ class SessionValue:
 
 
 class Tokens:
+    """Signatures of tokens that were seen before are not computed again; their end is still
+    looked at each time."""
+
     def __init__(self, key: bytes, clock: Clock) -> None:
         self._clock = clock
+        self._verified: dict[tuple[bytes, str], Mapping[str, Any]] = {}
         self._user_key = derive(key, "user jwt")
         self._execution_key = derive(key, "execution key")
 
@@ -145,24 +151,38 @@ class Tokens:
 
     def _open(self, text: str, key: bytes) -> Mapping[str, Any]:
         """Claims whose `exp` is a number in the future. Raises _Unreadable."""
-        if len(text) > MAX_TOKEN_CHARS or text.count(".") != 2:
-            raise _Unreadable("Incomplete segments")
-        try:
-            claims: Mapping[str, Any] = jwt.decode(
-                text, key, algorithms=[_ALGORITHM], options=_OPTIONS
-            )
-        except jwt.InvalidSignatureError as exc:
-            raise _Unreadable("Signature failed") from exc
-        except jwt.InvalidAlgorithmError as exc:
-            raise _Unreadable("Algorithm not supported") from exc
-        except (jwt.InvalidTokenError, UnicodeError) as exc:
-            raise _Unreadable("Malformed segments") from exc
-        end = claims.get("exp")
-        if isinstance(end, bool) or not isinstance(end, (int, float)):
-            raise _Unreadable("Expiry missing")
-        if self._clock.now().timestamp() >= end:
+        claims = self._verified.get((key, text))
+        if claims is None:
+            claims = _verify(text, key)
+            self._remember(text, key, claims)
+        if self._clock.now().timestamp() >= claims["exp"]:
             raise _Unreadable("Expired")
         return claims
+
+    def _remember(self, text: str, key: bytes, claims: Mapping[str, Any]) -> None:
+        if len(text) > _REMEMBERED_CHARS:
+            return
+        if len(self._verified) >= REMEMBERED:
+            self._verified.pop(next(iter(self._verified)))
+        self._verified[key, text] = claims
+
+
+def _verify(text: str, key: bytes) -> Mapping[str, Any]:
+    """Claims with a good signature and a number as `exp`. Raises _Unreadable."""
+    if len(text) > MAX_TOKEN_CHARS or text.count(".") != 2:
+        raise _Unreadable("Incomplete segments")
+    try:
+        claims: Mapping[str, Any] = jwt.decode(text, key, algorithms=[_ALGORITHM], options=_OPTIONS)
+    except jwt.InvalidSignatureError as exc:
+        raise _Unreadable("Signature failed") from exc
+    except jwt.InvalidAlgorithmError as exc:
+        raise _Unreadable("Algorithm not supported") from exc
+    except (jwt.InvalidTokenError, UnicodeError) as exc:
+        raise _Unreadable("Malformed segments") from exc
+    end = claims.get("exp")
+    if isinstance(end, bool) or not isinstance(end, (int, float)):
+        raise _Unreadable("Expiry missing")
+    return claims
 
 
 def _texts(value: object) -> TypeGuard[list[str]]:

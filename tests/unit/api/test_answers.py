@@ -78,6 +78,38 @@ async def test_parts_are_streamed(world: World) -> None:
     assert response.headers["content-length"] == "6"
 
 
+async def test_a_stream_that_breaks_is_logged_once_and_left_without_an_end(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"one"
+        raise OSError("the disk is gone")
+
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    world.seen.answer = lambda: Answer(parts=parts(), media_type="application/gzip")
+    scope = {"type": "http", "method": "GET", "path": "/v1/things", "headers": []}
+    await world.app()({**scope, "asgi": {"spec_version": "2.4"}}, receive, send)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sent[-1]["more_body"] is True
+    assert [record.message for record in caplog.records] == ["request failed"]
+
+
+async def test_https_answers_ask_browsers_to_stay_there(world: World) -> None:
+    async with world.client(trusted_proxies=("203.0.113.9",)) as client:
+        headers = {"x-forwarded-proto": "https"}
+        secure = await client.get("/v1/things", headers=about() | headers)
+        plain = await client.get("/v1/things", headers=about())
+    assert secure.headers["strict-transport-security"] == "max-age=10886400"
+    assert "strict-transport-security" not in plain.headers
+
+
 async def test_head_has_the_headers_of_get_and_no_body(world: World) -> None:
     answer = Answer(content={"a": "x" * 50})
     head, get = await _head(world, answer), await _get(world, answer)
@@ -226,7 +258,7 @@ async def test_other_kinds_of_connection_are_ended_politely(world: World) -> Non
     async def send(message: Any) -> None:
         sent.append(dict(message))
 
-    app: Any = world.client()._transport.app  # type: ignore[attr-defined]
+    app: Any = world.app()
     await app({"type": "lifespan"}, receive, send)
     assert [item["type"] for item in sent] == [
         "lifespan.startup.complete",

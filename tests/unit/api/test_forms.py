@@ -1,7 +1,7 @@
 """Parameters as sent: JSON, bracket keys, multipart; sizes; files and their end."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -288,14 +288,18 @@ async def test_multipart_does_not_depend_on_how_it_is_cut(
     whole = _multipart(TEXT_PART, part)
     at = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
 
-    async def stream() -> AsyncIterator[bytes]:
-        for start, end in pairwise(at):
-            yield whole[start:end]
+    messages = [
+        {"type": "http.request", "body": whole[start:end], "more_body": end < len(whole)}
+        for start, end in pairwise(at)
+    ]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
 
     folder = tmp_path_factory.mktemp("uploads")
     form = forms.Form()
     headers = {"content-type": "multipart/form-data; boundary=b"}
-    await forms.read_multipart(form, stream(), headers, str(folder))
+    await forms.read_multipart(form, receive, headers, str(folder))
     if b"\r\n--b" not in body:
         assert form.params == {"a": "x"}
         assert _bytes(form.uploads["f"].path) == body
@@ -316,3 +320,46 @@ async def test_parameters_of_wrong_kinds_are_told_by_name(world: World) -> None:
         assert await message({"name": None}) == 'Param "name" is not optional.'
         assert (await message({"name": {}})).startswith("Invalid `name` param: ")
         assert (await message({"name": ""})).startswith("Invalid `name` param: ")
+
+
+async def test_a_caller_that_leaves_gets_no_answer_and_is_no_fault(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b'{"a"', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent = await _exchange(world, messages)
+    assert (sent, world.seen.calls, caplog.records) == ([], [], [])
+
+
+async def test_a_body_that_does_not_come_ends_in_408(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forms, "BODY_WAIT_S", 0.01)
+    sent = await _exchange(world, [{"type": "http.request", "body": b"{", "more_body": True}])
+    assert sent[0]["status"] == 408
+    assert json.loads(sent[1]["body"])["type"] == "general_bad_request"
+
+
+async def _exchange(world: World, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is sent to a caller that sends these messages and then nothing."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if not messages:
+            await asyncio.Event().wait()
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/things",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    app: Any = world.app(a_route(world.seen, method="POST"))
+    await app(scope, receive, send)
+    return sent

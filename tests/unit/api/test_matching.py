@@ -1,6 +1,6 @@
 import pytest
 
-from runwright.api.matching import RouteTable, project_in_path
+from runwright.api.matching import RouteTable
 from tests.unit.api.world import Seen, a_route
 
 SEEN = Seen()
@@ -63,4 +63,4 @@ def test_the_project_in_a_path_is_found(path: str, project: str, is_alias: bool)
     )
     found = table.match("GET", path)
     assert found is not None
-    assert (project_in_path(found, path), found.is_alias) == (project, is_alias)
+    assert (found.project_id, found.is_alias) == (project, is_alias)

@@ -198,15 +198,18 @@ class World:
 
         await self.database.write(work)
 
-    def client(self, *routes: Route, **options: Any) -> httpx.AsyncClient:
+    def app(self, *routes: Route, **options: Any) -> Any:
         limiter = options.pop("limiter", Limiter(self.clock))
-        peer = options.pop("peer", ("203.0.113.9", 4242))
-        app = build_app(
+        return build_app(
             routes or (a_route(self.seen),),
             self.authenticator,
             limiter,
             ApiOptions(upload_dir=self.upload_dir, **options),
         )
+
+    def client(self, *routes: Route, **options: Any) -> httpx.AsyncClient:
+        peer = options.pop("peer", ("203.0.113.9", 4242))
+        app = self.app(*routes, **options)
         return httpx.AsyncClient(
             transport=httpx.ASGITransport(app, client=peer), base_url="http://localhost"
         )

@@ -121,6 +121,19 @@ def test_a_long_lineage_keeps_its_newest_part() -> None:
     assert claims.lineage == lineage[-256:]
 
 
+def test_remembered_tokens_still_end_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runwright.identity.tokens.REMEMBERED", 2)
+    tokens, clock = _tokens()
+    made = [tokens.user_jwt(f"u{number}", "", 60, project_id="p") for number in range(4)]
+    for _ in range(2):
+        assert [tokens.read_user_jwt(text).user_id for text in made] == ["u0", "u1", "u2", "u3"]
+    assert len(tokens._verified) == 2
+    clock.move(60)
+    for text in made:
+        with pytest.raises(UserJwtInvalid, match="Expired"):
+            tokens.read_user_jwt(text)
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_a_readable_token_or_a_refusal(text: str) -> None:
     tokens, _ = _tokens()
