@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from runwright import welcome
 from runwright.api.app import Api, ApiOptions
+from runwright.api.cors import Origins
 from runwright.api.health import Health
 from runwright.api.limits import Limiter
 from runwright.api.routes.console import ConsoleFacts, console_routes
@@ -55,7 +56,7 @@ from runwright.gateway.hosts import Hosts
 from runwright.gateway.router import Router
 from runwright.gateway.tls import Certificates
 from runwright.identity import first_start
-from runwright.identity.authentication import Authenticator
+from runwright.identity.authentication import Authenticator, Credentials
 from runwright.identity.passwords import Passwords
 from runwright.identity.pings import Pings
 from runwright.identity.scopes import KEY_SCOPES
@@ -337,6 +338,12 @@ def _application(
             rule_project=rule_project,
         ),
     )
+    origins = Origins(settings.domain, rule_project)
+
+    async def allows_origin(project_id: str, origin: str) -> bool:
+        found = await core.authenticator.resolve(Credentials(project_id=project_id))
+        return await origins.allows(origin, project_id, found.platforms)
+
     proxies = Proxies(settings.trusted_proxies)
     router = Router(
         api_hosts=settings.domain,
@@ -347,6 +354,7 @@ def _application(
         executions=executions,
         authenticator=core.authenticator,
         tokens=core.tokens,
+        allows_origin=allows_origin,
         proxies=proxies,
         forces_https=settings.force_https == "on",
     )

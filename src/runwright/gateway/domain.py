@@ -5,6 +5,7 @@ Nothing here knows the server interface: a request comes as `RawRequest`, the an
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from runwright.compression import LEAST_BYTES
@@ -56,6 +57,8 @@ from runwright.proxies import Proxies
 
 log = logging.getLogger(__name__)
 
+AllowsOrigin = Callable[[str, str], Awaitable[bool]]  # project id, origin
+
 ACME: Final = "/.well-known/acme-challenge"
 _GUEST: Final = guest_roles()
 _UNREAD: Final = (BadRequest, RequestTooLarge, RequestTooSlow)
@@ -73,12 +76,14 @@ class Gateway:
         executions: Executions,
         authenticator: Authenticator,
         tokens: Tokens,
+        allows_origin: AllowsOrigin,
         proxies: Proxies,
         forces_https: bool,
     ) -> None:
         self._executions = executions
         self._authenticator = authenticator
         self._tokens = tokens
+        self._allows_origin = allows_origin
         self._proxies = proxies
         self._forces_https = forces_https
 
@@ -89,25 +94,49 @@ class Gateway:
 
         Raises BrokenAnswer, and ConnectionError when the caller has gone.
         """
-        accept = ""
+        incoming = None
         try:
             incoming = Incoming(request.headers)
-            accept = incoming.first("accept")
             if place.kind is Kind.FUNCTION and place.rule is not None:
-                return await self._function(place.rule, request, incoming, channel)
+                return await self._function(place, place.rule, request, incoming, channel)
             return _elsewhere(place)
         except RunwrightError as error:
-            # What is left of the request's body is not read, so the connection ends with it.
-            extra = _CLOSE if isinstance(error, _UNREAD) else None
-            return error_answer(error, accept, extra=extra)
+            return await self._refusal(error, place, incoming)
         except (BrokenAnswer, ConnectionError):
             raise
         except Exception:  # a fault of ours must still be an answer
             log.exception("domain request failed", extra={"host": place.host})
-            return error_answer(GatewayFault(), accept)
+            return await self._refusal(GatewayFault(), place, incoming)
+
+    async def _refusal(
+        self, error: RunwrightError, place: Place, incoming: Incoming | None
+    ) -> GatewayAnswer:
+        if incoming is None:
+            return error_answer(error, "", extra=_CLOSE)
+        extra = await self._cors(place, incoming)
+        if isinstance(error, _UNREAD):  # the rest of the body ends with the connection
+            extra = [*extra, *_CLOSE]
+        return error_answer(error, incoming.first("accept"), extra=extra)
+
+    async def _cors(self, place: Place, incoming: Incoming) -> RawHeaders:
+        """What lets a web page of the project read an answer that is ours; a function's own
+        answers say for themselves who may read them."""
+        origin = incoming.first("origin")
+        if not origin or not origin.isascii() or place.rule is None:
+            return []
+        headers: RawHeaders = [(b"vary", b"Origin")]
+        if await self._allows_origin(place.rule.project_id, origin):
+            headers.append((b"access-control-allow-origin", origin.lower().encode("ascii")))
+            headers.append((b"access-control-allow-credentials", b"true"))
+        return headers
 
     async def _function(
-        self, rule: Rule, request: RawRequest, incoming: Incoming, channel: Channel
+        self,
+        place: Place,
+        rule: Rule,
+        request: RawRequest,
+        incoming: Incoming,
+        channel: Channel,
     ) -> GatewayAnswer | None:
         if request.target.startswith(ACME):
             raise ChallengeNotFound
@@ -137,8 +166,9 @@ class Gateway:
         try:
             outcome = await self._executions.run(attempt, lineage=lineage)
         except SynchronousTimeout as error:
-            extra = [(b"x-appwrite-execution-id", execution_id.encode())]
-            return error_answer(error, incoming.first("accept"), extra=extra)
+            late = await self._refusal(error, place, incoming)
+            late.headers.append((b"x-appwrite-execution-id", execution_id.encode()))
+            return late
         if stream.has_started:
             if outcome.error_class is not None:
                 raise BrokenAnswer
@@ -149,6 +179,8 @@ class Gateway:
             accept=incoming.first("accept"),
             is_head=request.method == "HEAD",
         )
+        if not outcome.headers and outcome.error_class is not None:
+            answer.headers.extend(await self._cors(place, incoming))
         if len(answer.body) < LEAST_BYTES:
             return answer
         return await compressed(answer, incoming.first("accept-encoding"))

@@ -34,6 +34,7 @@ _READ: Final = frozenset(
         "accept-encoding",
         "connection",
         "content-length",
+        "origin",
         "transfer-encoding",
         "x-appwrite-key",
         "x-appwrite-user-jwt",

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from runwright.api.cors import Origins
 from runwright.clock import SystemClock
 from runwright.functions.domains import Domains
 from runwright.functions.hostnames import Zones
@@ -14,6 +15,7 @@ from runwright.gateway.asgi import DomainFirst, Message, Receive, Scope, Send
 from runwright.gateway.domain import Gateway
 from runwright.gateway.hosts import Hosts
 from runwright.gateway.router import Router
+from runwright.identity.authentication import Credentials
 from runwright.model.function import Rule, RuleStatus, RuleType
 from runwright.proxies import Proxies
 from tests.unit.executions.bench import FUNCTION, NOW, PROJECT, Bench, a_bench
@@ -177,11 +179,18 @@ async def a_door(
             functions_domain="functions.localhost",
             is_protected=is_protected,
         )
+        origins = Origins(("localhost",))
+
+        async def allows_origin(project_id: str, origin: str) -> bool:
+            found = await bench.authenticator.resolve(Credentials(project_id=project_id))
+            return await origins.allows(origin, project_id, found.platforms)
+
         proxies = Proxies(trusted)
         gateway = Gateway(
             executions=bench.executions,
             authenticator=bench.authenticator,
             tokens=bench.tokens,
+            allows_origin=allows_origin,
             proxies=proxies,
             forces_https=forces_https,
         )

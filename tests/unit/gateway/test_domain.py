@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runwright.gateway.incoming import Incoming
@@ -13,10 +13,12 @@ from runwright.gateway.messages import MAX_BODY_BYTES
 from runwright.gateway.outgoing import head
 from runwright.model.execution import ErrorClass, Headers, Invocation, Outcome, Status
 from runwright.model.function import DeploymentStatus
+from runwright.model.identity import Platform
 from runwright.ports.executor import NoSlot, ResponseSink
 from tests.fakes.user_code import answering, failing
 from tests.unit.executions.bench import (
     FUNCTION,
+    NOW,
     PROJECT,
     a_deployment,
     a_function,
@@ -96,7 +98,6 @@ async def test_hop_by_hop_headers_end_here() -> None:
 
 
 @given(name=spellings())
-@settings(max_examples=200)
 def test_no_spelling_of_a_platform_header_reaches_the_function(name: str) -> None:
     raw = name.encode("latin-1", "ignore")
     passed = Incoming([(raw, b"forged"), (b"x-mine", b"1")]).passed
@@ -181,7 +182,6 @@ async def test_a_function_cannot_split_or_misframe_the_response(name: str, value
 @given(
     st.lists(st.tuples(st.text(max_size=12), st.text(max_size=30)), max_size=6),
 )
-@settings(max_examples=200)
 def test_no_response_header_can_end_its_line(pairs: list[tuple[str, str]]) -> None:
     for name, value in head(tuple(pairs), "id"):
         assert name
@@ -528,3 +528,42 @@ async def test_a_warm_request_reads_nothing_from_the_database(
 
         monkeypatch.setattr(door.bench.storage, "read", forbidden)
         assert (await door.call()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_allowed"),
+    [
+        ("https://app.example.com", True),
+        ("http://localhost:3000", True),
+        ("https://evil.com", False),
+    ],
+)
+async def test_web_pages_of_the_project_may_read_our_refusals(
+    origin: str, is_allowed: bool
+) -> None:
+    site = Platform(
+        id="p",
+        project_id=PROJECT,
+        created_at=NOW,
+        updated_at=NOW,
+        name="app",
+        type="web",
+        identifier="app.example.com",
+    )
+    async with a_door() as door:
+        await door.bench.storage.write(lambda uow: uow.platforms.add(site))
+        sent = [("origin", origin), *ASK_JSON]
+        own = await door.call(headers=sent)
+        assert own["access-control-allow-origin"] == ""  # the function says who may read it
+        assert door.bench.code.seen["origin"] == origin
+        door.bench.code.run_next = answering(
+            Outcome(status_code=500, error_class=ErrorClass.TIMEOUT)
+        )
+        failed = await door.call(headers=sent)
+        await door.bench.put(a_function(execute=()))
+        refused = await door.call(headers=sent)
+    assert (failed.status, refused.status) == (500, 401)
+    for reply in (failed, refused):
+        assert reply["access-control-allow-origin"] == (origin if is_allowed else "")
+        assert reply["access-control-allow-credentials"] == ("true" if is_allowed else "")
+        assert "Origin" in reply.all("vary")
