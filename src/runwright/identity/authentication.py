@@ -1,22 +1,20 @@
 """Credentials -> project and principal.
 
-Everything read here is cached and dropped by signals, so a warm request reads no database and
-a revoked key or session ends with the change that revoked it. Failures come in two kinds: early
-ones are about the credentials as sent, late ones about what they point at. An API answers some
-other refusals (unknown origin, mismatched path) between the two, see `Resolved`.
+What is read comes from the directory's cache. Failures come in two kinds: early ones are about
+the credentials as sent, late ones about what they point at. An API answers some other refusals
+(unknown origin, mismatched path) between the two, see `Resolved`.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
 
-from runwright.cache import Cache
 from runwright.clock import Clock
 from runwright.errors import RunwrightError
 from runwright.identity import permissions, refusals, scopes
+from runwright.identity.directory import Directory, Person, Tenant
 from runwright.identity.errors import ProjectNotFound, TeamNotFound, UserBlocked
 from runwright.identity.key_use import KeyUse
 from runwright.identity.tokens import (
@@ -26,24 +24,17 @@ from runwright.identity.tokens import (
     decode_session,
     hash_secret,
 )
-from runwright.ids import is_id
 from runwright.model.identity import (
     CONSOLE,
-    ApiKey,
     CallerKind,
-    Membership,
     Platform,
     Principal,
     Project,
     Session,
-    User,
 )
 from runwright.ports.signals import Signals
-from runwright.ports.storage import Storage, UnitOfWork
+from runwright.ports.storage import Storage
 
-PROJECTS_CACHED: Final = 1_000
-KEYS_CACHED: Final = 10_000
-PEOPLE_CACHED: Final = 10_000
 STOP_WITHIN_S: Final = 5.0
 MAX_KEY_CHARS: Final = 16_384
 
@@ -82,33 +73,13 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tenant:
-    project: Project
-    platforms: tuple[Platform, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Person:
-    user: User
-    roles: frozenset[str]
-    memberships: tuple[Membership, ...]
-    sessions: Mapping[str, Session]  # by secret hash
-
-
-@dataclass(frozen=True, slots=True)
 class _Acting:
     """The user behind a session or JWT."""
 
-    person: _Person
+    person: Person
     session: Session | None = None
     secret: str = ""
     by_jwt: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _KeyPass:
-    key: ApiKey
-    principal: Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,48 +89,16 @@ class _Verdict:
     late: RunwrightError | None = None
 
 
-@dataclass(slots=True)
-class _Caches:
-    tenants: Cache[str, _Tenant] = field(default_factory=lambda: Cache(PROJECTS_CACHED))
-    keys: Cache[tuple[str, str], _KeyPass] = field(default_factory=lambda: Cache(KEYS_CACHED))
-    people: Cache[tuple[str, str], _Person] = field(default_factory=lambda: Cache(PEOPLE_CACHED))
-
-    def project_changed(self, project_id: str, item_id: str) -> None:
-        """Projects are rows of the console project, so either id may be the one that changed.
-
-        Its keys and users go too: a project may be deleted and made again under the same id.
-        """
-        names = {project_id, item_id} - {CONSOLE, ""}
-        self.tenants.forget_if(lambda name, _: not names or name in names)
-        self.keys.forget_if(lambda place, _: not names or place[0] in names)
-        self.people.forget_if(lambda place, _: not names or place[0] in names)
-
-    def key_changed(self, project_id: str, item_id: str) -> None:
-        self.keys.forget_if(
-            lambda place, held: place[0] == project_id and item_id in ("", held.key.id)
-        )
-
-    def user_changed(self, project_id: str, item_id: str) -> None:
-        if item_id:
-            self.people.forget((project_id, item_id))
-        else:
-            self.people.forget_if(lambda place, _: place[0] == project_id)
-
-
 class Authenticator:
     """Enter it (`async with`) for the time requests are served: it owns the task that stores
     when keys were used."""
 
     def __init__(self, storage: Storage, signals: Signals, tokens: Tokens, clock: Clock) -> None:
-        self._storage = storage
+        self._directory = Directory(storage, signals)
         self._tokens = tokens
         self._clock = clock
-        self._caches = _Caches()
         self._key_use = KeyUse(storage, clock)
         self._writer: asyncio.Task[None] | None = None
-        signals.on("project", self._caches.project_changed)
-        signals.on("key", self._caches.key_changed)
-        signals.on("user", self._caches.user_changed)
 
     async def __aenter__(self) -> Self:
         self._writer = asyncio.create_task(self._key_use.run(), name="key-use")
@@ -207,12 +146,12 @@ class Authenticator:
         return self._user_principal(acting, project_id)
 
     async def project(self, project_id: str) -> Project | None:
-        tenant = await self._tenant(project_id)
+        tenant = await self._directory.tenant(project_id)
         return tenant.project if tenant else None
 
     async def resolve(self, sent: Credentials) -> Resolved:
         project_id = sent.project_id or CONSOLE
-        tenant = None if project_id == CONSOLE else await self._tenant(project_id)
+        tenant = None if project_id == CONSOLE else await self._directory.tenant(project_id)
         if project_id != CONSOLE and tenant is None:
             verdict = _Verdict(_guest(project_id), late=ProjectNotFound(project_id))
         else:
@@ -228,7 +167,7 @@ class Authenticator:
             late=verdict.late,
         )
 
-    async def _judge(self, sent: Credentials, project_id: str, tenant: _Tenant | None) -> _Verdict:
+    async def _judge(self, sent: Credentials, project_id: str, tenant: Tenant | None) -> _Verdict:
         """Raises early refusals."""
         if sent.is_admin and tenant is None:
             raise refusals.AdminOnConsole
@@ -254,7 +193,7 @@ class Authenticator:
         subject = sent.console_project_id if is_console else project_id
         roles = permissions.admin_roles(acting.person.memberships, team_id, subject)
         if roles is None:
-            is_missing = is_console and not await self._has_team(team_id)
+            is_missing = is_console and not await self._directory.has_team(team_id)
             refusal = TeamNotFound(team_id) if is_missing else refusals.NotAMember()
             return _Verdict(_guest(project_id), late=refusal)
         if not is_console and not permissions.may_read_project(roles):
@@ -268,15 +207,10 @@ class Authenticator:
         )
         return _Verdict(principal)
 
-    async def _has_team(self, team_id: str) -> bool:
-        if not is_id(team_id):
-            return False
-        return await self._storage.read(lambda uow: uow.teams.get(CONSOLE, team_id)) is not None
-
     async def _organization(self, sent: Credentials) -> str:
         """The organization that a console request is about, or ""."""
         if sent.console_project_id:
-            tenant = await self._tenant(sent.console_project_id)
+            tenant = await self._directory.tenant(sent.console_project_id)
             return tenant.project.team_id if tenant else ""
         return sent.organization_id
 
@@ -305,10 +239,7 @@ class Authenticator:
     async def _by_stored_key(
         self, sent: Credentials, project_id: str, acting: _Acting | None
     ) -> _Verdict:
-        place = (project_id, hash_secret(sent.key))
-        held = self._caches.keys.peek(place) or await self._caches.keys.get(
-            place, lambda: self._storage.read(lambda uow: _load_key(uow, *place))
-        )
+        held = await self._directory.key(project_id, hash_secret(sent.key))
         if held is None:
             return _Verdict(_guest(project_id), late=refusals.UnknownKey())
         expires_at = held.key.expires_at
@@ -334,7 +265,7 @@ class Authenticator:
         value = next((found for text in sessions if (found := decode_session(text))), None)
         if value is None:
             return None
-        person = await self._person(users_of, value.user_id)
+        person = await self._directory.person(users_of, value.user_id)
         session = person.sessions.get(hash_secret(value.secret)) if person else None
         if person is None or session is None or session.expires_at < self._clock.now():
             return None
@@ -345,7 +276,7 @@ class Authenticator:
         claims = self._tokens.read_user_jwt(jwt)
         if claims.project_id != users_of:
             raise UserJwtInvalid("Made for another project")
-        person = await self._person(users_of, claims.user_id)
+        person = await self._directory.person(users_of, claims.user_id)
         if person is None or not claims.session_id:
             return _Acting(person, by_jwt=True) if person else None
         bound = next(
@@ -365,21 +296,6 @@ class Authenticator:
             session=acting.session,
             session_secret=acting.secret,
             by_jwt=acting.by_jwt,
-        )
-
-    async def _tenant(self, project_id: str) -> _Tenant | None:
-        if not is_id(project_id):
-            return None
-        return self._caches.tenants.peek(project_id) or await self._caches.tenants.get(
-            project_id, lambda: self._storage.read(lambda uow: _load_tenant(uow, project_id))
-        )
-
-    async def _person(self, project_id: str, user_id: str) -> _Person | None:
-        if not is_id(user_id):
-            return None
-        place = (project_id, user_id)
-        return self._caches.people.peek(place) or await self._caches.people.get(
-            place, lambda: self._storage.read(lambda uow: _load_person(uow, *place))
         )
 
 
@@ -402,39 +318,4 @@ def _with_user(principal: Principal, acting: _Acting | None) -> Principal:
         session=acting.session,
         session_secret=acting.secret,
         by_jwt=acting.by_jwt,
-    )
-
-
-def _load_tenant(uow: UnitOfWork, project_id: str) -> _Tenant | None:
-    project = uow.projects.get(CONSOLE, project_id)
-    if project is None:
-        return None
-    return _Tenant(project, tuple(uow.platforms.find(project_id)))
-
-
-def _load_key(uow: UnitOfWork, project_id: str, secret_hash: str) -> _KeyPass | None:
-    key = next(iter(uow.keys.find(project_id, secret_hash=secret_hash)), None)
-    if key is None:
-        return None
-    principal = Principal(
-        kind=CallerKind.KEY,
-        project_id=project_id,
-        scopes=scopes.key_scopes(key.scopes),
-        roles=permissions.key_roles(),
-        key_id=key.id,
-    )
-    return _KeyPass(key, principal)
-
-
-def _load_person(uow: UnitOfWork, project_id: str, user_id: str) -> _Person | None:
-    user = uow.users.get(project_id, user_id)
-    if user is None:
-        return None
-    memberships = tuple(uow.memberships.find(project_id, user_id=user_id))
-    sessions = uow.sessions.find(project_id, user_id=user_id)
-    return _Person(
-        user,
-        permissions.user_roles(user, memberships),
-        memberships,
-        {session.secret_hash: session for session in sessions},
     )
