@@ -53,6 +53,8 @@ class Folders:
         """Move a folder out of the way at once; the housekeeper deletes it later."""
         self.trash.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            # Who is not root may move only folders that it may write to.
+            folder.chmod(0o755)
             folder.rename(self.trash / secrets.token_hex(16))
         except FileNotFoundError:
             return

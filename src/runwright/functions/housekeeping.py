@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -60,16 +60,18 @@ class Housekeeper:
 
     async def start(self) -> None:
         # Nothing of an earlier server is mounted or being received any more.
-        await self.empty_trash(older_than_s=0.0)
+        left = await asyncio.to_thread(_older, self._folders.trash, 1, 0.0)
         await asyncio.to_thread(_remove_files, self._folders.uploads)
-        self._task = asyncio.create_task(self._run(), name="housekeeper")
+        self._task = asyncio.create_task(self._run(left), name="housekeeper")
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self) -> None:
+    async def _run(self, left: Iterable[Path]) -> None:
+        for path in left:
+            await _remove(path)
         next_daily_s = self._clock.monotonic()
         while True:
             try:

@@ -4,19 +4,17 @@ None stays `building` for ever. At a start it begins again, once; while the serv
 that is past every deadline has failed.
 """
 
-import logging
+import asyncio
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
 from runwright.clock import Clock
-from runwright.functions import chores, lifecycle
+from runwright.functions import lifecycle
 from runwright.functions.buildlog import error, step, with_line
 from runwright.functions.folders import Folders, source_name
 from runwright.model.function import Deployment
 from runwright.ports.storage import BlobMissing, BlobStore, Storage, UnitOfWork
-
-log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS: Final = 2
 _SPARE_S: Final = 300.0  # beyond a build's own deadline
@@ -40,10 +38,7 @@ class LostBuilds:
 
     async def recover(self) -> None:
         """Before the first build of this server: begin again what another one left."""
-        try:
-            await chores.remove(str(self._folders.builds))
-        except (chores.ChoreFailed, chores.TooSlow):
-            log.warning("workspaces of an earlier run could not be removed")
+        await asyncio.to_thread(self._folders.discard, self._folders.builds)
         left = await self._storage.read(
             lambda uow: uow.deployments.find(None, status=lifecycle.UNFINISHED)
         )
