@@ -31,6 +31,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 TLS_ASK: Final = "/_runwright/tls/ask"
 BODY_WAIT_S: Final = 120.0
 _MALFORMED: Final = Place(Kind.MALFORMED)
+_API: Final = Place(Kind.API)
 
 
 class DomainFirst:
@@ -52,9 +53,12 @@ class DomainFirst:
         scheme = "https" if scope["scheme"] in ("https", "wss") else "http"
         if self._proxies.trusts(peer):
             raw_host, scheme = _forwarded(scope["headers"], raw_host, scheme)
-        place = _MALFORMED
-        if raw_host is not None:
+        if raw_host:
             place = self._hosts.known(raw_host) or await self._hosts.find(raw_host)
+        else:
+            # HTTP/1.0 has no Host: load balancers ask the API for its health in this way.
+            is_old = raw_host is not None and scope.get("http_version") == "1.0"
+            place = _API if is_old else _MALFORMED
         if place.kind is Kind.API:
             await self._to_api(scope, receive, send)
         elif scope["type"] == "http":
@@ -182,14 +186,14 @@ def _bounded(body: bytes, most: int) -> bytes:
 
 
 def _one_host(headers: RawHeaders) -> bytes | None:
-    """The Host header; None when there is none, or several that could mean different sites."""
-    found: bytes | None = None
+    """The Host header; b"" when there is none, None for several, which could mean any site."""
+    found = b""
+    count = 0
     for name, value in headers:
         if name == b"host":
-            if found is not None:
-                return None
             found = value
-    return found
+            count += 1
+    return found if count < 2 else None
 
 
 def _forwarded(headers: RawHeaders, host: bytes | None, scheme: str) -> tuple[bytes | None, str]:
