@@ -38,10 +38,10 @@ check: $(VENV)/.installed-dev  ## format, lint, types
 	@$(BIN)/mypy
 
 unit: $(VENV)/.installed-dev
-	@$(BIN)/pytest tests/unit -q
+	@$(BIN)/pytest tests/unit -q -n 2
 
 contract: $(VENV)/.installed-dev
-	@$(BIN)/pytest tests/contract -q
+	@$(BIN)/pytest tests/contract -q -n 2
 
 integration: $(VENV)/.installed-dev
 	@$(BIN)/pytest tests/integration -q

@@ -1,6 +1,7 @@
 """The generated reference pages say what the code says."""
 
 import pytest
+
 from tools.reference import FOLDER, PAGES
 
 

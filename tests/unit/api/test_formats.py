@@ -318,7 +318,12 @@ def test_older_parameters_become_the_newest(
 
 
 @pytest.mark.parametrize(
-    "change", [change for _, table in PARAMS for change in table.values()], ids=str
+    "change",
+    [
+        pytest.param(change, id=f"{route} before {version}")
+        for version, table in PARAMS
+        for route, change in table.items()
+    ],
 )
 def test_no_request_filter_stumbles_over_strange_parameters(
     change: Callable[[Json], Json],

@@ -267,9 +267,7 @@ hostile_members = st.one_of(
 )
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(hostile_members, max_size=8), st.sampled_from([0, 1, 2]))
 def test_no_archive_ever_writes_outside(
     tmp_path_factory: pytest.TempPathFactory,
@@ -311,9 +309,7 @@ files = st.dictionaries(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files, st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]))
 def test_honest_trees_come_out_and_pack_up_again(
     tmp_path_factory: pytest.TempPathFactory, content: dict[str, bytes], form: int

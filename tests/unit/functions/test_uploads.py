@@ -390,7 +390,6 @@ async def test_unfinished_uploads_expire(yard: Yard, small_chunks: int) -> None:
 
 
 @settings(
-    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
