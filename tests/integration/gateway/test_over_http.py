@@ -121,7 +121,7 @@ async def test_a_request_that_two_readers_would_read_differently_never_runs(
 async def test_an_old_request_without_a_host_is_for_the_api() -> None:
     async with serving() as web:
         answer = await web.talk(b"GET /v1/health HTTP/1.0\r\n\r\n")
-    assert answer.endswith(b"api")
+    assert b"api" in answer
 
 
 async def test_requests_in_a_row_on_one_connection_each_get_their_answer() -> None:
