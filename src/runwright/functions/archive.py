@@ -23,7 +23,7 @@ from typing import IO, BinaryIO, Final, NamedTuple, cast
 BLOCK: Final = tarfile.BLOCKSIZE
 _PART_BYTES: Final = 256 * 1024
 # Extended headers (long names, pax records) are read into memory whole.
-_MAX_HEADER_BYTES: Final = 1024 * 1024
+_MAX_HEADER_BYTES: Final = 256 * 1024
 _MAX_NAME_BYTES: Final = 255  # of one path component, as file systems have it
 _MAX_LINK_HOPS: Final = 40  # what Linux follows
 _SHOWN_CHARS: Final = 120

@@ -38,6 +38,8 @@ _COMPILE: Final = (
 _VIRTUALENV: Final = "runtime-env"
 _COMPILE_BARE: Final = f'PATH="${{PATH#"$VIRTUAL_ENV/bin:"}}"; rm -rf {_VIRTUALENV}; {_COMPILE}'
 _COMPILE_TIMEOUT_S: Final = 120.0
+# Honest archives of the largest size take a fraction of this.
+_UNPACK_TIMEOUT_S: Final = 180.0
 _GRACE_S: Final = 60.0  # for the executor to keep its own deadline before we give up on it
 
 
@@ -132,14 +134,17 @@ class Build:
             await self._unless_cancelled(self._blobs.fetch_file(name, str(archive)))
         except BlobMissing as exc:
             raise BuildFailed("The source archive is gone. Upload it again.") from exc
-        unpacked = await self._unless_cancelled(
-            chores.unpack(
-                str(archive),
-                str(self._tree),
-                Limits(total_bytes=self._limits.output_bytes),
-                timeout_s=self._time_left(),
+        try:
+            unpacked = await self._unless_cancelled(
+                chores.unpack(
+                    str(archive),
+                    str(self._tree),
+                    Limits(total_bytes=self._limits.output_bytes),
+                    timeout_s=min(self._time_left(), _UNPACK_TIMEOUT_S),
+                )
             )
-        )
+        except chores.TooSlow as exc:
+            raise BuildFailed("The source archive takes too long to unpack.") from exc
         await asyncio.to_thread(archive.unlink)
         if not unpacked.entries or await asyncio.to_thread(_is_empty, self._tree):
             raise BuildFailed(NO_SOURCE)

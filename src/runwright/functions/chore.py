@@ -14,12 +14,14 @@ from typing import Any, Final
 from runwright.functions import archive, trees
 
 _MEMORY_BYTES: Final = 1024 * 1024 * 1024
+_NICE: Final = 5  # requests go first
 _PR_SET_PDEATHSIG: Final = 1
 _SIGKILL: Final = 9
 
 
 def main() -> None:
     _die_with_parent()
+    os.nice(_NICE)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     name, arguments = json.load(sys.stdin)
     try:
