@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 MIN_MEMORY_MIB: Final = 1024
-STOP_S: Final = 8.0
+STOP_S: Final = 3.0
 _POLL_S: Final = 5.0  # a lost signal costs this
 _SWEEP_S: Final = 30.0
 _FLUSH_S: Final = 0.3
