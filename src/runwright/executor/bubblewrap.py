@@ -44,7 +44,8 @@ def arguments(box: Box, *, seccomp_fd: int, status_fd: int) -> list[str]:
     for name, value in box.env.items():
         args += ["--setenv", name, value]
     args += ["--ro-bind", box.root, "/"]
-    args += ["--dev-bind", box.devices, "/dev"]
+    # Read-only: without users of their own, sandboxes could leave each other files there.
+    args += ["--dev-bind", box.devices, "/dev", "--remount-ro", "/dev"]
     args += ["--perms", "1777", "--size", str(box.tmp_mib * _MIB), "--tmpfs", "/dev/shm"]
     args += ["--perms", "1777", "--size", str(box.tmp_mib * _MIB), "--tmpfs", "/tmp"]
     args += ["--proc", "/proc", "--chdir", box.working_dir]

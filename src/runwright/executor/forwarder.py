@@ -64,6 +64,8 @@ class Pipe(asyncio.Protocol):
         self.partner: Pipe | None = None
         self.transport: asyncio.Transport | None = None
         self.used_at = 0.0
+        self._early = b""  # came before the partner; some event loops read in spite of a pause
+        self._is_early_end = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -75,10 +77,16 @@ class Pipe(asyncio.Protocol):
         for pipe in (self, partner):
             assert pipe.transport is not None
             pipe.transport.resume_reading()
+            if pipe._early:
+                pipe.data_received(pipe._early)
+            if pipe._is_early_end:
+                pipe.eof_received()
 
     def data_received(self, data: bytes) -> None:
         self.used_at = asyncio.get_running_loop().time()
-        if self.partner is not None and self.partner.transport is not None:
+        if self.partner is None:
+            self._early += data
+        elif self.partner.transport is not None:
             self.partner.transport.write(data)
 
     def pause_writing(self) -> None:
@@ -93,7 +101,9 @@ class Pipe(asyncio.Protocol):
                 getattr(self.partner.transport, order)()
 
     def eof_received(self) -> bool:
-        if self.partner is not None and self.partner.transport is not None:
+        if self.partner is None:
+            self._is_early_end = True
+        elif self.partner.transport is not None:
             with contextlib.suppress(OSError):
                 self.partner.transport.write_eof()
         return True  # the other direction may go on
@@ -125,6 +135,7 @@ class Box:
         self._held: list[int] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._pipes: set[Pipe] = set()
+        self._dialling = 0
         self._questions = 0
 
     def open(self, fds: list[int], *, is_transparent: bool) -> None:
@@ -155,10 +166,17 @@ class Box:
             except OSError:
                 return
             connection.setblocking(False)
-            if len(self._tasks) + len(self._pipes) >= self._rules.max_connections:
+            if self._dialling + len(self._pipes) >= self._rules.max_connections:
                 _reset(connection)
                 continue
-            self._run(serve(connection))
+            self._dialling += 1
+            self._run(self._serve(connection, serve))
+
+    async def _serve(self, connection: socket.socket, serve: Callable[..., Any]) -> None:
+        try:
+            await serve(connection)
+        finally:
+            self._dialling -= 1
 
     def _run(self, work: Coroutine[object, object, None]) -> None:
         task = self._loop.create_task(work, name=f"carry-{self.number}")

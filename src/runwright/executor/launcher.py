@@ -34,6 +34,8 @@ from runwright.executor.cgroups import Controllers, Group, Limits
 
 MAX_MESSAGE_BYTES: Final = 512 * 1024
 _MAX_FDS: Final = 8
+_MIB: Final = 1024 * 1024
+_DATA_OVERHEAD: Final = 192 * _MIB  # thread stacks and reserved heap that are never touched
 _EVERY_FD: Final = 1 << 20
 _ANY_PORT: Final = 8080
 _STOP_WAIT_S: Final = 5.0
@@ -167,10 +169,28 @@ class Launcher:
         self._read_status(child)
         if child.init_pid == 0:
             raise ValueError("the sandbox is not ready")
-        child.group.limit(Limits(**request["limits"]))
+        limits = Limits(**request["limits"])
+        child.group.limit(limits)
+        self._limit_processes(child, limits)
         for source, target, is_read_only in request["mounts"]:
             self._mount_into(child, source, target, is_read_only=is_read_only)
         self._send({"ev": "assigned", "id": child.id})
+
+    def _limit_processes(self, child: Child, limits: Limits) -> None:
+        """Where no cgroup can be had: bounds per process, inherited by all it starts.
+
+        They are set from outside and late because the number of processes is counted per
+        user: before the sandbox has a user namespace, all sandboxes' together.
+        """
+        wanted = {}
+        if "memory" not in self._controllers.names:
+            wanted[resource.RLIMIT_DATA] = limits.memory_mib * _MIB + _DATA_OVERHEAD
+        if "pids" not in self._controllers.names:
+            wanted[resource.RLIMIT_NPROC] = limits.pids
+        for pid in _descendants(child.init_pid) if wanted else ():
+            for kind, value in wanted.items():
+                with contextlib.suppress(OSError, ValueError):
+                    resource.prlimit(pid, kind, (value, value))
 
     def _mount_into(self, child: Child, source: str, target: str, *, is_read_only: bool) -> None:
         tree = kernel.clone_tree(stage.host_path(source), is_read_only=is_read_only)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runwright.clock import SystemClock
+from runwright.executor.control import Control
 from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
 from runwright.model.execution import Invocation, Outcome, Workload
 from runwright.ports.executor import ResponseSink
@@ -35,6 +36,20 @@ class Bench:
     executor: BubblewrapExecutor
     folder: Path
     files: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def control(self) -> Control:
+        spawner = self.executor._spawner
+        assert isinstance(spawner, Control)
+        return spawner
+
+    def needs_memory_groups(self) -> None:
+        if "memory" not in self.control.controllers:
+            pytest.skip("without cgroups a process is refused memory instead of being ended")
+
+    def needs_steering(self) -> None:
+        if not self.control.is_transparent:
+            pytest.skip("without bpf only programs that use the proxy get out")
 
     def deploy(
         self,

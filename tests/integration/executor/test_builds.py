@@ -128,7 +128,8 @@ async def test_a_timeout_kills_the_whole_tree(node: Site) -> None:
     assert (node.workspace / "beat").read_text() == last
 
 
-async def test_too_much_memory_is_named(node: Site) -> None:
+async def test_too_much_memory_is_named(bench: Bench, node: Site) -> None:
+    bench.needs_memory_groups()
     code = "const all = []; for (;;) all.push(Buffer.alloc(1048576, 1));"
     result = await node.build(f"node -e '{code}'", memory_mib=128)
     assert result.error_class is ErrorClass.OUT_OF_MEMORY

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from runwright.executor.control import Control
 from tests.integration.executor.conftest import NODE, PYTHON, Bench, descendants
 
 pytestmark = pytest.mark.anyio
@@ -172,10 +171,8 @@ async def test_every_live_sandbox_has_a_host_user_of_its_own(bench: Bench) -> No
     wait = "module.exports = ({ res }) => res.text(String(process.pid));"
     for _ in range(3):
         await bench.run(bench.deploy(NODE, wait))
-    control = bench.executor._spawner
-    assert isinstance(control, Control)
     users = []
-    for pid in descendants(control.launcher_pid):
+    for pid in descendants(bench.control.launcher_pid):
         status = dict(
             line.split(":", 1) for line in _read(Path(f"/proc/{pid}/status")).decode().splitlines()
         )

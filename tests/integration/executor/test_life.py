@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from runwright.clock import SystemClock
-from runwright.executor.control import Control, end_leftovers
+from runwright.executor.control import end_leftovers
 from runwright.executor.host import BubblewrapExecutor
 from runwright.model.execution import ErrorClass
 from runwright.ports.executor import NoSlot
@@ -47,12 +47,6 @@ async def an_executor(folder: Path, **changes: object) -> AsyncIterator[Bench]:
         yield Bench(executor, folder)
     finally:
         await executor.stop()
-
-
-def control_of(bench: Bench) -> Control:
-    spawner = bench.executor._spawner
-    assert isinstance(spawner, Control)
-    return spawner
 
 
 def processes_of(data_dir: Path) -> list[int]:
@@ -95,10 +89,10 @@ async def test_a_stop_leaves_nothing(tmp_path: Path) -> None:
     mounts = Path("/proc/self/mountinfo").read_text()
     async with an_executor(tmp_path) as bench:
         await bench.run(bench.deploy(NODE, HELLO))
-        instance = control_of(bench)._config.instance
+        instance = bench.control._config.instance
         processes = processes_of(tmp_path / "data")
         assert len(processes) >= 4
-        assert control_of(bench).controllers == () or groups_of(instance)
+        assert bench.control.controllers == () or groups_of(instance)
     assert not [pid for pid in processes if is_alive(pid)]
     assert groups_of(instance) == []
     assert Path("/proc/self/mountinfo").read_text() == mounts
@@ -133,7 +127,7 @@ async def test_the_launcher_is_replaced_when_it_dies(tmp_path: Path) -> None:
     async with an_executor(tmp_path) as bench:
         workload = bench.deploy(NODE, SLEEP)
         await bench.run(workload, "/0")
-        control = control_of(bench)
+        control = bench.control
         old, sandboxes = control.launcher_pid, list(descendants(control.launcher_pid))
         call = asyncio.create_task(bench.run(workload, "/15000"))
         await asyncio.sleep(0.1)
@@ -162,8 +156,9 @@ async def test_the_forwarder_is_replaced_when_it_dies(tmp_path: Path) -> None:
     port = server.sockets[0].getsockname()[1]
     async with server, an_executor(tmp_path, api_port=port) as bench:
         workload = bench.deploy(PYTHON, source)
-        assert (await bench.run(workload, body=str(port).encode())).body == b"x"
-        control = control_of(bench)
+        first = await bench.run(workload, body=str(port).encode())
+        assert first.body == b"x", first.errors
+        control = bench.control
         old = control.forwarder_pid
         os.kill(old, signal.SIGKILL)
         await until(lambda: control.forwarder_pid != old)
@@ -234,7 +229,7 @@ async def test_the_next_start_cleans_up_after_killed_helpers(tmp_path: Path) -> 
         async with an_executor(tmp_path) as bench:
             assert not [pid for pid in processes if is_alive(pid)]
             assert (await bench.run(bench.deploy(NODE, HELLO))).body == b"well"
-            instance = control_of(bench)._config.instance
+            instance = bench.control._config.instance
     finally:
         for pid in helpers:
             if is_alive(pid):

@@ -122,6 +122,8 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 async def test_its_caller_learns_what_happened(bench: Bench, name: str) -> None:
     runtime, source, error_class, text = CASES[name]
+    if "memory" in name:
+        bench.needs_memory_groups()
     workload = bench.deploy(runtime, source, memory_mib=128)
     async with a_neighbour(bench):
         outcome = await bench.run(workload)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -149,6 +149,7 @@ async def test_what_the_operator_opened_is_reached_and_carries_any_amount(tmp_pa
     async with an_echo(host) as echo:
         opened = (f"{host}:{echo.port}",)
         async with an_executor(tmp_path, reachable=opened) as bench:
+            bench.needs_steering()
             answer = await connect(bench, host, echo.port, 5_000_000)
     assert answer["got"] == 5_000_000
     assert echo.connections == 1
@@ -208,7 +209,30 @@ async def test_connections_of_one_sandbox_are_bounded(tmp_path: Path) -> None:
     assert outcome.body == b"5"
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.02)
+async def test_programs_that_know_the_proxy_get_out_where_nothing_can_be_steered(
+    tmp_path: Path,
+) -> None:
+    """The proxy itself, asked from inside; on hosts with bpf nobody listens there."""
+    source = (
+        "import json, socket\n"
+        "def main(context):\n"
+        "    target = context.req.body_text\n"
+        "    link = socket.create_connection(('127.0.0.1', 3128), timeout=5)\n"
+        "    link.sendall(f'CONNECT {target} HTTP/1.1\\r\\n\\r\\n'.encode())\n"
+        "    head = link.recv(100).split(b'\\r\\n')[0].decode()\n"
+        "    if ' 200 ' not in head:\n        return context.res.text(head)\n"
+        "    link.sendall(b'hello')\n"
+        "    return context.res.text(link.recv(5).decode())\n"
+    )
+    host = own_address()
+    async with an_echo(host) as echo, an_echo("127.0.0.1") as closed:
+        opened = (f"{host}:{echo.port}",)
+        async with an_executor(tmp_path, reachable=opened) as bench:
+            if bench.control.is_transparent:
+                pytest.skip("connections are steered here")
+            workload = bench.deploy(PYTHON, source)
+            through = await bench.run(workload, body=f"{host}:{echo.port}".encode())
+            refused = await bench.run(workload, body=f"127.0.0.1:{closed.port}".encode())
+    assert through.body == b"hello"
+    assert refused.body.startswith(b"HTTP/1.1 502")
+    assert closed.connections == 0
