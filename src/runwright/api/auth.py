@@ -131,7 +131,7 @@ def _fallback(header: str, names: Collection[str]) -> list[str]:
         return []
     try:
         kept = msgspec.json.decode(header)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return []
     if not isinstance(kept, dict):
         return []

@@ -26,6 +26,7 @@ from runwright.ids import UNIQUE, is_id, is_project_id
 P = TypeVar("P")
 
 MAX_ARRAY: Final = 100
+MAX_NESTING: Final = 256  # deeper ones could be stored, yet not be written inside a list
 SCHEMA = dict[str, Any]
 
 
@@ -199,12 +200,29 @@ class Object:
             value = {}
         if not isinstance(value, dict):
             raise ValueError("Value must be a valid object")
+        if _is_deeper(value, MAX_NESTING):
+            raise ValueError(f"Value must be an object of at most {MAX_NESTING} levels")
         if len(msgspec.json.encode(value)) > self.most_bytes:
             raise ValueError(f"Value must be an object of at most {self.most_bytes} bytes as JSON")
         return value
 
     def schema(self) -> SCHEMA:
         return {"type": "object"}
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    """Whether objects and lists lie in each other more than `most` levels deep."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, (dict, list))
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,9 +344,9 @@ class DateTime:
     def parse(self, value: Any) -> datetime:
         try:
             moment = datetime.fromisoformat(value)
-        except (TypeError, ValueError) as exc:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (TypeError, ValueError, OverflowError) as exc:
             raise ValueError("Value must be a valid ISO 8601 date and time") from exc
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
     def schema(self) -> SCHEMA:
         return {"type": "string", "format": "date-time"}

@@ -75,7 +75,7 @@ def _decode(text: Any) -> dict[str, Any]:
         raise _bad(f"each query is a string of at most {MAX_QUERY_CHARS} chars")
     try:
         parsed = msgspec.json.decode(text)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, RecursionError) as exc:
         raise _bad("it is not valid JSON") from exc
     return _checked(parsed)
 

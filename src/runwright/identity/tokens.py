@@ -200,7 +200,7 @@ def decode_session(text: str) -> SessionValue | None:
         return None
     try:
         value = msgspec.json.decode(base64.b64decode(text + "=" * (-len(text) % 4)))
-    except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError):
+    except (binascii.Error, msgspec.DecodeError, RecursionError, ValueError):
         return None
     if not isinstance(value, dict):
         return None

@@ -27,7 +27,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from runwright.errors import InvalidQuery
+from runwright.errors import BadArgument, InvalidQuery
 from runwright.model.query import Filter, Order
 from runwright.storage.columns import Choice, Instant, Words
 from runwright.storage.dialect import array_has
@@ -45,6 +45,10 @@ TIE_FOLLOWS: Final = frozenset({"$createdAt", "$updatedAt"})
 
 class QueryRefused(InvalidQuery, ValueError):
     """A filter or an order that this kind of row cannot answer."""
+
+
+class ValueRefused(BadArgument, ValueError):
+    """A value that is not of its attribute's type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +139,11 @@ def _compared(item: Filter, expression: Expression) -> Condition:
 # values
 
 
-def _mismatch(item: Filter, wanted: str) -> QueryRefused:
-    return QueryRefused(f"'{item.method}' on '{item.attribute}' takes {wanted}.")
+def _mismatch(item: Filter, wanted: str) -> ValueRefused:
+    return ValueRefused(
+        f"Invalid `queries` param: Invalid query: '{item.method}' on '{item.attribute}' "
+        f"takes {wanted}."
+    )
 
 
 def _text(item: Filter, value: object) -> str:
@@ -217,7 +224,7 @@ def _millisecond(item: Filter, value: object) -> tuple[datetime, datetime]:
         first = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
         return first, first + MILLISECOND
     except (ValueError, OverflowError) as exc:
-        if isinstance(exc, QueryRefused):
+        if isinstance(exc, ValueRefused):
             raise
         raise _mismatch(item, "a date") from exc
 

@@ -63,7 +63,7 @@ class HeaderObject:
         if isinstance(value, str):
             try:
                 value = msgspec.json.decode(value)
-            except msgspec.DecodeError as exc:
+            except (msgspec.DecodeError, RecursionError) as exc:
                 raise ValueError("Value must be a valid JSON object") from exc
         parsed: dict[str, Any] = Object().parse(value)
         return parsed
