@@ -23,7 +23,7 @@ plans = st.lists(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(plan=plans, data=st.data())
 def test_the_newest_success_that_claimed_to_go_live_is_live_in_the_end(
