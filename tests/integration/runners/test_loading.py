@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runwright.executor.wire import ResultClass
+from tests.integration.runners.deploy import deployed
 from tests.integration.runners.harness import Result, Runner, Variant, variants
 
 NOTICE = "Native logs detected. Use context.log() or context.error() for better experience.\n"
@@ -36,13 +37,8 @@ def runs_on(layout: Layout, variant: Variant) -> bool:
 
 
 @contextmanager
-def deployed(variant: Variant, layout: Layout, root: Path) -> Iterator[Runner]:
-    for name, text in layout.files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    with Runner(variant.argv) as runner:
-        runner.load(root, layout.entrypoint, layout.env)
+def laid_out(variant: Variant, layout: Layout, root: Path) -> Iterator[Runner]:
+    with deployed(variant, root, layout.files, layout.entrypoint, layout.env) as runner:
         yield runner
 
 
@@ -444,7 +440,7 @@ PYTHON_LAYOUTS = [
 def test_node_layout(layout: Layout, variant: Variant, tmp_path: Path) -> None:
     if not runs_on(layout, variant):
         pytest.skip("another version of Node")
-    with deployed(variant, layout, tmp_path) as runner:
+    with laid_out(variant, layout, tmp_path) as runner:
         check(layout, runner.call(), is_first=True)
         check(layout, runner.call(), is_first=False)
 
@@ -456,7 +452,7 @@ def test_python_layout(layout: Layout, variant: Variant, tmp_path: Path) -> None
     files = {name.replace("{version}", minor): text for name, text in layout.files.items()}
     if "x/../" in layout.entrypoint:
         files["x/empty"] = ""
-    with deployed(variant, replace(layout, files=files), tmp_path) as runner:
+    with laid_out(variant, replace(layout, files=files), tmp_path) as runner:
         check(layout, runner.call(), is_first=True)
         check(layout, runner.call(), is_first=False)
 
@@ -497,7 +493,7 @@ def test_calls_wait_for_a_slow_module_and_then_run_together(
         entrypoint=variant.entrypoint,
         env={"GATE": str(gate)},
     )
-    with deployed(variant, layout, tmp_path) as runner:
+    with laid_out(variant, layout, tmp_path) as runner:
         ids = [runner.begin() for _ in range(4)]
         if variant.language == "python":
             # The reader answers although the main thread is busy importing.
@@ -512,7 +508,7 @@ def test_calls_wait_for_a_slow_module_and_then_run_together(
 @pytest.mark.parametrize("variant", PYTHONS, ids=lambda variant: variant.version)
 def test_leaving_while_loading_ends_the_process(variant: Variant, tmp_path: Path) -> None:
     layout = Layout(name="", files={"main.py": "import sys\nsys.exit(7)"}, entrypoint="main.py")
-    with deployed(variant, layout, tmp_path) as runner:
+    with laid_out(variant, layout, tmp_path) as runner:
         assert runner.drain() == 7
 
 
@@ -527,7 +523,7 @@ def test_a_main_that_is_only_sometimes_async_works(variant: Variant, tmp_path: P
         "    return context.res.text('plain')\n"
     )
     layout = Layout(name="", files={"main.py": code}, entrypoint="main.py")
-    with deployed(variant, layout, tmp_path) as runner:
+    with laid_out(variant, layout, tmp_path) as runner:
         paths = ["/", "/", "/async", "/", "/async", "/async"] * 5
         ids = [runner.begin(target=path) for path in paths]
         answers = [runner.end(request_id).text for request_id in ids]
@@ -548,7 +544,7 @@ def test_one_thread_serves_all_calls_when_asked(variant: Variant, tmp_path: Path
         entrypoint="main.py",
         env={"RUNWRIGHT_PYTHON_THREADS": "1"},
     )
-    with deployed(variant, layout, tmp_path) as runner:
+    with laid_out(variant, layout, tmp_path) as runner:
         ids = [runner.begin() for _ in range(6)]
         runner.ping(1)
         runner.wait(lambda: runner.pongs == [1])

@@ -6,6 +6,10 @@ const { Response, BadResponse, build, buildHead, buildStatus, HEAD_DEFAULT, NO_B
 const { RESULT, PART_BYTES, WINDOW_BYTES, FLAG_END } = require('./wire.cjs');
 const text = require('./text.cjs');
 
+// User code may replace these.
+const soon = setImmediate;
+const { performance } = require('node:perf_hooks');
+
 const LOGS = 0;
 const ERRORS = 1;
 const NOTICE = 'Native logs detected. Use context.log() or context.error() for better experience.\n';
@@ -32,6 +36,7 @@ class Call {
     this.batchStream = LOGS;
     this.isNoticed = false;
     this.line = ''; // native output that lacks its newline
+    this.isDropping = false;
     this.droppedBytes = 0;
     this.isFlushDue = false;
     // Streamed body.
@@ -100,7 +105,7 @@ class Call {
   }
 
   emit(stream, line) {
-    if (this.isEnded) {
+    if (this.isEnded || this.isCancelled) {
       lateOutput(line);
       return;
     }
@@ -123,24 +128,28 @@ class Call {
   flushSoon() {
     if (this.isFlushDue) return;
     this.isFlushDue = true;
-    setImmediate(flushCall, this);
+    soon(flushCall, this);
   }
 
   flushLogs() {
-    if (this.batch.length === 0) return;
+    if (this.batch.length === 0 || this.isCancelled) return;
     const bytes = this.batch.length === 1 ? this.batch[0] : Buffer.concat(this.batch, this.batchBytes);
     this.batch = [];
     this.batchBytes = 0;
-    if (this.droppedBytes > 0) {
-      if (this.wire.socket.writableLength > 0) {
-        this.droppedBytes += bytes.length;
-        return;
-      }
-      this.wire.log(this.id, LOGS, Buffer.from(`[${this.droppedBytes} bytes of output were dropped: printed faster than they could be taken]\n`));
-      this.droppedBytes = 0;
+    if (this.isDropping && !this.wire.flushFirmly()) {
+      this.droppedBytes += bytes.length;
+      return;
     }
+    this.tellDropped();
     this.wire.log(this.id, this.batchStream, bytes);
-    if (!this.wire.flushFirmly()) this.droppedBytes = 1;
+    this.isDropping = !this.wire.flushFirmly();
+  }
+
+  tellDropped() {
+    if (this.droppedBytes === 0) return;
+    const notice = `[${this.droppedBytes} bytes of output were dropped here, because nobody took them]\n`;
+    this.wire.log(this.id, LOGS, Buffer.from(notice));
+    this.droppedBytes = 0;
   }
 
   // --- the end ---
@@ -212,6 +221,7 @@ class Call {
   close() {
     if (this.line !== '') this.endLine();
     this.flushLogs();
+    this.tellDropped();
     this.isEnded = true;
   }
 

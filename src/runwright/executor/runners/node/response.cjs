@@ -7,6 +7,7 @@ const HIDDEN = 'x-open-runtimes-';
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // eslint-disable-next-line no-control-regex
 const BAD_VALUE = /[\0-\x08\n-\x1f\x7f]/;
+const MAX_HEAD_BYTES = 64 * 1024;
 const NO_BODY = Buffer.alloc(0);
 const HEAD_DEFAULT = Buffer.from(`content-type:${DEFAULT_TYPE}`);
 const HEAD_JSON = Buffer.from(`content-type:${JSON_TYPE}`);
@@ -162,7 +163,11 @@ function buildHead(headers) {
     if (name === 'content-type') continue;
     for (const text of texts) head += `\n${name}:${text}`;
   }
-  return Buffer.from(head);
+  const bytes = Buffer.from(head);
+  if (bytes.length > MAX_HEAD_BYTES) {
+    throw new BadResponse(`Response headers are larger than ${MAX_HEAD_BYTES} bytes.`);
+  }
+  return bytes;
 }
 
 function buildStatus(value) {

@@ -2,9 +2,10 @@
 // The frame socket. Layout and meaning of the frames: runwright/executor/wire.py.
 //
 // Outgoing frames are collected in one buffer and written with one call at the end of the event
-// loop's turn, or at once where a crash must not lose them (logs). Writing is synchronous: the
-// kernel takes the bytes before user code goes on, so what a program said before it hung or died
-// is known. Only when the socket is full does the rest go through the stream's own queue.
+// loop's turn, or at once where a crash must not lose them (logs). Writing is synchronous and goes
+// past the stream: the kernel takes the bytes before user code goes on, so what a program said
+// before it hung or died is known. What the socket has no room for waits in a queue of ours and is
+// offered again by a timer; the stream's own queue could not be emptied from within a busy loop.
 
 const fs = require('node:fs');
 const net = require('node:net');
@@ -36,10 +37,27 @@ const RESULT = { OK: 0, USER_EXCEPTION: 1, ENTRYPOINT: 2, PAYLOAD: 3 };
 
 const OUT_BYTES = 512 * 1024;
 // Beyond this much unsent output, log text is dropped rather than kept in memory.
-const MAX_BACKLOG_BYTES = 8 * 1024 * 1024;
-// How long a log call may hold up the program while the host takes what was said before.
+const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
+const MAX_RETRY_MS = 16;
+// How long a log call may hold up the program while the host takes nothing at all.
 const LOG_STALL_MS = 2000;
 const stall = new Int32Array(new SharedArrayBuffer(4));
+
+// User code may replace these; the runner must go on.
+const { writeSync } = fs;
+const leave = process.reallyExit.bind(process);
+const soon = setImmediate;
+const later = setTimeout;
+
+function tryWrite(buffer, from, to) {
+  try {
+    return writeSync(FD, buffer, from, to - from);
+  } catch (error) {
+    if (error.code === 'EAGAIN' || error.code === 'EINTR') return 0;
+    leave(0); // the host is gone
+  }
+  return 0;
+}
 
 class Wire {
   // `onFrame(kind, id, buffer, start, end)`: the payload lies in a buffer that is used again
@@ -49,14 +67,18 @@ class Wire {
     this.out = Buffer.allocUnsafeSlow(OUT_BYTES);
     this.at = 0;
     this.isFlushDue = false;
-    this.backlog = 0;
+    this.queue = []; // what the socket had no room for
+    this.queuedBytes = 0;
+    this.retryMs = 0; // 0: no retry is planned
+    this.isStalled = false;
     this.partial = null;
     this.flush = this.flush.bind(this);
+    this.retry = this.retry.bind(this);
     const feed = this.feed.bind(this);
     this.socket = new net.Socket({
       fd: FD,
       readable: true,
-      writable: true,
+      writable: false,
       onread: {
         buffer: Buffer.allocUnsafeSlow(PART_BYTES),
         callback(size, buffer) {
@@ -66,12 +88,12 @@ class Wire {
       },
     });
     // Without its host a runner has no purpose.
-    this.socket.on('error', () => process.exit(0));
-    this.socket.on('end', () => process.exit(0));
-    this.socket.on('close', () => process.exit(0));
+    this.socket.on('error', () => leave(0));
+    this.socket.on('end', () => leave(0));
+    this.socket.on('close', () => leave(0));
     // With `onread` the stream starts to read only when asked.
     this.socket.resume();
-    process.on('exit', () => this.flush());
+    process.on('exit', () => this.flushFirmly());
   }
 
   feed(chunk, size) {
@@ -96,11 +118,11 @@ class Wire {
 
   broken(reason) {
     try {
-      fs.writeSync(2, `runner: the host broke the frame rules: ${reason}\n`);
+      writeSync(2, `runner: the host broke the frame rules: ${reason}\n`);
     } catch {
       // Nobody reads stderr; the exit code says enough.
     }
-    process.exit(EXIT_PROTOCOL);
+    leave(EXIT_PROTOCOL);
   }
 
   // Makes room for a frame of `payload` bytes, writes its header and returns where the payload goes.
@@ -116,62 +138,79 @@ class Wire {
     return at + HEADER_BYTES;
   }
 
+  // Runs what makes frames, without their being sent.
+  discard(makeFrames) {
+    const at = this.at;
+    makeFrames();
+    this.at = at;
+  }
+
   flushSoon() {
     if (this.isFlushDue) return;
     this.isFlushDue = true;
-    setImmediate(this.flush);
+    soon(this.flush);
   }
 
   flush() {
     this.isFlushDue = false;
+    if (this.at === 0) return;
     const size = this.at;
-    if (size === 0) return;
     this.at = 0;
-    if (this.backlog > 0) {
-      this.spill(0, size);
-      return;
-    }
-    const sent = this.tryWrite(0, size);
-    if (sent < size) this.spill(sent, size);
+    const sent = this.queue.length === 0 ? tryWrite(this.out, 0, size) : 0;
+    if (sent === size) return;
+    this.queue.push(Buffer.from(this.out.subarray(sent, size)));
+    this.queuedBytes += size - sent;
+    this.planRetry(1);
   }
 
-  // As `flush`, but waits for the host instead of queueing, so that a flood of output is slowed
-  // down to the speed of its reader. Returns false when text should rather be dropped.
-  flushFirmly() {
-    if (this.backlog > 0) {
-      this.flush();
-      return this.socket.writableLength < MAX_BACKLOG_BYTES;
-    }
-    this.isFlushDue = false;
-    const size = this.at;
-    this.at = 0;
-    let sent = this.tryWrite(0, size);
-    if (sent < size) {
-      const until = Date.now() + LOG_STALL_MS;
-      while (sent < size && Date.now() < until) {
-        Atomics.wait(stall, 0, 0, 1);
-        sent += this.tryWrite(sent, size);
+  planRetry(ms) {
+    if (this.retryMs !== 0) return;
+    this.retryMs = ms;
+    later(this.retry, ms);
+  }
+
+  retry() {
+    const ms = this.retryMs;
+    const before = this.queuedBytes;
+    this.retryMs = 0;
+    if (this.drain()) return;
+    this.planRetry(this.queuedBytes < before ? 1 : Math.min(ms * 2, MAX_RETRY_MS));
+  }
+
+  // Whether the queue is empty now.
+  drain() {
+    while (this.queue.length > 0) {
+      const first = this.queue[0];
+      const sent = tryWrite(first, 0, first.length);
+      this.queuedBytes -= sent;
+      if (sent < first.length) {
+        this.queue[0] = first.subarray(sent);
+        return false;
       }
-      if (sent < size) this.spill(sent, size);
+      this.queue.shift();
     }
     return true;
   }
 
-  tryWrite(from, to) {
-    try {
-      return fs.writeSync(FD, this.out, from, to - from);
-    } catch (error) {
-      if (error.code === 'EAGAIN' || error.code === 'EINTR') return 0;
-      process.reallyExit(0); // the host is gone
+  // As `flush`, but waits for the host, so that a flood of output is slowed down to the speed of
+  // its reader. False when the host took nothing for long, and text should rather be dropped.
+  flushFirmly() {
+    this.flush();
+    if (this.queue.length === 0) return true;
+    let until = Date.now() + LOG_STALL_MS;
+    let left = this.queuedBytes;
+    // A host that took nothing through one whole stall is not waited for a second time.
+    while (!this.isStalled && !this.drain()) {
+      if (this.queuedBytes < left) {
+        left = this.queuedBytes;
+        until = Date.now() + LOG_STALL_MS;
+      } else if (Date.now() > until) {
+        this.isStalled = true;
+      }
+      Atomics.wait(stall, 0, 0, 1);
     }
-    return 0;
-  }
-
-  spill(from, to) {
-    this.backlog += 1;
-    this.socket.write(Buffer.from(this.out.subarray(from, to)), () => {
-      this.backlog -= 1;
-    });
+    if (this.isStalled && this.drain()) this.isStalled = false;
+    return this.queuedBytes < MAX_QUEUED_BYTES;
   }
 
   hello(version) {

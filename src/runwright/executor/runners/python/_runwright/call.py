@@ -57,7 +57,7 @@ class Call:
         "drained",
         "engine",
         "final",
-        "gate",
+        "gates",
         "head",
         "id",
         "is_bodiless",
@@ -82,7 +82,7 @@ class Call:
         self.parts = None  # BODY frames that have come so far
         self.task = None  # asyncio task that runs the user's coroutine
         self.credit = None  # bytes that the host takes yet; None until a body goes in parts
-        self.gate = None  # lock of the thread that waits for credit
+        self.gates = []  # locks of the threads that wait for credit
         self.queue = None  # under asyncio: parts that wait for credit
         self.is_cancelled = False
         self.is_ended = False
@@ -111,7 +111,7 @@ class Call:
         if not self.is_logging or not text:
             return
         with _lock:
-            if self.is_ended:
+            if self.is_ended or self.is_cancelled:
                 late_output(text)
                 return
             if not self._has_logged:
@@ -132,7 +132,7 @@ class Call:
 
     def _emit(self, stream, text):
         with _lock:
-            if self.is_ended:
+            if self.is_ended or self.is_cancelled:
                 late_output(text)
                 return
             if not self._has_logged:
@@ -154,7 +154,7 @@ class Call:
         self._batch.append(data)
         self._batch_bytes += len(data)
         if len(self._batch) == 1:
-            self.engine.watch()
+            self.engine.threads.watch()
 
     def _take_batch(self):
         if not self._batch:
@@ -168,7 +168,7 @@ class Call:
         """Send what waits for its batch to fill."""
         if self._batch:
             with _lock:
-                if not self.is_ended:
+                if not self.is_ended and not self.is_cancelled:
                     self.engine.wire.send(self._take_batch())
 
     def flush_everything(self):
@@ -186,11 +186,8 @@ class Call:
 
     def close(self):
         """The last LOG frame, to be sent before the answer; later output is not the request's."""
-        if not self._has_logged:
-            self.is_ended = True
-            return b""
         with _lock:
-            rest = self._take_rest()
+            rest = self._take_rest() if self._has_logged else b""
             self.is_ended = True
         return rest
 

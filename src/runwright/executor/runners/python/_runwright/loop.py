@@ -34,10 +34,7 @@ class Loop:
         asyncio.set_event_loop(self._loop)
         if has_role:
             self._loop.call_soon(self._start_reading)
-        with self._engine.mutex:
-            waiting = list(self._engine.waiting)
-            self._engine.waiting.clear()
-        for call in waiting:
+        for call in self._engine.threads.take_waiting():
             self._loop.call_soon(self._begin, call)
         self._loop.run_forever()
 
@@ -45,7 +42,7 @@ class Loop:
         self._loop.call_soon_threadsafe(self._start_reading)
 
     def _start_reading(self):
-        pending = self._engine.pending
+        pending = self._engine.threads.pending
         read = list(pending)
         pending.clear()
         self._take(read)

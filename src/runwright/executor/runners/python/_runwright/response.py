@@ -4,6 +4,7 @@ DEFAULT_TYPE = "text/plain; charset=utf-8"
 HIDDEN = "x-open-runtimes-"
 HEAD_DEFAULT = b"content-type:text/plain; charset=utf-8"
 HEAD_JSON = b"content-type:application/json; charset=utf-8"
+MAX_HEAD_BYTES = 64 * 1024
 MISSING_RETURN = "Return statement missing. return context.res.empty() if no response is expected."
 
 _NAME_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
@@ -25,40 +26,50 @@ def _to_json(value):
 
 
 class Response:
+    """`context.res`. The status may be given by either spelling of its name."""
+
     __slots__ = ("_call",)
 
     def __init__(self, call):
         self._call = call
 
-    def text(self, body, status_code=200, headers=None):
+    def text(self, body, status_code=200, headers=None, *, statusCode=None):
         if not isinstance(body, str):
             raise TypeError(f"context.res.text() needs a str, not {type(body).__name__}.")
-        return {"body": body.encode(), "statusCode": status_code, "headers": headers or {}}
+        return {
+            "body": body.encode(),
+            "statusCode": statusCode or status_code,
+            "headers": headers or {},
+        }
 
-    def json(self, obj, status_code=200, headers=None):
+    def json(self, obj, status_code=200, headers=None, *, statusCode=None):
         body = _to_json(obj).encode()
         if not headers:
             headers = {"content-type": "application/json"}
         else:
             headers = _with_header(headers, "content-type", "application/json")
-        return {"body": body, "statusCode": status_code, "headers": headers}
+        return {"body": body, "statusCode": statusCode or status_code, "headers": headers}
 
-    def binary(self, data, status_code=200, headers=None):
+    def binary(self, data, status_code=200, headers=None, *, statusCode=None):
         if isinstance(data, str):
             data = data.encode()
         elif isinstance(data, int):
             raise TypeError(f"context.res.binary() needs bytes, not {type(data).__name__}.")
-        return {"body": bytes(data), "statusCode": status_code, "headers": headers or {}}
+        return {
+            "body": bytes(data),
+            "statusCode": statusCode or status_code,
+            "headers": headers or {},
+        }
 
-    def redirect(self, url, status_code=301, headers=None):
+    def redirect(self, url, status_code=301, headers=None, *, statusCode=None):
         headers = _with_header(headers or {}, "location", url)
-        return {"body": b"", "statusCode": status_code, "headers": headers}
+        return {"body": b"", "statusCode": statusCode or status_code, "headers": headers}
 
     def empty(self):
         return {"body": b"", "statusCode": 204, "headers": {}}
 
-    def send(self, body, status_code=200, headers=None):
-        return {"body": body, "statusCode": status_code, "headers": headers or {}}
+    def send(self, body, status_code=200, headers=None, *, statusCode=None):
+        return {"body": body, "statusCode": statusCode or status_code, "headers": headers or {}}
 
     # Streaming: head first, then parts, then the end. What the function returns is then ignored.
     # Each may be awaited; in a plain `def main` they block instead and awaiting is not needed.
@@ -131,7 +142,10 @@ def build_head(headers):
     for name, texts in fields.items():
         for text in texts:
             lines.append(f"{name}:{text}")
-    return "\n".join(lines).encode("utf-8", "surrogateescape")
+    head = "\n".join(lines).encode("utf-8", "surrogateescape")
+    if len(head) > MAX_HEAD_BYTES:
+        raise BadResponse(f"Response headers are larger than {MAX_HEAD_BYTES} bytes.")
+    return head
 
 
 def build_status(value):

@@ -28,7 +28,7 @@ def main(arguments):
 def _preload(arguments):
     """Modules that nearly every function needs; while the host has nothing to do for us yet."""
     # `threading` takes the thread that imports it first for the main one, so it must be this.
-    names = ["json", "threading"]
+    names = ["json", "threading", "importlib.machinery"]
     for argument in arguments:
         if argument.startswith("--preload="):
             names += argument[10:].split(",")
