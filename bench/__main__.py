@@ -1,15 +1,16 @@
-"""`make bench`, or some of it: `python -m bench warm cold memory`."""
+"""`make bench`, or some of it: `python -m bench warm cold memory scale`."""
 
 import sys
 from collections.abc import Callable
 from typing import Final
 
-from bench import cold, memory, warm
+from bench import cold, memory, scale, warm
 
 PARTS: Final[dict[str, Callable[[], None]]] = {
     "warm": warm.run,
     "cold": cold.run,
     "memory": memory.run,
+    "scale": scale.run,
 }
 
 
