@@ -97,6 +97,7 @@ def credentials(arrival: Arrival, match: Match | None, params: Mapping[str, Any]
         jwt=headers.get("x-appwrite-jwt", ""),
         sessions=_sessions(headers, CONSOLE if is_admin else project_id or CONSOLE),
         user_header=headers.get("x-appwrite-user", ""),
+        organization_header=headers.get("x-appwrite-organization", ""),
         organization_id=_organization(match, headers, params),
         console_project_id="" if is_alias else in_path,
         sdk=headers.get("x-sdk-name", ""),
@@ -106,12 +107,19 @@ def credentials(arrival: Arrival, match: Match | None, params: Mapping[str, Any]
 def _organization(
     match: Match | None, headers: Mapping[str, str], params: Mapping[str, Any]
 ) -> str:
-    """The organization that a console request is about: where projects are listed and made,
-    the parameter says it."""
-    if match is not None and match.template == "/v1/projects":
+    """The organization that a console request is about: a parameter where projects are listed
+    and made, a header on the organization's own paths.
+
+    Nowhere else: the rights of an admin come with it, and on the console's other paths (users,
+    teams) they would reach the accounts of other organizations.
+    """
+    template = match.template if match is not None else ""
+    if template == "/v1/projects":
         team_id = params.get("teamId")
         return team_id if isinstance(team_id, str) else ""
-    return headers.get("x-appwrite-organization", "")
+    if template.startswith("/v1/organization/"):
+        return headers.get("x-appwrite-organization", "")
+    return ""
 
 
 def _sessions(headers: Mapping[str, str], project_id: str) -> tuple[str, ...]:

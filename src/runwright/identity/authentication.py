@@ -50,6 +50,7 @@ class Credentials:
     jwt: str = ""
     sessions: tuple[str, ...] = ()  # encoded values; the first that can be decoded counts
     user_header: str = ""
+    organization_header: str = ""  # X-Appwrite-Organization as sent
     organization_id: str = ""  # the organization a console request is about
     console_project_id: str = ""  # the project a console request is about
     sdk: str = ""
@@ -225,7 +226,7 @@ class Authenticator:
                 raise refusals.KeyAndSession
             return _Verdict(_guest(project_id), late=refusals.UnknownKey())
         if kind == "organization" and underscore:
-            if not sent.organization_id:
+            if not sent.organization_header:
                 raise refusals.OrganizationIdMissing
             return _Verdict(_guest(project_id), late=refusals.UnknownKey())
         if underscore and kind != "standard" and f"{kind}_" not in KEY_PREFIXES:

@@ -280,6 +280,16 @@ async def test_a_key_that_is_none_is_refused(
     assert problem(await _ask(world, about(x_appwrite_key=key))) == expected
 
 
+async def test_keys_of_accounts_and_organizations_do_not_exist_here(world: World) -> None:
+    await world.put(a_user("ann"), a_session("ann"))
+    account = about(x_appwrite_key="account_x", x_appwrite_user="ann")
+    organization = about(x_appwrite_key="organization_x", x_appwrite_organization=TEAM)
+    for headers in (account, organization):
+        assert problem(await _ask(world, headers)) == (401, "user_unauthorized")
+    both = await _ask(world, account | cookie("ann"))
+    assert problem(both) == (403, "user_api_key_and_session_set")
+
+
 @pytest.mark.parametrize("key", ["magic_x", "ephemeral_x", "ephemeral_a.b.c", "dynamic_", "_"])
 async def test_a_key_of_an_unknown_kind_or_a_dead_execution_key_is_a_guest(
     world: World, key: str
@@ -516,6 +526,35 @@ async def test_console_requests_have_the_rights_of_the_organization_they_name(
         assert await answers("POST", "/v1/projects", {"teamId": "none"}) == ["team_not_found"] * 3
         none = ["general_unauthorized_scope"] * 3
         assert await answers("POST", "/v1/projects", {}) == none
+
+
+async def test_an_organization_gives_no_rights_over_accounts_and_other_organizations(
+    world: World,
+) -> None:
+    await _three(world)
+    routes = [
+        a_route(world.seen, "/v1/users", name="users.list", scopes=("users.read",)),
+        a_route(world.seen, "/v1/teams/{teamId}", name="teams.get", scopes=("teams.read",)),
+        a_route(
+            world.seen,
+            "/v1/organization/projects",
+            name="organization.listProjects",
+            scopes=("projects.write",),
+        ),
+    ]
+    headers = about(CONSOLE, x_appwrite_organization=TEAM)
+    async with world.client(*routes) as client:
+        owner = headers | cookie("olivia", CONSOLE)
+        users = await client.get("/v1/users", headers=owner)
+        assert problem(users) == (401, "general_unauthorized_scope")
+        assert (await client.get("/v1/teams/other", headers=owner)).status_code == 200
+        assert world.seen.last.principal.kind is CallerKind.USER
+        assert (await client.get("/v1/organization/projects", headers=owner)).status_code == 200
+        assert world.seen.last.principal.kind is CallerKind.ADMIN
+        stranger = await client.get(
+            "/v1/organization/projects", headers=headers | cookie("sam", CONSOLE)
+        )
+        assert problem(stranger) == (401, "user_unauthorized")
 
 
 async def test_a_console_account_alone_is_a_plain_user(world: World) -> None:

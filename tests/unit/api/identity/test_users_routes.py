@@ -61,7 +61,7 @@ async def test_console_accounts_are_nobodys_users(world: World) -> None:
     owner = await world.owner()
     team_id = (await owner.get("/teams")).body["teams"][0]["$id"]
     refused = await owner.get("/users", x_appwrite_organization=team_id)
-    assert (refused.status, refused.type) == (401, "general_access_forbidden")
+    assert (refused.status, refused.type) == (401, "general_unauthorized_scope")
 
 
 async def test_an_unknown_user_is_404_everywhere(world: World) -> None:
