@@ -209,7 +209,9 @@ class Api:
         params = exchange.form.params
         sent = credentials(arrival, match, params)
         found = await self._authenticator.resolve(sent)
-        if exchange.origin:
+        # Clients of a project are no consoles: they must not act with their visitor's console
+        # session, so admin mode is for the API's own hosts.
+        if exchange.origin and not sent.is_admin:
             exchange.is_origin_allowed = await self._origins.allows(
                 exchange.origin, sent.project_id or CONSOLE, found.platforms
             )

@@ -3,7 +3,19 @@ import pytest
 
 from runwright.api.cors import Origins
 from runwright.model.identity import CONSOLE, Platform
-from tests.unit.api.world import OTHER_PROJECT, PROJECT, START, World, about, problem
+from tests.unit.api.world import (
+    OTHER_PROJECT,
+    PROJECT,
+    START,
+    TEAM,
+    World,
+    a_membership,
+    a_session,
+    a_user,
+    about,
+    as_admin,
+    problem,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -110,6 +122,23 @@ async def test_a_platform_applies_and_goes_at_once(world: World) -> None:
     )
     assert "access-control-allow-origin" not in refused.headers
     assert "X-Appwrite-Project" in refused.headers["access-control-allow-headers"]
+
+
+async def test_a_client_of_a_project_cannot_act_with_a_console_session(world: World) -> None:
+    await world.put(
+        _platform("web", "shop.example.com"),
+        a_user("olivia", CONSOLE),
+        a_session("olivia", CONSOLE),
+        a_membership("olivia", CONSOLE, TEAM, "owner"),
+    )
+    async with world.client() as client:
+        admin = as_admin("olivia")
+        own = await client.get("/v1/things", headers=admin | {"origin": "http://localhost:5173"})
+        client_page = {"origin": "https://shop.example.com"}
+        foreign = await client.get("/v1/things", headers=admin | client_page)
+        plain = await client.get("/v1/things", headers=about() | client_page)
+    assert (own.status_code, plain.status_code) == (200, 200)
+    assert problem(foreign) == (403, "general_unknown_origin")
 
 
 async def test_browsers_may_read_errors(world: World) -> None:
