@@ -239,8 +239,6 @@ class Launcher:
             if request["network"] is not None:
                 self._open_network(request)
             step = "limits"
-            files = request["files"]
-            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             if request["uid"] is not None:
                 os.setgroups([])
@@ -271,6 +269,9 @@ class Launcher:
             # Nothing of the launcher's may reach a sandbox, whatever its close-on-exec flag
             # says: received descriptors have none, and one is a socket the server trusts.
             os.closerange(_ARGS_FD + 1, _EVERY_FD)
+            # Not earlier: with many sandboxes the launcher itself holds more than this.
+            files = request["files"]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
             step = "start"
             kernel.die_with_parent(_KILL)
             if os.getppid() == self._pid:
