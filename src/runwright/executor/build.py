@@ -227,7 +227,8 @@ class Builder:
         for build in list(self._running):
             build.interrupt()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._is_idle.wait(), _GONE_S)
+            async with asyncio.timeout(_GONE_S):
+                await self._is_idle.wait()
 
 
 class _Build:
@@ -283,7 +284,8 @@ class _Build:
     ) -> BuildResult:
         job = self._job
         try:
-            ready = await asyncio.wait_for(self._loop.sock_recv(ours, 1), _READY_S)
+            async with asyncio.timeout(_READY_S):
+                ready = await self._loop.sock_recv(ours, 1)
         except (OSError, TimeoutError):
             ready = b""
         if not ready:
@@ -319,7 +321,8 @@ class _Build:
 
     async def _end_soon(self) -> Exit:
         try:
-            return await asyncio.wait_for(asyncio.shield(self._exit), _GONE_S)
+            async with asyncio.timeout(_GONE_S):
+                return await asyncio.shield(self._exit)
         except TimeoutError:
             return Exit(code=137, reason="the sandbox did not end")
 

@@ -286,7 +286,8 @@ class Control:
         message = {"op": "stage", "instance": self._config.instance, "plan": plan}
         self._send(message, [self._forwarder_end()])
         try:
-            await asyncio.wait_for(self._staged, _STAGED_S)
+            async with asyncio.timeout(_STAGED_S):
+                await self._staged
         except TimeoutError:
             raise SpawnFailed("the launcher did not get ready") from None
         self._is_up.set()
@@ -301,7 +302,8 @@ class Control:
         self._is_up.clear()
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_STOPPED_S)
         for helper in (self._launcher, self._forwarder):
             if helper.channel is not None:
                 helper.channel.close()
@@ -321,7 +323,8 @@ class Control:
     ) -> None:
         fds = [frames.detach(), output]
         try:
-            await asyncio.wait_for(self._is_up.wait(), _STAGED_S)
+            async with asyncio.timeout(_STAGED_S):
+                await self._is_up.wait()
         except BaseException as exc:
             _close_all(fds)
             if isinstance(exc, TimeoutError):
@@ -359,7 +362,8 @@ class Control:
                     "mounts": [[item.source, item.target, item.is_read_only] for item in mounts],
                 }
             )
-            await asyncio.wait_for(done, _ASSIGNED_S)
+            async with asyncio.timeout(_ASSIGNED_S):
+                await done
         except TimeoutError:
             raise SpawnFailed("the launcher did not answer") from None
         finally:

@@ -213,10 +213,14 @@ class Box:
         outside = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             outside.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await asyncio.wait_for(self._loop.sock_connect(outside, target), _DIAL_S)
+            async with asyncio.timeout(_DIAL_S):
+                await self._loop.sock_connect(outside, target)
         except (OSError, TimeoutError):
             outside.close()
             return None
+        except asyncio.CancelledError:
+            outside.close()
+            raise
         return outside
 
     async def _join(self, inside: socket.socket, outside: socket.socket, first: bytes) -> None:
@@ -250,7 +254,8 @@ class Box:
 
     async def _proxy(self, connection: socket.socket) -> None:
         try:
-            head = await asyncio.wait_for(self._read_head(connection), _HEAD_S)
+            async with asyncio.timeout(_HEAD_S):
+                head = await self._read_head(connection)
             await self._serve_proxy(connection, head)
         except (OSError, TimeoutError, ValueError):
             connection.close()
@@ -413,7 +418,8 @@ class Forwarder:
             for box in self._boxes.values():
                 box.sweep(now)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._done.wait(), _SWEEP_S)
+                async with asyncio.timeout(_SWEEP_S):
+                    await self._done.wait()
 
     def _take(self) -> None:
         while True:

@@ -138,7 +138,8 @@ class Pool(Owner):
                 timer.cancel()
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_GONE_S)
         for sandbox in list(self._sandboxes.values()):
             sandbox.cut_off()
         await self._until(lambda: not self._sandboxes, _GONE_S)
@@ -362,7 +363,8 @@ class Pool(Owner):
         try:
             await self._loop.create_unix_connection(lambda: sandbox, sock=ours)
             await self._spawner.launch(launch, theirs, write, sandbox.exited)
-            await asyncio.wait_for(hello, _HELLO_S)
+            async with asyncio.timeout(_HELLO_S):
+                await hello
         except TimeoutError:
             sandbox.kill()
             raise SpawnFailed(f"no answer from the runner: {sandbox.output_tail()}") from None
@@ -418,7 +420,7 @@ class Pool(Owner):
 
     async def _refill(self) -> None:
         """One at a time: starting a sandbox costs as much as hundreds of warm calls."""
-        while True:
+        while not self._is_closed:
             await self._refill_needed.wait()
             self._refill_needed.clear()
             await asyncio.sleep(_REFILL_PAUSE_S)

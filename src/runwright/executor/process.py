@@ -75,7 +75,8 @@ class ProcessSpawner:
         if self._processes:
             self._is_empty.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_empty.wait(), _STOP_S)
+                async with asyncio.timeout(_STOP_S):
+                    await self._is_empty.wait()
 
     async def launch(
         self,
