@@ -33,7 +33,7 @@ from runwright.dns.resolver import DnsResolver
 from runwright.executions.records import Recorder
 from runwright.executions.retention import Retention
 from runwright.executions.service import Executions
-from runwright.executor import runtimes
+from runwright.executor import checks, runtimes
 from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
 from runwright.executor.spawn import SpawnFailed
 from runwright.functions.building import BuildLimits
@@ -455,6 +455,10 @@ def _private_folder(settings: Settings) -> Path:
 
 def installed_runtimes(settings: Settings) -> list[RuntimeStatus]:
     return [_status(item) for item in runtimes.discover(Path(settings.data_dir).absolute())]
+
+
+def examine(settings: Settings) -> list[checks.Finding]:
+    return checks.examine(Path(settings.data_dir).absolute())
 
 
 def add_runtime(settings: Settings, runtime: str) -> RuntimeStatus:

@@ -139,6 +139,11 @@ class BubblewrapExecutor:
         if self._spawner is not None:
             await self._spawner.stop()
 
+    @property
+    def spawner(self) -> Spawner | None:
+        """What starts the sandboxes, once `start` was called."""
+        return self._spawner
+
     async def run(
         self, workload: Workload, invocation: Invocation, *, sink: ResponseSink | None = None
     ) -> Outcome:
