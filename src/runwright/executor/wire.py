@@ -24,7 +24,19 @@ Runner to host
     PONG
 
 A response that is not complete in its RESPONSE frame is streamed under a window of
-WINDOW_BYTES per request; the host opens it further as the caller takes the bytes.
+WINDOW_BYTES per request; the host opens it further as the caller takes the bytes. The time
+of user code is then in END; RESPONSE has 0 when it went out before user code had ended.
+
+A request ends with RESPONSE (END) or END; nothing of it follows, and the id is free again.
+After CANCEL nothing of it follows either, but for frames that were under way; a request that
+had not begun never does. Frames for ids that a side does not know are ignored.
+
+LOG frames hold whole lines, except for a text that was cut. The first 32 of a request leave
+before the program goes on, so they are known whatever it does next; later ones wait up to
+60 KiB or one turn of the loop. The runner may block while the host does not read: a host that
+waits to write must go on reading.
+
+The runner exits with 70 when the host breaks these rules, with 0 when the socket is closed.
 """
 
 import struct

@@ -214,16 +214,37 @@ class Runner:
         is_logging: bool = True,
     ) -> int:
         """Send one request; its id."""
+        request_id, data = self.prepare(
+            action,
+            method=method,
+            target=target,
+            headers=headers,
+            body=body,
+            is_logging=is_logging,
+        )
+        self.send(data)
+        return request_id
+
+    def prepare(
+        self,
+        action: str = "",
+        *,
+        method: str = "POST",
+        target: str = "/",
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes | str = b"",
+        is_logging: bool = True,
+    ) -> tuple[int, bytes]:
+        """The id and the frames of a request that is not sent yet."""
         self._last_id += 1
         data = body.encode() if isinstance(body, str) else body
         all_headers = [*headers, ("x-action", action)] if action else list(headers)
         if not any(name.lower() == "host" for name, _ in headers):
             all_headers.insert(0, ("host", "localhost:3000"))
         self.results[self._last_id] = Result()
-        self.send(
-            encode_request(self._last_id, method, target, all_headers, data, is_logging=is_logging)
+        return self._last_id, encode_request(
+            self._last_id, method, target, all_headers, data, is_logging=is_logging
         )
-        return self._last_id
 
     def end(self, request_id: int) -> Result:
         """Wait for the last frame of a request."""

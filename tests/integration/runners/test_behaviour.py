@@ -289,14 +289,11 @@ def test_a_body_after_its_end_ends_the_runner(own: Runner) -> None:
 
 def test_frames_cut_anywhere_are_understood(own: Runner) -> None:
     own.call("text")
-    sent: list[bytes] = []
-    real, own.send = own.send, sent.append  # type: ignore[method-assign]
-    ids = [own.begin("bodyText", body=f"body {n}") for n in range(20)]
-    own.send = real  # type: ignore[method-assign]
-    for byte in b"".join(sent):
+    requests = [own.prepare("bodyText", body=f"body {n}") for n in range(20)]
+    for byte in b"".join(data for _, data in requests):
         own.send(bytes([byte]))
 
-    assert [own.end(request_id).text for request_id in ids] == [f"body {n}" for n in range(20)]
+    assert [own.end(number).text for number, _ in requests] == [f"body {n}" for n in range(20)]
 
 
 def test_the_socket_is_not_left_to_child_processes(runner: Runner) -> None:

@@ -237,7 +237,8 @@ def test_more_calls_than_threads_are_all_answered(python: Variant, tmp_path: Pat
             threads = next(line for line in status if line.startswith("Threads"))
 
     assert answers == [f"/{number}" for number in range(400)]
-    assert int(threads.split()[1]) <= 66  # 64 calls, the reader, the watcher
+    # 64 calls, the reader, the watcher; and not one after another.
+    assert 10 < int(threads.split()[1]) <= 66
 
 
 def test_calls_are_answered_when_no_thread_can_be_started(python: Variant, tmp_path: Path) -> None:

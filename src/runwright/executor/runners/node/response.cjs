@@ -213,4 +213,6 @@ function build(value, to) {
   to.body = hasNoBody(to.status) ? '' : body;
 }
 
-module.exports = { Response, BadResponse, build, buildHead, buildStatus, HEAD_DEFAULT, NO_BODY, hasNoBody };
+module.exports = {
+  Response, BadResponse, build, buildHead, buildStatus, contentType, hasNoBody, HEAD_DEFAULT, NO_BODY,
+};

@@ -183,6 +183,7 @@ class Engine:
         return asyncio.run(wait())
 
     def _answer(self, call, user_s):
+        self.threads.learn(user_s)
         micros = min(int(user_s * 1e6), 0xFFFFFFFF)
         rest = call.close()
         if call.is_cancelled:

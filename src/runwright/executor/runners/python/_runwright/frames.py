@@ -121,9 +121,10 @@ class Wire:
             size = 0
         if not size:
             _exit(0)
-        return self._cut(bytes(self._view[:size]))
+        return self.cut(bytes(self._view[:size]))
 
-    def _cut(self, data):
+    def cut(self, data):
+        """Every frame that these bytes complete."""
         if self._rest:
             data = self._rest + data
         frames = []

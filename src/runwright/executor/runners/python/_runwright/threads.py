@@ -6,7 +6,8 @@ it every NAP_S seconds; when one call has lasted that long, the role (with the f
 yet) passes to another thread. The token decides races: it lies in `_token` while the reader runs
 user code, and whoever pops it has the role.
 
-After such a loss calls go straight to threads of their own, until enough of them were quick.
+After such a loss, or calls that were slow though not as slow as that, calls go straight to
+threads of their own, until enough of them were quick.
 """
 
 import _thread
@@ -62,7 +63,8 @@ class Threads:
         self._parked = []
         self._busy = 0  # threads without the role that run user code
         self._is_role_free = False  # nobody could be found to read
-        self._slow = 0  # not exact, needs no guard
+        self._slow = 0  # not exact, needs no guard; neither does the next
+        self._was_slow = False
         self._is_watched = False
         self._watch_lock = _locked()
         self._nap_lock = _locked()
@@ -71,6 +73,18 @@ class Threads:
         """How many calls may run at once, as the function's environment says."""
         if text.isdigit():
             self._limit = min(max(int(text), 1), MAX_CALLS)
+
+    def learn(self, user_s):
+        """Take note of how long user code took for one call."""
+        if user_s <= QUICK_S:
+            self._was_slow = False
+            if self._slow:
+                self._slow -= 1
+        elif self._was_slow or self._slow:
+            self._slow = SLOW_MEMORY if self._limit > 1 else 0
+        else:
+            # Once may be the scheduler's doing; twice in a row is the function's.
+            self._was_slow = True
 
     def run(self):
         """The main thread's life."""
@@ -99,19 +113,11 @@ class Threads:
                 if is_busy is None:
                     return  # asyncio reads from now on
             else:
-                began = perf_counter()
                 answer = self._engine.execute(task)
                 if answer:
                     self._engine.wire.send(answer)
-                self._learn(perf_counter() - began)
                 is_busy = True
             task = self._next(seat, is_busy)
-
-    def _learn(self, duration_s):
-        if duration_s > QUICK_S:
-            self._slow = SLOW_MEMORY if self._limit > 1 else 0
-        elif self._slow:
-            self._slow -= 1
 
     def _next(self, seat, is_busy):
         if self._engine.loop is not None and seat is self._main:
