@@ -1,0 +1,80 @@
+"""Parsing in the forwarder, and the shape of the program that steers connections."""
+
+import struct
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from runwright.executor import forwarder
+from runwright.executor.host import parse_endpoint
+from runwright.executor.netns import steering_program
+
+
+def test_every_jump_of_the_steering_program_stays_inside() -> None:
+    program = steering_program(3, local_ports=(8080, 53))
+    code = list(struct.iter_unpack("=BBhi", program))
+    for at, (operation, _, offset, _) in enumerate(code):
+        if operation & 0x07 in (0x05, 0x06) and operation not in (0x85, 0x95):
+            assert 0 <= at + 1 + offset < len(code)
+    assert code[-1][0] == 0x95
+
+
+def test_the_hosts_resolvers_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text("# nameserver 9.9.9.9\nnameserver 192.0.2.53\nnameserver 2001:db8::53\n")
+    assert forwarder.resolvers(path) == [("192.0.2.53", 53), ("2001:db8::53", 53)]
+    assert forwarder.resolvers(tmp_path / "none") == []
+
+
+def test_the_hosts_addresses_are_read(tmp_path: Path) -> None:
+    (tmp_path / "fib_trie").write_text(
+        "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n"
+        "           |-- 192.0.2.2\n              /32 host LOCAL\n"
+        "           |-- 192.0.2.255\n              /32 link BROADCAST\n"
+        "              |-- 127.0.0.1\n                 /32 host LOCAL\n"
+    )
+    (tmp_path / "if_inet6").write_text(
+        "20010db8000000000000000000000002 04 40 00 80     eth0\n"
+    )
+    assert forwarder.own_addresses(tmp_path) == {
+        ip_address("192.0.2.2"),
+        ip_address("127.0.0.1"),
+        ip_address("2001:db8::2"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http://example.com/a?b", ("example.com", 80, "/a?b")),
+        ("http://example.com:8080", ("example.com", 8080, "/")),
+        ("http://user:pw@example.com/x", ("example.com", 80, "/x")),
+        ("http://[2001:db8::1]:81/", ("2001:db8::1", 81, "/")),
+    ],
+)
+def test_proxy_targets(text: str, expected: tuple[str, int, str]) -> None:
+    assert forwarder._split_url(text) == expected
+
+
+def test_only_plain_http_goes_through_the_proxy_unwrapped() -> None:
+    with pytest.raises(ValueError, match="not an http"):
+        forwarder._split_url("ftp://example.com/")
+
+
+def test_hop_headers_stay_at_the_proxy() -> None:
+    head = b"host: a\r\nProxy-Authorization: x\r\nconnection: keep-alive\r\n\r\nbody"
+    assert forwarder._without_hop_headers(head) == b"host: a\r\n\r\nbody"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("192.0.2.53", ("192.0.2.53", 53)),
+        ("192.0.2.53:5353", ("192.0.2.53", 5353)),
+        ("2001:db8::53", ("2001:db8::53", 53)),
+        ("[2001:db8::53]:5353", ("2001:db8::53", 5353)),
+    ],
+)
+def test_endpoints_are_read_in_every_form(text: str, expected: tuple[str, int]) -> None:
+    assert parse_endpoint(text) == expected
