@@ -19,10 +19,11 @@ BASE: Final = {
     "telemetry",
     "settings",
     "proxies",
-} | {"compression"}
+    "compression",
+}
 PORTS: Final = BASE | {"model", "ports"}
 MAY_IMPORT: Final[dict[str, set[str]]] = {
-    **{part: BASE for part in BASE},
+    **dict.fromkeys(BASE, BASE),
     "model": {"", "ids", "model"},
     "ports": PORTS,
     "identity": PORTS | {"identity"},

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.unit.templates.languages import Call, Reply, run
+from tests.integration.templates.languages import Call, Reply, run
 
 pytestmark = pytest.mark.parametrize("language", ["node", "python"])
 

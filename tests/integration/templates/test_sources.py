@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.templates.languages import Call, Reply, run
+from tests.integration.templates.languages import Call, Reply, run
 
 pytestmark = pytest.mark.parametrize("language", ["node", "python"])
 
