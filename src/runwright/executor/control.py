@@ -331,7 +331,11 @@ class Control:
                 raise SpawnFailed("the launcher is not up") from None
             raise
         self._alive[launch.id] = on_exit
-        self._send_start(launch, fds)
+        try:
+            self._send_start(launch, fds)
+        except SpawnFailed:
+            del self._alive[launch.id]
+            raise
 
     def _send_start(self, launch: Launch, fds: list[int]) -> None:
         self._send(

@@ -361,19 +361,40 @@ class Pool(Owner):
         self._hello[sandbox_id] = hello
         sandbox.watch_output(read)
         try:
-            await self._loop.create_unix_connection(lambda: sandbox, sock=ours)
-            await self._spawner.launch(launch, theirs, write, sandbox.exited)
+            await self._connect(sandbox, launch, (ours, theirs), write)
             async with asyncio.timeout(_HELLO_S):
                 await hello
         except TimeoutError:
             sandbox.kill()
             raise SpawnFailed(f"no answer from the runner: {sandbox.output_tail()}") from None
-        except SpawnFailed:
-            sandbox.exited(Exit(code=-1))
-            raise
         finally:
-            self._hello.pop(sandbox_id, None)
+            del self._hello[sandbox_id]
+            if hello.done() and not hello.cancelled():
+                hello.exception()  # seen, whoever raised first
         return sandbox
+
+    async def _connect(
+        self,
+        sandbox: Sandbox,
+        launch: Launch,
+        pair: tuple[socket.socket, socket.socket],
+        output: int,
+    ) -> None:
+        """Give the sandbox its end of the frame socket and start the process at the other."""
+        ours, theirs = pair
+        try:
+            await self._loop.create_unix_connection(lambda: sandbox, sock=ours)
+        except BaseException:
+            ours.close()
+            theirs.close()
+            os.close(output)
+            sandbox.exited(Exit(code=-1, is_platform=True))  # nothing else will say so
+            raise
+        try:
+            await self._spawner.launch(launch, theirs, output, sandbox.exited)
+        except BaseException:
+            sandbox.exited(Exit(code=-1, is_platform=True))
+            raise
 
     def _log_failure(self, key: Key, exc: SpawnFailed) -> None:
         log.error(

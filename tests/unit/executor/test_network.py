@@ -34,9 +34,7 @@ def test_the_hosts_addresses_are_read(tmp_path: Path) -> None:
         "           |-- 192.0.2.255\n              /32 link BROADCAST\n"
         "              |-- 127.0.0.1\n                 /32 host LOCAL\n"
     )
-    (tmp_path / "if_inet6").write_text(
-        "20010db8000000000000000000000002 04 40 00 80     eth0\n"
-    )
+    (tmp_path / "if_inet6").write_text("20010db8000000000000000000000002 04 40 00 80     eth0\n")
     assert forwarder.own_addresses(tmp_path) == {
         ip_address("192.0.2.2"),
         ip_address("127.0.0.1"),

@@ -1,0 +1,415 @@
+"""Lending, growing, stalling and evicting, with runners that live in this process."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from runwright.executor import wire
+from runwright.executor.call import Call
+from runwright.executor.cgroups import Limits
+from runwright.executor.pool import Pool, PoolLimits
+from runwright.executor.runtimes import Interpreter
+from runwright.executor.sandbox import State
+from runwright.executor.spawn import BuildPlaces, Exit, Launch, Mount, SpawnFailed, Uids
+from runwright.model.execution import ErrorClass, Invocation, Outcome, Workload
+from runwright.ports.executor import BuildJob, NoSlot
+
+pytestmark = pytest.mark.anyio
+
+NODE = Interpreter(runtime="node-22", version="22.20.0", source="package", executable="/node")
+OK = b"well"
+
+
+class FakeRunner(asyncio.Protocol):
+    """Answers at once, unless the target says otherwise; `release` answers what it held."""
+
+    def __init__(self, launch: Launch, on_exit: Callable[[Exit], None]) -> None:
+        self.launch = launch
+        self.on_exit = on_exit
+        self.held: list[int] = []
+        self.is_deaf = False
+        self.seen: list[str] = []
+        self.reader = wire.FrameReader()
+        self.transport: Any = None
+        self.signals: list[int] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.transport.write(wire.frame(wire.Kind.HELLO, 0, b"{}"))
+
+    def data_received(self, data: bytes) -> None:
+        for kind, request_id, payload in self.reader.feed(data):
+            if kind == wire.Kind.PING and not self.is_deaf:
+                self.transport.write(wire.frame(wire.Kind.PONG, 0))
+            elif kind == wire.Kind.REQUEST:
+                self._on_request(request_id, payload)
+
+    def _on_request(self, request_id: int, payload: bytes) -> None:
+        target = payload[5:].split(b"\n")[0].split(b" ")[1].decode()
+        self.seen.append(target)
+        if target == "/garbage":
+            self.transport.write(b"\xff" * 64)
+        elif target == "/other":
+            self.answer(request_id + 1000)
+        elif target == "/exit":
+            self.end(3)
+        elif target in ("/hold", "/spin"):
+            self.held.append(request_id)
+            self.is_deaf = target == "/spin"
+        else:
+            self.answer(request_id)
+
+    def answer(self, request_id: int) -> None:
+        head = struct.pack("<BBHII", wire.FLAG_END, 0, 200, 5, 0)
+        self.transport.write(wire.frame(wire.Kind.RESPONSE, request_id, head + OK))
+
+    def release(self) -> None:
+        self.is_deaf = False
+        while self.held:
+            self.answer(self.held.pop(0))
+
+    def end(self, code: int) -> None:
+        self.transport.close()
+        self.on_exit(Exit(code=code))
+
+
+class FakeSpawner:
+    def __init__(self) -> None:
+        self.on_network_lost: Callable[[], None] = lambda: None
+        self.runners: dict[int, FakeRunner] = {}
+        self.assigned: list[tuple[int, str, Limits]] = []
+        self.is_broken = False
+        self._ids = itertools.count(1)
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def next_id(self) -> int:
+        return next(self._ids)
+
+    def network_env(self) -> Mapping[str, str]:
+        return {}
+
+    def code_dir(self, artifact: str) -> str:
+        return artifact
+
+    def runner_command(self, interpreter: Interpreter, heap_mib: int) -> list[str]:
+        return [interpreter.executable, str(heap_mib)]
+
+    def build_places(self, interpreter: Interpreter, job: BuildJob) -> BuildPlaces:
+        raise NotImplementedError
+
+    async def launch(
+        self, launch: Launch, frames: socket.socket, output: int, on_exit: Callable[[Exit], None]
+    ) -> None:
+        os.close(output)
+        if self.is_broken:
+            frames.close()
+            raise SpawnFailed("broken")
+        runner = self.runners[launch.id] = FakeRunner(launch, on_exit)
+        await asyncio.get_running_loop().create_unix_connection(lambda: runner, sock=frames)
+
+    async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
+        self.assigned.append((sandbox_id, mounts[0].source, limits))
+
+    def signal(self, sandbox_id: int, number: int) -> None:
+        runner = self.runners[sandbox_id]
+        runner.signals.append(number)
+        if runner.transport is not None and not runner.transport.is_closing():
+            runner.end(128 + number)
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Bench:
+    def __init__(self, **changes: Any) -> None:
+        self.time = Time()
+        self.spawner = FakeSpawner()
+        values = {"sizes": {"node": 0}, "sandboxes": 4, "max_calls": 2, **changes}
+        self.uids = Uids(70000, 64)
+        self.pool = Pool(PoolLimits(**values), self.spawner, [NODE], self.uids, self.time)
+
+    def call(self, workload: Workload, target: str = "/", timeout_s: float = 10.0) -> Call:
+        invocation = Invocation(
+            execution_id="e", method="GET", target=target, headers=(), timeout_s=timeout_s
+        )
+        future = asyncio.get_running_loop().create_future()
+        call = Call(invocation, None, future, self.time())
+        self.pool.submit(workload, call)
+        return call
+
+    async def run(self, workload: Workload, target: str = "/") -> Outcome:
+        return await outcome(self.call(workload, target))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0)
+
+
+async def outcome(call: Call) -> Outcome:
+    async with asyncio.timeout(5):
+        return await call.future
+
+
+def a_workload(name: str = "a", **changes: Any) -> Workload:
+    values = {
+        "key": name,
+        "project_id": "p",
+        "function_id": name,
+        "deployment_id": name,
+        "runtime": "node-22",
+        "artifact": f"/artifacts/{name}",
+        "entrypoint": "main.js",
+        **changes,
+    }
+    return Workload(**values)
+
+
+@asynccontextmanager
+async def a_bench(**changes: Any) -> AsyncIterator[Bench]:
+    bench = Bench(**changes)
+    bench.pool.start()
+    try:
+        yield bench
+    finally:
+        await bench.pool.stop(0)
+
+
+async def test_a_second_call_finds_the_sandbox_warm() -> None:
+    async with a_bench() as bench:
+        first, second = await bench.run(a_workload()), await bench.run(a_workload())
+        assert (first.body, first.is_cold, second.is_cold) == (OK, True, False)
+        assert len(bench.spawner.runners) == 1
+
+
+async def test_the_code_and_the_limits_of_the_workload_are_assigned() -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload(memory_mib=256, cpus=0.25))
+        assert bench.spawner.assigned == [(1, "/artifacts/a", Limits(256, 256, 0.25))]
+        heap = int(bench.spawner.runners[1].launch.argv[1])
+        assert 128 < heap < 256
+
+
+async def test_every_sandbox_has_a_user_of_its_own_while_it_lives() -> None:
+    async with a_bench() as bench:
+        for name in "abc":
+            await bench.run(a_workload(name))
+        users = [runner.launch.uid for runner in bench.spawner.runners.values()]
+        assert users == [70000, 70001, 70002]
+
+
+async def test_the_pool_is_filled_and_lent_from() -> None:
+    async with a_bench(sizes={"node": 1}) as bench:
+        await bench.until(bench.pool.has_full_pool)
+        assert len(bench.spawner.runners) == 1
+        await bench.run(a_workload())
+        assert bench.spawner.assigned[0][0] == 1
+
+
+async def test_calls_beyond_one_sandboxs_share_get_another() -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload())
+        calls = [bench.call(a_workload(), "/hold") for _ in range(3)]
+        await bench.until(lambda: sum(len(r.held) for r in bench.spawner.runners.values()) == 3)
+        assert [len(runner.held) for runner in bench.spawner.runners.values()] == [2, 1]
+        for runner in bench.spawner.runners.values():
+            runner.release()
+        assert {(await outcome(call)).body for call in calls} == {OK}
+
+
+async def test_one_cold_start_serves_all_that_wait_for_it() -> None:
+    async with a_bench(max_calls=8) as bench:
+        outcomes = await asyncio.gather(*(bench.run(a_workload()) for _ in range(8)))
+        assert {item.body for item in outcomes} == {OK}
+        assert len(bench.spawner.runners) == 1
+
+
+async def test_a_busy_silent_sandbox_is_asked_before_it_gets_more() -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload())
+        waiting = bench.call(a_workload(), "/hold")
+        runner = bench.spawner.runners[1]
+        await bench.until(lambda: bool(runner.held))
+        bench.time.now += 1.0  # silent, but its loop turns
+        assert (await bench.run(a_workload())).body == OK
+        assert runner.seen == ["/", "/hold", "/"]
+        runner.release()
+        await outcome(waiting)
+
+
+async def test_a_stalled_sandbox_gets_no_more_while_another_can_be_had() -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload())
+        spinning = bench.call(a_workload(), "/spin")
+        first = bench.spawner.runners[1]
+        await bench.until(lambda: bool(first.held))
+        bench.time.now += 1.0
+        assert (await bench.run(a_workload())).body == OK
+        assert first.seen == ["/", "/spin"]
+        assert bench.spawner.runners[2].seen == ["/"]
+        first.release()
+        assert (await outcome(spinning)).body == OK
+
+
+async def test_a_missed_deadline_ends_the_call_and_later_the_sandbox() -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload())
+        late = bench.call(a_workload(), "/hold", timeout_s=1.0)
+        other = bench.call(a_workload(), "/hold", timeout_s=9.0)
+        runner = bench.spawner.runners[1]
+        await bench.until(lambda: len(runner.held) == 2)
+        bench.time.now += 2.0
+        bench.pool.tick()
+        ended = await outcome(late)
+        assert (ended.status_code, ended.error_class) == (500, ErrorClass.TIMEOUT)
+        assert ended.errors == "Execution timed out."
+        assert runner.signals == []  # the other call may finish
+        runner.release()
+        assert (await outcome(other)).body == OK
+        await bench.until(lambda: runner.signals == [signal.SIGTERM])
+        assert (await bench.run(a_workload())).is_cold
+
+
+async def test_an_exit_fails_every_call_in_the_sandbox() -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload())
+        held = bench.call(a_workload(), "/hold")
+        ended = await bench.run(a_workload(), "/exit")
+        assert (ended.error_class, ended.errors) == (ErrorClass.EXIT, "process exited (code 3)")
+        assert (await outcome(held)).error_class is ErrorClass.EXIT
+
+
+@pytest.mark.parametrize("target", ["/garbage", "/other"])
+async def test_a_sandbox_that_breaks_the_rules_dies_alone(target: str) -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload("neighbour"))
+        broken = await bench.run(a_workload(), target)
+        assert broken.error_class is ErrorClass.EXIT
+        assert "not a response" in broken.errors
+        assert not (await bench.run(a_workload("neighbour"))).is_cold
+
+
+async def test_at_the_bound_the_longest_idle_sandbox_makes_room() -> None:
+    async with a_bench(sandboxes=2) as bench:
+        for name in "ab":
+            await bench.run(a_workload(name))
+            bench.time.now += 1.0
+        await bench.run(a_workload("c"))
+        assert bench.spawner.runners[1].signals == [signal.SIGTERM]
+        assert not (await bench.run(a_workload("b"))).is_cold
+
+
+async def test_a_busy_sandbox_never_makes_room() -> None:
+    async with a_bench(sandboxes=1, wait_s=3.0) as bench:
+        await bench.run(a_workload())
+        held = bench.call(a_workload(), "/hold")
+        await bench.until(lambda: bool(bench.spawner.runners[1].held))
+        waiting = bench.call(a_workload("b"))
+        bench.time.now += 1.0
+        bench.pool.tick()
+        assert not waiting.future.done()
+        bench.time.now += 3.0
+        bench.pool.tick()
+        with pytest.raises(NoSlot):
+            await outcome(waiting)
+        bench.spawner.runners[1].release()
+        assert (await outcome(held)).body == OK
+
+
+async def test_the_queue_is_bounded() -> None:
+    async with a_bench(sandboxes=1, max_waiting=1) as bench:
+        await bench.run(a_workload())
+        held = bench.call(a_workload(), "/hold")
+        waiting = bench.call(a_workload("b"))
+        with pytest.raises(NoSlot):
+            bench.call(a_workload("c"))
+        await bench.until(lambda: bool(bench.spawner.runners[1].held))
+        bench.spawner.runners[1].release()
+        assert (await outcome(held)).body == OK
+        bench.pool.tick()
+        assert (await outcome(waiting)).body == OK
+
+
+async def test_a_start_that_fails_is_an_outcome() -> None:
+    async with a_bench() as bench:
+        bench.spawner.is_broken = True
+        ended = await bench.run(a_workload())
+        assert (ended.status_code, ended.error_class) == (500, ErrorClass.COLD_START)
+        bench.spawner.is_broken = False
+        assert (await bench.run(a_workload())).body == OK
+
+
+async def test_an_idle_sandbox_is_ended_after_its_time() -> None:
+    async with a_bench(idle_s=10.0) as bench:
+        await bench.run(a_workload())
+        bench.time.now += 9.0
+        bench.pool.evict_idle()
+        assert bench.spawner.runners[1].signals == []
+        bench.time.now += 2.0
+        bench.pool.evict_idle()
+        assert bench.spawner.runners[1].signals == [signal.SIGTERM]
+
+
+async def test_new_settings_drain_the_sandboxes_of_the_old_ones() -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload("d", key="old"))
+        held = bench.call(a_workload("d", key="old"), "/hold")
+        runner = bench.spawner.runners[1]
+        await bench.until(lambda: bool(runner.held))
+        assert (await bench.run(a_workload("d", key="new"))).is_cold
+        assert runner.signals == []
+        runner.release()
+        assert (await outcome(held)).body == OK
+        await bench.until(lambda: runner.signals == [signal.SIGTERM])
+
+
+async def test_a_cancelled_caller_leaves_its_call_running() -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload())
+        call = bench.call(a_workload(), "/hold")
+        runner = bench.spawner.runners[1]
+        await bench.until(lambda: bool(runner.held))
+        call.future.cancel()
+        bench.pool.abandon(call)
+        runner.release()
+        with contextlib.suppress(asyncio.CancelledError):
+            await call.future
+        again = await bench.run(a_workload())
+        assert (again.body, again.is_cold) == (OK, False)
+        assert bench.pool._groups["a"].members[0].state is State.ASSIGNED
+
+
+async def test_after_the_stop_nothing_is_taken() -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload())
+        await bench.pool.stop(0)
+        with pytest.raises(NoSlot):
+            bench.call(a_workload())
+        assert bench.spawner.runners[1].signals[-1] == signal.SIGKILL
+
+
+async def test_an_ended_user_id_is_used_again() -> None:
+    async with a_bench(sandboxes=1) as bench:
+        for name in "abcdefgh":
+            await bench.run(a_workload(name))
+            await bench.until(lambda: len(bench.pool._sandboxes) == 1)
+        users = {runner.launch.uid for runner in bench.spawner.runners.values()}
+        assert len(users) <= 64
+        assert bench.uids.take() is not None

@@ -1,0 +1,156 @@
+"""Finding interpreters, and what of them a sandbox gets."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runwright.executor import runtimes
+from runwright.executor.runtimes import (
+    BUILD_TOOLS,
+    RUNTIMES,
+    Interpreter,
+    RuntimeMissing,
+    base_env,
+    build_tree,
+    discover,
+    run_tree,
+    runner_command,
+)
+
+NODE = Interpreter(
+    runtime="node-22",
+    version="22.20.0",
+    source="package",
+    executable="/packages/node",
+    npm="/packages/node_modules",
+    headers="/packages/include/node",
+)
+PYTHON = Interpreter(
+    runtime="python-3.12",
+    version="3.12.1",
+    source="host",
+    executable="/versions/3.12.1/bin/python3.12",
+    stdlib="/versions/3.12.1/lib/python3.12",
+    library="/versions/3.12.1/lib/libpython3.12.so.1.0",
+)
+
+
+@pytest.mark.parametrize(
+    ("language", "version", "expected"),
+    [
+        ("node", "22.20.0", "node-22"),
+        ("node", "18.19.1", "node-18.0"),
+        ("node", "2.0.0", None),
+        ("python", "3.9.18", "python-3.9"),
+        ("python", "3.14.0", "python-3.14"),
+        ("python", "3.1.5", None),
+        ("python", "3.8.18", None),
+    ],
+)
+def test_a_version_belongs_to_one_runtime(
+    language: str, version: str, expected: str | None
+) -> None:
+    assert runtimes._runtime_of(language, version) == expected
+
+
+def test_the_best_source_and_the_newest_patch_win() -> None:
+    def a_node(source: str, version: str) -> Interpreter:
+        return Interpreter(runtime="node-22", version=version, source=source, executable="/n")
+
+    ranked = sorted(
+        [a_node("host", "22.99.0"), a_node("added", "22.1.0"), a_node("package", "22.9.0"),
+         a_node("package", "22.10.0")],
+        key=runtimes._rank,
+    )  # fmt: skip
+    assert [(item.source, item.version) for item in ranked] == [
+        ("host", "22.99.0"),
+        ("package", "22.9.0"),
+        ("package", "22.10.0"),
+        ("added", "22.1.0"),
+    ]
+
+
+def a_program(path: Path, *, is_elf: bool) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes((b"\x7fELF" if is_elf else b"#!/bin/sh\n") + b"rest")
+    path.chmod(0o755)
+    return path
+
+
+def test_scripts_that_choose_a_version_are_passed_over(tmp_path: Path) -> None:
+    assert runtimes._is_program(a_program(tmp_path / "node", is_elf=True))
+    assert not runtimes._is_program(a_program(tmp_path / "shim", is_elf=False))
+    assert not runtimes._is_program(tmp_path / "none")
+
+
+def test_an_added_interpreter_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = a_program(tmp_path / "runtimes/node-24/bin/node", is_elf=True)
+    monkeypatch.setattr(
+        runtimes, "_answer", lambda command: "v24.1.0" if command[0] == str(program) else ""
+    )
+    monkeypatch.setattr(runtimes, "_asked", {})
+    found = {item.runtime: item for item in discover(tmp_path)}
+    assert found["node-24"].source == "added"
+    assert found["node-24"].executable == str(program)
+
+
+def test_a_sandbox_gets_the_interpreter_and_nothing_to_install_with() -> None:
+    assert dict(run_tree(NODE).binds) == {"/usr/local/bin/node": "/packages/node"}
+    tree = run_tree(PYTHON)
+    assert set(tree.binds) == {
+        "/usr/local/bin/python3.12",
+        "/usr/local/lib/python3.12",
+        "/usr/local/lib/libpython3.12.so.1.0",
+    }
+    assert "/usr/local/lib/python3.12/site-packages" in tree.empty
+    assert not tree.is_build
+
+
+def test_a_build_gets_npm_headers_and_pip() -> None:
+    tree = build_tree(NODE)
+    assert tree.is_build
+    assert tree.name == "build-node-22"
+    assert tree.binds["/usr/local/lib/node_modules"] == "/packages/node_modules"
+    assert tree.binds["/usr/local/include/node"] == "/packages/include/node"
+    assert set(tree.links) == {"/usr/local/bin/npm", "/usr/local/bin/npx"}
+    if runtimes.package_folder("pip") is not None:
+        assert f"{BUILD_TOOLS}/pip" in build_tree(PYTHON).binds
+
+
+def test_commands_that_start_runners() -> None:
+    node = runner_command(NODE, heap_mib=400)
+    assert node[0] == "/usr/local/bin/node"
+    assert "--max-old-space-size=400" in node
+    python = runner_command(PYTHON, heap_mib=0)
+    assert python[:3] == ["/usr/local/bin/python3.12", "-I", "-S"]
+
+
+def test_a_shared_libpython_is_looked_for_where_it_is_mounted() -> None:
+    assert base_env(PYTHON) == {"LD_LIBRARY_PATH": "/usr/local/lib"}
+    assert base_env(NODE) == {}
+
+
+def test_python_is_never_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "discover", lambda data_dir: [])
+    with pytest.raises(RuntimeMissing, match=r"Python 3\.13 is not on this machine"):
+        runtimes.add("python-3.13", tmp_path)
+
+
+def test_an_unknown_runtime_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeMissing, match="cobol"):
+        runtimes.add("cobol-1", tmp_path)
+
+
+def test_a_failed_install_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "discover", lambda data_dir: [])
+    monkeypatch.setattr(runtimes, "_succeeds", lambda command: False)
+    with pytest.raises(RuntimeMissing, match="could not be installed"):
+        runtimes.add("node-24", tmp_path)
+    assert os.listdir(tmp_path / "runtimes") == []
+
+
+def test_every_offered_runtime_has_a_runner() -> None:
+    for runtime in RUNTIMES:
+        language = runtime.partition("-")[0]
+        assert list((runtimes.RUNNERS / language).glob("runner.*"))
