@@ -150,6 +150,7 @@ const actions = {
     res.text('', 200, { 'x-number': 248, 'x-flag': true, 'set-cookie': ['a=1; Path=/', 'b=2'], 'x-accent': 'é' }),
   badHeaderValue: ({ res }) => res.text('', 200, { 'x-bad': 'a\r\nset-cookie: evil=1' }),
   badHeaderName: ({ res }) => res.text('', 200, { 'x bad': 'a' }),
+  manyHeaders: ({ req, res }) => res.text('', 200, { 'x-big': 'x'.repeat(Number(req.query.size)) }),
   wrongText: ({ res }) => res.text(7),
   counter: ({ res }) => res.text(String((counter += 1))),
   large: ({ req, res }) => {

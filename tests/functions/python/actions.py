@@ -322,6 +322,11 @@ def bad_header_name(context):
 
 
 @action
+def many_headers(context):
+    return context.res.text("", 200, {"x-big": "x" * int(context.req.query["size"])})
+
+
+@action
 def wrong_text(context):
     return context.res.text(7)
 

@@ -294,6 +294,20 @@ ROWS = [
         errors=["Response header name"],
         result=REFUSED,
     ),
+    Row(name="large headers", action="manyHeaders", target="/?size=60000", answer=""),
+    *(
+        Row(
+            name=f"headers of {size} bytes",
+            action="manyHeaders",
+            target=f"/?size={size}",
+            status=500,
+            answer="",
+            headers={"x-big": None},
+            errors=["Response headers are larger than 65536 bytes."],
+            result=REFUSED,
+        )
+        for size in (66_000, 8_000_000)
+    ),
     Row(
         name="text() of a number",
         action="wrongText",

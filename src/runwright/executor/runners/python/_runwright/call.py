@@ -1,5 +1,7 @@
 """One request from its arrival to its last frame: its context, its logs, its result."""
 
+from __future__ import annotations
+
 import _thread
 import os
 
@@ -16,6 +18,14 @@ from _runwright.response import (
 )
 from _runwright.text import MAX_ENTRY, cut, entry, traceback_text
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections import deque
+    from collections.abc import Awaitable, Generator
+
+    from _runwright.engine import Engine
+
 LOGS = 0
 ERRORS = 1
 NOTICE = "Native logs detected. Use context.log() or context.error() for better experience.\n"
@@ -31,15 +41,15 @@ _lock = _thread.RLock()
 
 
 class Context:
-    def __init__(self, call):
+    def __init__(self, call: Call) -> None:
         self._call = call
         self.req = Request(call.head, call.body)
         self.res = Response(call)
 
-    def log(self, *values):
+    def log(self, *values: object) -> None:
         self._call.entry(LOGS, values)
 
-    def error(self, *values):
+    def error(self, *values: object) -> None:
         self._call.entry(ERRORS, values)
 
 
@@ -63,6 +73,7 @@ class Call:
         "is_bodiless",
         "is_cancelled",
         "is_ended",
+        "is_in_parts",
         "is_logging",
         "is_stream_ended",
         "is_streaming",
@@ -73,40 +84,45 @@ class Call:
         "task",
     )
 
-    def __init__(self, engine, request_id, is_logging, head, body):
+    def __init__(
+        self, engine: Engine, request_id: int, is_logging: bool, head: bytes, body: bytes
+    ) -> None:
         self.engine = engine
         self.id = request_id
         self.is_logging = is_logging
         self.head = head
         self.body = body
-        self.parts = None  # BODY frames that have come so far
-        self.task = None  # asyncio task that runs the user's coroutine
-        self.credit = None  # bytes that the host takes yet; None until a body goes in parts
-        self.gates = []  # locks of the threads that wait for credit
-        self.queue = None  # under asyncio: parts that wait for credit
+        self.parts: list[bytes] | None = None  # BODY frames that have come so far
+        self.task: asyncio.Task[None] | None = None  # asyncio task that runs the user's coroutine
+        self.is_in_parts = False  # the body is, so there is a window
+        self.credit = 0  # bytes that the host takes yet
+        self.gates: list[_thread.LockType] = []  # locks of the threads that wait for credit
+        # Under asyncio: parts that wait for credit, who waits for them, what comes at the end.
+        self.queue: deque[memoryview] | None = None
+        self.drained: list[asyncio.Future[None]]
+        self.final: bytes
         self.is_cancelled = False
         self.is_ended = False
         self.is_streaming = False
         self.result = frames.RESULT_OK
         self._has_logged = False
-        self._batch = None
+        self._batch: list[bytes] = []
 
     # --- logs ---
 
-    def entry(self, stream, values):
+    def entry(self, stream: int, values: tuple[object, ...]) -> None:
         if self.is_logging:
             self._emit(stream, entry(values))
 
-    def _begin_logging(self):
+    def _begin_logging(self) -> None:
         self._has_logged = True
         self._immediate = IMMEDIATE_ENTRIES
-        self._batch = []
         self._batch_bytes = 0
         self._batch_stream = LOGS
         self._is_noticed = False
         self._line = ""  # native output that lacks its newline
 
-    def native(self, text):
+    def native(self, text: str) -> None:
         """Text as it is printed; leaves as whole lines, each cut like an entry."""
         if not self.is_logging or not text:
             return
@@ -130,7 +146,7 @@ class Call:
             for line in whole.split("\n"):
                 self._send_or_keep(LOGS, cut(line) + "\n")
 
-    def _emit(self, stream, text):
+    def _emit(self, stream: int, text: str) -> None:
         with _lock:
             if self.is_ended or self.is_cancelled:
                 late_output(text)
@@ -142,7 +158,7 @@ class Call:
                 self._send_or_keep(LOGS, cut(line) + "\n")
             self._send_or_keep(stream, text)
 
-    def _send_or_keep(self, stream, text):
+    def _send_or_keep(self, stream: int, text: str) -> None:
         data = text.encode("utf-8", "replace")
         if self._immediate:
             self._immediate -= 1
@@ -156,7 +172,7 @@ class Call:
         if len(self._batch) == 1:
             self.engine.threads.watch()
 
-    def _take_batch(self):
+    def _take_batch(self) -> bytes:
         if not self._batch:
             return b""
         data = b"".join(self._batch)
@@ -164,27 +180,27 @@ class Call:
         self._batch_bytes = 0
         return frames.log_frame(self.id, self._batch_stream, data)
 
-    def flush_logs(self):
+    def flush_logs(self) -> None:
         """Send what waits for its batch to fill."""
         if self._batch:
             with _lock:
                 if not self.is_ended and not self.is_cancelled:
                     self.engine.wire.send(self._take_batch())
 
-    def flush_everything(self):
+    def flush_everything(self) -> None:
         """As `flush_logs`, with the line that has no end yet: the process is about to die."""
         if self._has_logged:
             with _lock:
                 if not self.is_ended:
                     self.engine.wire.send(self._take_rest())
 
-    def _take_rest(self):
+    def _take_rest(self) -> bytes:
         if self._line:
             line, self._line = self._line, ""
             self._send_or_keep(LOGS, cut(line) + "\n")
         return self._take_batch()
 
-    def close(self):
+    def close(self) -> bytes:
         """The last LOG frame, to be sent before the answer; later output is not the request's."""
         with _lock:
             rest = self._take_rest() if self._has_logged else b""
@@ -193,7 +209,7 @@ class Call:
 
     # --- the end ---
 
-    def take_value(self, value):
+    def take_value(self, value: object) -> None:
         """Turn what user code returned into the answer."""
         if self.is_streaming:
             return
@@ -204,38 +220,39 @@ class Call:
         except Exception as error:
             self._refuse(500, frames.RESULT_PAYLOAD, traceback_text(error))
 
-    def take_error(self, error):
+    def take_error(self, error: BaseException) -> None:
         if not self.is_streaming:
             self._refuse(500, frames.RESULT_USER_EXCEPTION, traceback_text(error))
             return
         self.entry(ERRORS, (traceback_text(error),))
         self.result = frames.RESULT_USER_EXCEPTION
 
-    def take_load_failure(self, message):
+    def take_load_failure(self, message: str) -> None:
         self._refuse(503, frames.RESULT_ENTRYPOINT, message)
 
-    def _refuse(self, status, result, message):
+    def _refuse(self, status: int, result: int, message: str) -> None:
         self.entry(ERRORS, (message,))
         self.result = result
         self.status, self.head, self.body = status, HEAD_DEFAULT, b""
 
-    def is_short(self):
+    def is_short(self) -> bool:
         """Whether the answer fits one frame."""
         return not self.is_streaming and len(self.body) <= frames.PART_BYTES
 
-    def short_answer(self, micros):
+    def short_answer(self, micros: int) -> bytes:
         return frames.response_frame(
             self.id, frames.FLAG_END, self.result, self.status, micros, self.head, self.body
         )
 
-    def open_answer(self, micros):
+    def open_answer(self, micros: int) -> bytes:
         """The head of an answer whose body follows in parts."""
+        self.is_in_parts = True
         self.credit = frames.WINDOW_BYTES
         return frames.response_frame(self.id, 0, self.result, self.status, micros, self.head, b"")
 
     # --- streaming by user code ---
 
-    def stream_start(self, status_code, headers):
+    def stream_start(self, status_code: int, headers: object) -> Awaitable[None]:
         if self.is_streaming or self.is_ended:
             raise RuntimeError(
                 "context.res.start() was called twice, or after the function had ended."
@@ -249,7 +266,7 @@ class Call:
             self.engine.wire.send(frame)
         return DONE
 
-    def stream_write(self, data):
+    def stream_write(self, data: bytes) -> Awaitable[None]:
         if not self.is_streaming:
             self.stream_start(200, {})
         if self.is_stream_ended or self.is_ended:
@@ -258,7 +275,7 @@ class Call:
             return DONE
         return self.engine.push(self, data)
 
-    def stream_end(self, last_write):
+    def stream_end(self, last_write: Awaitable[None] | None) -> Awaitable[None]:
         if not self.is_streaming:
             self.stream_start(200, {})
         self.is_stream_ended = True
@@ -268,14 +285,15 @@ class Call:
 class _Done:
     """Awaiting it takes no time; so the streaming calls may be awaited everywhere."""
 
-    def __await__(self):
-        return iter(())
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
 
 
 DONE = _Done()
 
 
-def late_output(text):
+def late_output(text: str) -> None:
     """Output that belongs to no request goes where the process's own messages go."""
     try:
         os.write(2, text.encode("utf-8", "replace"))

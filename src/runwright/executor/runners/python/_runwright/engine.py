@@ -1,5 +1,7 @@
 """What both ways of running user code share: frames in, the function, frames out."""
 
+from __future__ import annotations
+
 import _thread
 import os
 import sys
@@ -10,25 +12,33 @@ from _runwright.call import DONE, Call, Context
 from _runwright.request import enforce_headers
 from _runwright.threads import Threads
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any, NoReturn
+
+    from _runwright.frames import Wire
+    from _runwright.loop import Loop
+
 
 class Engine:
-    def __init__(self, wire):
+    def __init__(self, wire: Wire) -> None:
         self.wire = wire
-        self.calls = {}  # by request id, until their last frame
-        self.out = []  # answers not sent yet; of the thread that reads
-        self.function = None
-        self.failure = None  # why there is none
+        self.calls: dict[int, Call] = {}  # by request id, until their last frame
+        self.out: list[bytes] = []  # answers not sent yet; of the thread that reads
+        self.function: Callable[..., Any] | None = None
+        self.failure: str | None = None  # why there is none
         self.threads = Threads(self)
-        self.loop = None  # the asyncio side, once the function turned out to need it
+        self.loop: Loop | None = None  # the asyncio side, once the function turned out to need it
         self._is_assigned = False
         self._is_first = True
         self._main_thread = _thread.get_ident()
         self._mutex = _thread.allocate_lock()  # guards credit and gates of calls
 
-    def run(self):
+    def run(self) -> None:
         self.threads.run()
 
-    def flush(self):
+    def flush(self) -> None:
         out = self.out
         if out:
             data = out[0] if len(out) == 1 else b"".join(out)
@@ -37,7 +47,7 @@ class Engine:
 
     # --- frames ---
 
-    def handle(self, kind, request_id, payload):
+    def handle(self, kind: int | None, request_id: int, payload: Any) -> Call | None:
         """Do what a frame asks; gives the call when it asks for user code."""
         if kind == frames.REQUEST:
             return self._request(request_id, payload)
@@ -55,12 +65,13 @@ class Engine:
             if call is not None:
                 self._cancel(call)
         elif kind is None:
-            return payload  # a call that was put back
+            put_back: Call = payload
+            return put_back
         else:
             raise frames.Malformed(f"unexpected frame {kind}")
         return None
 
-    def _request(self, request_id, payload):
+    def _request(self, request_id: int, payload: bytes) -> Call | None:
         flags, head, body = frames.split_request(payload)
         if request_id in self.calls:
             raise frames.Malformed("REQUEST with an id in use")
@@ -71,7 +82,7 @@ class Engine:
         call.parts = [body]
         return None
 
-    def _body(self, request_id, payload):
+    def _body(self, request_id: int, payload: bytes) -> Call | None:
         if not payload:
             raise frames.Malformed("BODY")
         call = self.calls.get(request_id)
@@ -88,7 +99,7 @@ class Engine:
         call.parts = None
         return call
 
-    def _cancel(self, call):
+    def _cancel(self, call: Call) -> None:
         call.is_cancelled = True
         if call.parts is not None:
             self.calls.pop(call.id, None)
@@ -98,7 +109,7 @@ class Engine:
 
     # --- the function ---
 
-    def load(self, payload):
+    def load(self, payload: bytes) -> None:
         """Take the assignment of a LOAD frame and import the function."""
         import json
 
@@ -125,12 +136,12 @@ class Engine:
         except SystemExit as error:
             self.leave(error)
 
-    def _need_loop(self):
+    def _need_loop(self) -> None:
         from _runwright.loop import Loop
 
         self.loop = Loop(self)
 
-    def welcome(self, call):
+    def welcome(self, call: Call) -> bool:
         """What comes before user code; whether that still has to run."""
         if self._is_first:
             self._is_first = False
@@ -139,17 +150,18 @@ class Engine:
             self.calls.pop(call.id, None)
         return not call.is_cancelled
 
-    def execute(self, call):
+    def execute(self, call: Call) -> bytes:
         """Run a call to its end; the frames that end it, as far as they were not sent already."""
         if not self.welcome(call):
             return b""
-        if self.failure is not None:
-            call.take_load_failure(self.failure)
+        function = self.function
+        if function is None:
+            call.take_load_failure(self.failure or "")
             return self._answer(call, 0.0)
         output.current.set(call)
         began = perf_counter()
         try:
-            value = self.function(Context(call))
+            value = function(Context(call))
             if type(value) is not dict and hasattr(type(value), "__await__"):
                 if self._adopt(call, value, began):
                     return b""
@@ -165,24 +177,24 @@ class Engine:
             output.current.set(None)
         return self._answer(call, user_s)
 
-    def _adopt(self, call, awaitable, began):
+    def _adopt(self, call: Call, awaitable: Awaitable[object], began: float) -> bool:
         """A wrapper hid an `async def`: from now on asyncio runs the calls."""
-        if self.loop is None:
-            if _thread.get_ident() != self._main_thread:
-                return False
+        if self.loop is None and _thread.get_ident() == self._main_thread:
             self._need_loop()
+        if self.loop is None:
+            return False
         self.loop.adopt(call, awaitable, began)
         return True
 
-    def _await_here(self, awaitable):
+    def _await_here(self, awaitable: Awaitable[object]) -> object:
         import asyncio
 
-        async def wait():
+        async def wait() -> object:
             return await awaitable
 
         return asyncio.run(wait())
 
-    def _answer(self, call, user_s):
+    def _answer(self, call: Call, user_s: float) -> bytes:
         self.threads.learn(user_s)
         micros = min(int(user_s * 1e6), 0xFFFFFFFF)
         rest = call.close()
@@ -203,9 +215,9 @@ class Engine:
 
     # --- bodies in parts ---
 
-    def push(self, call, data):
+    def push(self, call: Call, data: bytes) -> Awaitable[None]:
         """Send a part of a body; returns when all of it is under way."""
-        if call.queue is not None:
+        if call.queue is not None and self.loop is not None:
             return self.loop.push(call, data)
         view = memoryview(data)
         while len(view) and not call.is_cancelled:
@@ -225,10 +237,10 @@ class Engine:
                 gate.acquire()
         return DONE
 
-    def _open_window(self, call, more_bytes):
-        if call.credit is None:
+    def _open_window(self, call: Call, more_bytes: int) -> None:
+        if not call.is_in_parts:
             return
-        if call.queue is not None:
+        if call.queue is not None and self.loop is not None:
             self.loop.open_window(call, more_bytes)
             return
         with self._mutex:
@@ -239,15 +251,14 @@ class Engine:
 
     # --- the end of the process ---
 
-    def leave(self, error):
+    def leave(self, error: BaseException) -> NoReturn:
         """User code wants the process to end."""
         code = 130
         if isinstance(error, SystemExit):
-            code = error.code
-            if code is None:
-                code = 0
-            elif not isinstance(code, int):
-                print(code, file=sys.stderr)
+            if error.code is None or isinstance(error.code, int):
+                code = error.code or 0
+            else:
+                print(error.code, file=sys.stderr)
                 code = 1
         self.flush_everything()
         import atexit
@@ -255,6 +266,6 @@ class Engine:
         atexit._run_exitfuncs()
         frames._exit(code & 0xFF)
 
-    def flush_everything(self):
+    def flush_everything(self) -> None:
         for call in list(self.calls.values()):
             call.flush_everything()

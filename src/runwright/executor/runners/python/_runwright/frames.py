@@ -4,9 +4,17 @@ Writing blocks until the kernel has taken the bytes: what a program said before 
 is known, and a flood of output runs no faster than the host reads it.
 """
 
+from __future__ import annotations
+
 import _thread
 import os
 import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    Frame = tuple[Any, int, Any]  # kind, request id, payload
 
 FD = 3
 MAX_FRAME_BYTES = 4 * 1024 * 1024
@@ -51,15 +59,17 @@ class Malformed(Exception):
     """The host broke the frame rules."""
 
 
-def frame(kind, request_id, payload=b""):
+def frame(kind: int, request_id: int, payload: bytes = b"") -> bytes:
     return _HEADER.pack(len(payload) + 5, kind, request_id) + payload
 
 
-def log_frame(request_id, stream, data):
+def log_frame(request_id: int, stream: int, data: bytes) -> bytes:
     return _HEADER.pack(len(data) + 6, LOG, request_id) + (b"\1" if stream else b"\0") + data
 
 
-def response_frame(request_id, flags, result, status, micros, head, body):
+def response_frame(
+    request_id: int, flags: int, result: int, status: int, micros: int, head: bytes, body: bytes
+) -> bytes:
     size = len(head)
     return (
         _RESPONSE.pack(
@@ -70,11 +80,11 @@ def response_frame(request_id, flags, result, status, micros, head, body):
     )
 
 
-def end_frame(request_id, result, micros):
+def end_frame(request_id: int, result: int, micros: int) -> bytes:
     return _END.pack(10, END, request_id, result, micros)
 
 
-def split_request(payload):
+def split_request(payload: bytes) -> tuple[int, bytes, bytes]:
     """(flags, head, body) of a REQUEST frame."""
     if len(payload) < 5:
         raise Malformed("REQUEST")
@@ -84,23 +94,24 @@ def split_request(payload):
     return flags, payload[5 : 5 + size], payload[5 + size :]
 
 
-def window_bytes(payload):
+def window_bytes(payload: bytes) -> int:
     if len(payload) != 4:
         raise Malformed("WINDOW")
-    return _U32.unpack(payload)[0]
+    size: int = _U32.unpack(payload)[0]
+    return size
 
 
 class Wire:
     """Sends whole frames from any thread; reads from the one thread that has the reading role."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = _thread.allocate_lock()
         self._memory = bytearray(READ_BYTES)
         self._view = memoryview(self._memory)
         self._rest = b""
         self.is_open = True
 
-    def send(self, data):
+    def send(self, data: bytes) -> None:
         if not self.is_open:
             return
         try:
@@ -113,7 +124,7 @@ class Wire:
         except OSError:
             _exit(0)  # without its host a runner has no purpose
 
-    def read(self):
+    def read(self) -> list[Frame]:
         """The frames of one read, as `(kind, request id, payload)`; ends the process at its end."""
         try:
             size = _readv(FD, [self._memory])
@@ -123,11 +134,11 @@ class Wire:
             _exit(0)
         return self.cut(bytes(self._view[:size]))
 
-    def cut(self, data):
+    def cut(self, data: bytes) -> list[Frame]:
         """Every frame that these bytes complete."""
         if self._rest:
             data = self._rest + data
-        frames = []
+        frames: list[Frame] = []
         at, size = 0, len(data)
         unpack = _HEADER.unpack_from
         while size - at >= 9:
@@ -142,13 +153,13 @@ class Wire:
         self._rest = data[at:] if at else data
         return frames
 
-    def broken(self, reason):
+    def broken(self, reason: str) -> NoReturn:
         try:
             _write(2, b"runner: the host broke the frame rules: %s\n" % reason.encode())
         except OSError:
             pass  # nobody reads stderr; the exit code says enough
         _exit(EXIT_PROTOCOL)
 
-    def shut(self):
+    def shut(self) -> None:
         """In a forked child: the socket belongs to the parent."""
         self.is_open = False

@@ -1,7 +1,14 @@
 """From an entrypoint to the function that answers requests."""
 
+from __future__ import annotations
+
 import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 SERVER_FOLDER = "/usr/local/server"
 PACKAGE = "function"
@@ -11,7 +18,7 @@ class LoadError(Exception):
     """Why nothing can be run; the message goes to the errors of each request."""
 
 
-def prepare(root, env):
+def prepare(root: str, env: dict[str, str]) -> None:
     os.environ.update(env)
     if "TZ" in env:
         import time
@@ -24,7 +31,7 @@ def prepare(root, env):
     _extend_path(root, env)
 
 
-def _extend_path(root, env):
+def _extend_path(root: str, env: dict[str, str]) -> None:
     # Dependencies come before the function's own files: a file of the user that is named like a
     # dependency must not replace it, as it never did under the package name.
     extra = [part for part in env.get("PYTHONPATH", "").split(":") if part]
@@ -41,7 +48,7 @@ def _extend_path(root, env):
     sys.path.append(root)
 
 
-def _package(root):
+def _package(root: str) -> None:
     from importlib import machinery
 
     spec = machinery.ModuleSpec(PACKAGE, None, is_package=True)
@@ -51,8 +58,9 @@ def _package(root):
             PACKAGE, machinery.SourceFileLoader(PACKAGE, initializer), origin=initializer
         )
         spec.has_location = True
-        spec.submodule_search_locations = []
-    spec.submodule_search_locations.append(root)
+        spec.submodule_search_locations = [root]
+    else:
+        spec.submodule_search_locations = [root]
     import importlib._bootstrap as bootstrap
 
     module = bootstrap.module_from_spec(spec)
@@ -62,7 +70,7 @@ def _package(root):
         spec.loader.exec_module(module)
 
 
-def module_name(entrypoint):
+def module_name(entrypoint: str) -> str:
     """`src/main.py` is `function.src.main`."""
     path = os.path.normpath(entrypoint.lstrip("/"))
     if path.endswith(".py"):
@@ -72,7 +80,7 @@ def module_name(entrypoint):
     return PACKAGE + "." + path.replace("/", ".")
 
 
-def load(root, entrypoint):
+def load(root: str, entrypoint: str) -> Callable[..., object]:
     """Import the entrypoint and give its `main`. Raises LoadError."""
     file = os.path.join(root, (entrypoint or "").lstrip("/"))
     if not os.path.isfile(file):
@@ -91,13 +99,14 @@ def load(root, entrypoint):
         from _runwright.text import traceback_text
 
         raise LoadError(f"Failed to load module: {traceback_text(error)}") from None
-    function = getattr(module, "main", None)
+    function: Any = getattr(module, "main", None)
     if not callable(function):
         raise LoadError("Function signature invalid. Did you forget to export a 'main' function?")
-    return function
+    found: Callable[..., object] = function
+    return found
 
 
-def is_async(function):
+def is_async(function: Any) -> bool:
     """Whether calling it surely gives an awaitable: any wrapping of an `async def`."""
     while hasattr(function, "func") and hasattr(function, "keywords"):  # functools.partial
         function = function.func

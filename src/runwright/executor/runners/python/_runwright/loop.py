@@ -1,18 +1,27 @@
 """Runs an `async def main`: every call is a task of one asyncio loop on the main thread."""
 
+from __future__ import annotations
+
 import _thread
 import asyncio
 import sys
-from _collections import deque
+from _collections import deque  # type: ignore[import-not-found]  # `collections` loads slowly
 from time import perf_counter
 
 from _runwright import frames, output
 from _runwright.call import DONE, Context
 
-_HAS_EAGER_TASKS = sys.version_info >= (3, 12)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import NoReturn
+
+    from _runwright.call import Call
+    from _runwright.engine import Engine
+    from _runwright.frames import Frame
 
 
-def _new_loop():
+def _new_loop() -> asyncio.AbstractEventLoop:
     # Only the function's own dependencies are importable here, so this is its author's choice.
     try:
         import uvloop
@@ -22,13 +31,15 @@ def _new_loop():
 
 
 class Loop:
-    def __init__(self, engine):
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        assert engine.function is not None
+        self._function = engine.function
         self._loop = _new_loop()
         self._thread = 0
         self._is_flush_due = False
 
-    def run(self, *, has_role):
+    def run(self, *, has_role: bool) -> NoReturn:
         """Never returns. Without the reading role it comes with `take_role_from_thread`."""
         self._thread = _thread.get_ident()
         asyncio.set_event_loop(self._loop)
@@ -37,25 +48,26 @@ class Loop:
         for call in self._engine.threads.take_waiting():
             self._loop.call_soon(self._begin, call)
         self._loop.run_forever()
+        raise RuntimeError("the function stopped the event loop")
 
-    def take_role_from_thread(self):
+    def take_role_from_thread(self) -> None:
         self._loop.call_soon_threadsafe(self._start_reading)
 
-    def _start_reading(self):
+    def _start_reading(self) -> None:
         pending = self._engine.threads.pending
         read = list(pending)
         pending.clear()
         self._take(read)
         self._loop.add_reader(frames.FD, self._on_readable)
 
-    def _on_readable(self):
+    def _on_readable(self) -> None:
         try:
             read = self._engine.wire.read()
         except frames.Malformed as error:
             self._engine.wire.broken(str(error))
         self._take(read)
 
-    def _take(self, read):
+    def _take(self, read: list[Frame]) -> None:
         try:
             for kind, request_id, payload in read:
                 call = self._engine.handle(kind, request_id, payload)
@@ -65,16 +77,14 @@ class Loop:
             self._engine.wire.broken(str(error))
         self._engine.flush()
 
-    def _begin(self, call):
+    def _begin(self, call: Call) -> None:
         if not self._engine.welcome(call):
             return
-        call.queue = deque()
-        call.drained = []
-        call.final = None
+        self._take_over(call)
         output.current.set(call)
         began = perf_counter()
         try:
-            value = self._engine.function(Context(call))
+            value = self._function(Context(call))
             if type(value) is not dict and hasattr(type(value), "__await__"):
                 self._start_task(call, value, began)
             else:
@@ -86,16 +96,23 @@ class Loop:
         finally:
             output.current.set(None)
 
-    def adopt(self, call, awaitable, began):
-        """Go on with a call that a thread has begun; from any thread, with the call's context."""
+    def _take_over(self, call: Call) -> None:
         call.queue = deque()
         call.drained = []
-        call.final = None
+        call.final = b""
+
+    def _queue(self, call: Call) -> deque[memoryview]:
+        assert call.queue is not None
+        return call.queue
+
+    def adopt(self, call: Call, awaitable: Awaitable[object], began: float) -> None:
+        """Go on with a call that a thread has begun; from any thread, with the call's context."""
+        self._take_over(call)
         self._loop.call_soon_threadsafe(self._start_task, call, awaitable, began)
 
-    def _start_task(self, call, awaitable, began):
+    def _start_task(self, call: Call, awaitable: Awaitable[object], began: float) -> None:
         drive = self._drive(call, awaitable, began)
-        if _HAS_EAGER_TASKS:
+        if sys.version_info >= (3, 12):
             task = asyncio.Task(drive, loop=self._loop, eager_start=True)
             if task.done():
                 return
@@ -105,7 +122,7 @@ class Loop:
         if call.is_cancelled:
             task.cancel()
 
-    async def _drive(self, call, awaitable, began):
+    async def _drive(self, call: Call, awaitable: Awaitable[object], began: float) -> None:
         value = failure = None
         try:
             value = await awaitable
@@ -116,7 +133,9 @@ class Loop:
         call.task = None
         self._finish(call, value, failure, began)
 
-    def _finish(self, call, value, failure, began):
+    def _finish(
+        self, call: Call, value: object, failure: BaseException | None, began: float
+    ) -> None:
         micros = min(int((perf_counter() - began) * 1e6), 0xFFFFFFFF)
         if failure is not None:
             if not call.is_cancelled:
@@ -133,7 +152,7 @@ class Loop:
             rest = call.close()
             if not call.is_streaming:
                 rest += call.open_answer(micros)
-                call.queue.append(memoryview(call.body))
+                self._queue(call).append(memoryview(call.body))
             self._engine.out.append(rest)
             call.final = frames.end_frame(call.id, call.result, micros)
             self._pump(call)
@@ -141,20 +160,20 @@ class Loop:
             self._is_flush_due = True
             self._loop.call_soon(self._flush)
 
-    def _forget(self, call):
+    def _forget(self, call: Call) -> None:
         self._engine.calls.pop(call.id, None)
 
-    def _flush(self):
+    def _flush(self) -> None:
         self._is_flush_due = False
         self._engine.flush()
 
     # --- bodies in parts ---
 
-    def push(self, call, data):
+    def push(self, call: Call, data: bytes) -> Awaitable[None]:
         if _thread.get_ident() != self._thread:
             asyncio.run_coroutine_threadsafe(self._push_and_wait(call, data), self._loop).result()
             return DONE
-        call.queue.append(memoryview(data))
+        self._queue(call).append(memoryview(data))
         self._pump(call)
         if not call.queue:
             return DONE
@@ -162,16 +181,16 @@ class Loop:
         call.drained.append(drained)
         return drained
 
-    async def _push_and_wait(self, call, data):
+    async def _push_and_wait(self, call: Call, data: bytes) -> None:
         await self.push(call, data)
 
-    def open_window(self, call, more_bytes):
+    def open_window(self, call: Call, more_bytes: int) -> None:
         call.credit += more_bytes
         self._pump(call)
 
-    def _pump(self, call):
+    def _pump(self, call: Call) -> None:
         self._engine.flush()  # the head goes first
-        queue, wire = call.queue, self._engine.wire
+        queue, wire = self._queue(call), self._engine.wire
         while queue and call.credit and not call.is_cancelled:
             view = queue[0]
             size = min(len(view), frames.PART_BYTES, call.credit)
@@ -189,9 +208,9 @@ class Loop:
             if not drained.done():
                 drained.set_result(None)
         call.drained.clear()
-        if call.final is None:
+        if not call.final:
             return
         if not call.is_cancelled:
             wire.send(call.final)
-        call.final = None
+        call.final = b""
         self._forget(call)

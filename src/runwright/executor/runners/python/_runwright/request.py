@@ -1,10 +1,17 @@
 """`context.req`. Everything is worked out when it is first read; assigning replaces it."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
 HIDDEN = "x-open-runtimes-"
-enforced = {}
+enforced: dict[str, str] = {}
 
 
-def enforce_headers(text):
+def enforce_headers(text: str | None) -> None:
     """Take the value of OPEN_RUNTIMES_HEADERS: headers that win over those of the caller."""
     enforced.clear()
     if not text:
@@ -18,8 +25,8 @@ def enforce_headers(text):
         pass  # by contract a broken value counts as none
 
 
-def parse_headers(lines):
-    headers = {}
+def parse_headers(lines: list[str]) -> dict[str, str]:
+    headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")
         name = name.lower()
@@ -32,8 +39,8 @@ def parse_headers(lines):
     return headers
 
 
-def parse_query(text):
-    query = {}
+def parse_query(text: str) -> dict[str, str]:
+    query: dict[str, str] = {}
     if text:
         for pair in text.split("&"):
             name, _, value = pair.partition("=")
@@ -42,7 +49,7 @@ def parse_query(text):
     return query
 
 
-def split_host(value):
+def split_host(value: str) -> tuple[str, int | None]:
     """(host, port or None); an IPv6 literal keeps its brackets."""
     start = value.find("]") + 1 if value.startswith("[") else 0
     colon = value.find(":", start)
@@ -53,46 +60,47 @@ def split_host(value):
     return value[:colon], int(digits) if is_port else None
 
 
-def _head_lines(req):
+def _head_lines(req: Request) -> list[str]:
     try:
         return req._head.decode().split("\n")
     except UnicodeDecodeError:
         return req._head.decode("latin-1").split("\n")
 
 
-def _target(req):
-    return req._lines[0].partition(" ")[2].partition("#")[0]
+def _target(req: Request) -> str:
+    line: str = req._lines[0]
+    return line.partition(" ")[2].partition("#")[0]
 
 
-def _default_port(req):
+def _default_port(req: Request) -> int:
     return 443 if req.scheme == "https" else 80
 
 
-def _port(req):
+def _port(req: Request) -> int:
     port = split_host(req.headers.get("host", ""))[1]
     return _default_port(req) if port is None else port
 
 
-def _url(req):
+def _url(req: Request) -> str:
     port = "" if req.port == _default_port(req) else f":{req.port}"
     query = "?" + req.query_string if req.query_string else ""
     return f"{req.scheme}://{req.host}{port}{req.path}{query}"
 
 
-def _body_json(req):
+def _body_json(req: Request) -> object:
     import json
 
     return json.loads(req.body_text)
 
 
-def _body(req):
+def _body(req: Request) -> object:
     kind = req.headers.get("content-type", "text/plain").lower()
     if not kind.startswith("application/json"):
         return req.body_text
     return req.body_json if req.body_binary else {}
 
 
-_LAZY = {
+_LAZY: dict[str, Callable[[Request], object]] = {
     "_lines": _head_lines,
     "method": lambda req: req._lines[0].partition(" ")[0].upper(),
     "headers": lambda req: parse_headers(req._lines[1:]),
@@ -111,11 +119,14 @@ _LAZY = {
 
 
 class Request:
-    def __init__(self, head, body):
+    _head: bytes
+    body_binary: bytes
+
+    def __init__(self, head: bytes, body: bytes) -> None:
         self._head = head
         self.body_binary = body
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         # Only names without a value come here, so each is worked out once.
         compute = _LAZY.get(name)
         if compute is None:

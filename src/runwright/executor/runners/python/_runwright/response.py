@@ -1,5 +1,16 @@
 """`context.res` and the rules that turn what user code returned into status, head and body."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from _runwright.call import Call
+
+    Answer = dict[str, object]
+
 DEFAULT_TYPE = "text/plain; charset=utf-8"
 HIDDEN = "x-open-runtimes-"
 HEAD_DEFAULT = b"content-type:text/plain; charset=utf-8"
@@ -9,14 +20,14 @@ MISSING_RETURN = "Return statement missing. return context.res.empty() if no res
 
 _NAME_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 _BAD_IN_VALUE = dict.fromkeys([*range(9), *range(10, 32), 127])
-_encode = None
+_encode: Callable[[object], str] | None = None
 
 
 class BadResponse(Exception):
     """User code returned something that is no response; the message goes to its errors."""
 
 
-def _to_json(value):
+def _to_json(value: object) -> str:
     global _encode
     if _encode is None:
         import json
@@ -30,10 +41,17 @@ class Response:
 
     __slots__ = ("_call",)
 
-    def __init__(self, call):
+    def __init__(self, call: Call) -> None:
         self._call = call
 
-    def text(self, body, status_code=200, headers=None, *, statusCode=None):
+    def text(
+        self,
+        body: str,
+        status_code: int = 200,
+        headers: object = None,
+        *,
+        statusCode: int | None = None,
+    ) -> Answer:
         if not isinstance(body, str):
             raise TypeError(f"context.res.text() needs a str, not {type(body).__name__}.")
         return {
@@ -42,7 +60,14 @@ class Response:
             "headers": headers or {},
         }
 
-    def json(self, obj, status_code=200, headers=None, *, statusCode=None):
+    def json(
+        self,
+        obj: object,
+        status_code: int = 200,
+        headers: object = None,
+        *,
+        statusCode: int | None = None,
+    ) -> Answer:
         body = _to_json(obj).encode()
         if not headers:
             headers = {"content-type": "application/json"}
@@ -50,7 +75,14 @@ class Response:
             headers = _with_header(headers, "content-type", "application/json")
         return {"body": body, "statusCode": statusCode or status_code, "headers": headers}
 
-    def binary(self, data, status_code=200, headers=None, *, statusCode=None):
+    def binary(
+        self,
+        data: Any,
+        status_code: int = 200,
+        headers: object = None,
+        *,
+        statusCode: int | None = None,
+    ) -> Answer:
         if isinstance(data, str):
             data = data.encode()
         elif isinstance(data, int):
@@ -61,49 +93,63 @@ class Response:
             "headers": headers or {},
         }
 
-    def redirect(self, url, status_code=301, headers=None, *, statusCode=None):
+    def redirect(
+        self,
+        url: object,
+        status_code: int = 301,
+        headers: object = None,
+        *,
+        statusCode: int | None = None,
+    ) -> Answer:
         headers = _with_header(headers or {}, "location", url)
         return {"body": b"", "statusCode": statusCode or status_code, "headers": headers}
 
-    def empty(self):
+    def empty(self) -> Answer:
         return {"body": b"", "statusCode": 204, "headers": {}}
 
-    def send(self, body, status_code=200, headers=None, *, statusCode=None):
+    def send(
+        self,
+        body: object,
+        status_code: int = 200,
+        headers: object = None,
+        *,
+        statusCode: int | None = None,
+    ) -> Answer:
         return {"body": body, "statusCode": statusCode or status_code, "headers": headers or {}}
 
     # Streaming: head first, then parts, then the end. What the function returns is then ignored.
     # Each may be awaited; in a plain `def main` they block instead and awaiting is not needed.
 
-    def start(self, status_code=200, headers=None):
+    def start(self, status_code: int = 200, headers: object = None) -> Awaitable[None]:
         return self._call.stream_start(status_code, headers or {})
 
-    def write(self, chunk):
+    def write(self, chunk: object) -> Awaitable[None]:
         if isinstance(chunk, str):
             chunk = chunk.encode()
         elif not isinstance(chunk, (bytes, bytearray, memoryview)):
             raise TypeError(f"context.res.write() needs str or bytes, not {type(chunk).__name__}.")
         return self._call.stream_write(bytes(chunk))
 
-    def end(self, chunk=None):
+    def end(self, chunk: object = None) -> Awaitable[None]:
         done = self.write(chunk) if chunk is not None else None
         return self._call.stream_end(done)
 
 
-def _with_header(headers, name, value):
+def _with_header(headers: Any, name: str, value: object) -> dict[str, object]:
     """A copy: the caller's own dict must not change. One name in any spelling is one header."""
     copy = {own: text for own, text in headers.items() if str(own).lower() != name}
     copy[name] = value
     return copy
 
 
-def content_type(value):
+def content_type(value: str) -> str:
     lower = value.lower()
     if lower.startswith("multipart/") or "charset=" in lower:
         return value
     return lower + "; charset=utf-8"
 
 
-def _header_text(name, value):
+def _header_text(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (bytes, bytearray)):
@@ -121,14 +167,14 @@ def _header_text(name, value):
     return value
 
 
-def build_head(headers):
+def build_head(headers: Any) -> bytes:
     if not headers:
         return HEAD_DEFAULT
     if not hasattr(headers, "items"):
         raise BadResponse(f"Response headers must be a dict, not {type(headers).__name__}.")
     if len(headers) == 1 and headers.get("content-type") == "application/json":
         return HEAD_JSON
-    fields = {}
+    fields: dict[str, list[str]] = {}
     for name, value in headers.items():
         lower = name.lower() if isinstance(name, str) else str(name).lower()
         if lower.startswith(HIDDEN):
@@ -148,21 +194,21 @@ def build_head(headers):
     return head
 
 
-def build_status(value):
+def build_status(value: object) -> int:
     if value is None:
         return 200
-    status = value
+    status: object = value
     is_text = isinstance(value, str) and value.isascii() and value.strip().isdigit()
     if is_text or (isinstance(value, float) and value.is_integer()):
-        status = int(value)
+        status = int(value)  # type: ignore[call-overload]  # text of digits or a float
     if not isinstance(status, int) or isinstance(status, bool) or not 100 <= status <= 599:
         raise BadResponse(
             f"Response status code must be an integer from 100 to 599, not {value!r}."
         )
-    return int(status)
+    return status
 
 
-def build_body(value):
+def build_body(value: object) -> bytes:
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
@@ -183,11 +229,11 @@ def build_body(value):
     raise BadResponse(f"Response body must be text or bytes, not {type(value).__name__}.")
 
 
-def has_no_body(status):
+def has_no_body(status: int) -> bool:
     return status == 204 or status == 304 or status < 200
 
 
-def build(value):
+def build(value: object) -> tuple[int, bytes, bytes]:
     """(status, head, body) of what user code returned. Raises BadResponse."""
     if value is None:
         raise BadResponse(MISSING_RETURN)

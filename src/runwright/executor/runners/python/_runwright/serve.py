@@ -1,13 +1,19 @@
 """Start: greet the host, then serve until it closes the socket."""
 
+from __future__ import annotations
+
 import os
 import sys
 
 from _runwright import frames, output
 from _runwright.engine import Engine
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
-def main(arguments):
+
+def main(arguments: list[str]) -> None:
     wire = frames.Wire()
     os.set_blocking(frames.FD, True)
     os.set_inheritable(frames.FD, False)
@@ -17,15 +23,15 @@ def main(arguments):
     _preload(arguments)
     engine = Engine(wire)
 
-    def leave(code):
+    def leave(status: int) -> NoReturn:
         engine.flush_everything()
-        frames._exit(code)
+        frames._exit(status)
 
     os._exit = leave
     engine.run()
 
 
-def _preload(arguments):
+def _preload(arguments: list[str]) -> None:
     """Modules that nearly every function needs; while the host has nothing to do for us yet."""
     # `threading` takes the thread that imports it first for the main one, so it must be this.
     names = ["json", "threading", "importlib.machinery"]

@@ -1,14 +1,16 @@
 """How values become log text. Whatever user code logs, this must not raise."""
 
+from __future__ import annotations
+
 MAX_ENTRY = 8000
 CUT = "... Log truncated due to size limit (8000 characters)"
 
 
-def cut(text):
+def cut(text: str) -> str:
     return text[:MAX_ENTRY] + CUT if len(text) > MAX_ENTRY else text
 
 
-def shown(value):
+def shown(value: object) -> str:
     if isinstance(value, str):
         return value
     try:
@@ -19,7 +21,7 @@ def shown(value):
         return _fallback(value)
 
 
-def _json(value):
+def _json(value: object) -> str:
     import json
 
     try:
@@ -29,21 +31,21 @@ def _json(value):
         return str(value)
 
 
-def _fallback(value):
+def _fallback(value: object) -> str:
     try:
         return repr(value)
     except Exception:
         return f"<{type(value).__name__} that cannot be shown>"
 
 
-def entry(values):
+def entry(values: tuple[object, ...]) -> str:
     """One entry: the arguments, joined by one space, cut, with its newline."""
     if len(values) == 1 and type(values[0]) is str:
         return cut(values[0]) + "\n"
     return cut(" ".join([shown(value) for value in values])) + "\n"
 
 
-def traceback_text(error):
+def traceback_text(error: BaseException) -> str:
     """The traceback of an exception without the runner's own frames."""
     import traceback
 

@@ -10,11 +10,21 @@ After such a loss, or calls that were slow though not as slow as that, calls go 
 threads of their own, until enough of them were quick.
 """
 
+from __future__ import annotations
+
 import _thread
-from _collections import deque
+from _collections import deque  # type: ignore[import-not-found]  # `collections` loads slowly
 from time import perf_counter
 
 from _runwright import frames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from _runwright.call import Call
+    from _runwright.engine import Engine
+    from _runwright.frames import Frame
 
 NAP_S = 0.02
 IDLE_NAPS = 5  # naps without work until the watcher goes to sleep
@@ -35,32 +45,32 @@ class _Seat:
 
     __slots__ = ("lock", "task")
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lock = _locked()
-        self.task = None
+        self.task: object = None
 
 
-def _locked():
+def _locked() -> _thread.LockType:
     lock = _thread.allocate_lock()
     lock.acquire()
     return lock
 
 
 class Threads:
-    def __init__(self, engine):
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._limit = MAX_CALLS
         self._main = _Seat()
         self._is_loaded = False
         # Belong to the reading role.
-        self.pending = deque()  # frames read but not handled
-        self._token = []
+        self.pending: deque[Frame] = deque()  # frames read but not handled
+        self._token: list[int] = []
         self._turns = 0
         self._reader = 0  # identity of the thread
         # Guarded by the mutex.
         self._mutex = _thread.allocate_lock()
-        self._waiting = deque()  # calls that no thread has taken yet
-        self._parked = []
+        self._waiting: deque[Call] = deque()  # calls that no thread has taken yet
+        self._parked: list[_Seat] = []
         self._busy = 0  # threads without the role that run user code
         self._is_role_free = False  # nobody could be found to read
         self._slow = 0  # not exact, needs no guard; neither does the next
@@ -69,12 +79,12 @@ class Threads:
         self._watch_lock = _locked()
         self._nap_lock = _locked()
 
-    def limit(self, text):
+    def limit(self, text: str) -> None:
         """How many calls may run at once, as the function's environment says."""
         if text.isdigit():
             self._limit = min(max(int(text), 1), MAX_CALLS)
 
-    def learn(self, user_s):
+    def learn(self, user_s: float) -> None:
         """Take note of how long user code took for one call."""
         if user_s <= QUICK_S:
             self._was_slow = False
@@ -86,12 +96,12 @@ class Threads:
             # Once may be the scheduler's doing; twice in a row is the function's.
             self._was_slow = True
 
-    def run(self):
+    def run(self) -> None:
         """The main thread's life."""
         _start_thread(self._watch, ())
         self._thread_body(self._main, _LEAD)
 
-    def take_waiting(self):
+    def take_waiting(self) -> list[Call]:
         with self._mutex:
             waiting = list(self._waiting)
             self._waiting.clear()
@@ -99,13 +109,13 @@ class Threads:
 
     # --- tasks ---
 
-    def _thread_body(self, seat, task):
+    def _thread_body(self, seat: _Seat, task: object) -> None:
         try:
             self._work(seat, task)
         except frames.Malformed as error:
             self._engine.wire.broken(str(error))
 
-    def _work(self, seat, task):
+    def _work(self, seat: _Seat, task: Any) -> None:
         """Task after task, until nothing was to do for a while (the main thread: for ever)."""
         while task is not None:
             if task is _LEAD:
@@ -119,7 +129,7 @@ class Threads:
                 is_busy = True
             task = self._next(seat, is_busy)
 
-    def _next(self, seat, is_busy):
+    def _next(self, seat: _Seat, is_busy: bool) -> object:
         if self._engine.loop is not None and seat is self._main:
             self._engine.loop.run(has_role=False)
         with self._mutex:
@@ -142,11 +152,11 @@ class Threads:
             seat.lock.acquire()  # a task came in this very moment
         return seat.task
 
-    def _give(self, seat, task):
+    def _give(self, seat: _Seat, task: object) -> None:
         seat.task = task
         seat.lock.release()
 
-    def _dispatch(self, call):
+    def _dispatch(self, call: Call) -> bool:
         """Have another thread run a call, now or when one is free. False when none can be had."""
         with self._mutex:
             if self._busy >= self._limit:
@@ -165,7 +175,7 @@ class Threads:
             return False
         return True
 
-    def _unpark(self):
+    def _unpark(self) -> _Seat | None:
         # The main thread last: it is the one that should read.
         for at in range(len(self._parked) - 1, -1, -1):
             if self._parked[at] is not self._main:
@@ -174,19 +184,19 @@ class Threads:
 
     # --- passing the role ---
 
-    def pass_role_on(self):
+    def pass_role_on(self) -> None:
         """The calling thread is about to wait; if it is the reader, another has to be."""
         if self._reader == _thread.get_ident() and self._take_token():
             self._promote()
 
-    def _take_token(self):
+    def _take_token(self) -> bool:
         try:
             self._token.pop()
         except IndexError:
             return False
         return True
 
-    def _promote(self):
+    def _promote(self) -> None:
         """The reader is held up by user code, and its token is ours: find another."""
         with self._mutex:
             self._busy += 1
@@ -203,7 +213,7 @@ class Threads:
         if seat is not None:
             self._give(seat, _LEAD)
 
-    def _hand_to_main(self):
+    def _hand_to_main(self) -> bool:
         """Whether the role went back to the main thread, which is idle."""
         with self._mutex:
             if self._main not in self._parked:
@@ -214,7 +224,7 @@ class Threads:
 
     # --- watcher ---
 
-    def watch(self):
+    def watch(self) -> None:
         """See to it that the watcher is awake."""
         if not self._is_watched:
             self._is_watched = True
@@ -223,7 +233,7 @@ class Threads:
             except RuntimeError:
                 pass  # it is just waking up
 
-    def _watch(self):
+    def _watch(self) -> None:
         calls = self._engine.calls
         while True:
             self._watch_lock.acquire()
@@ -242,7 +252,7 @@ class Threads:
 
     # --- the reading role ---
 
-    def _lead(self, seat):
+    def _lead(self, seat: _Seat) -> bool | None:
         """Read and run until the role is lost: True when lost in user code, False when handed on.
 
         None when asyncio has taken over, which ends a thread that is not the main one.
@@ -254,7 +264,8 @@ class Threads:
             began = perf_counter()
             while pending:
                 if engine.loop is not None:
-                    return self._lead_to_loop(is_main)
+                    self._lead_to_loop(is_main)
+                    return None
                 kind, request_id, payload = pending.popleft()
                 if kind == frames.LOAD:
                     if not self._load(payload):
@@ -271,13 +282,14 @@ class Threads:
                 if engine.out and perf_counter() - began > HOLD_S:
                     engine.flush()
             if engine.loop is not None:
-                return self._lead_to_loop(is_main)
+                self._lead_to_loop(is_main)
+                return None
             engine.flush()
             pending.extend(engine.wire.read())
             if not is_main and not self._slow and self._hand_to_main():
                 return False
 
-    def _load(self, payload):
+    def _load(self, payload: bytes) -> bool:
         """Import the function; whether this thread still has the reading role."""
         self._token.append(1)
         self.watch()
@@ -296,7 +308,7 @@ class Threads:
                         self._waiting.append(call)
         return is_leader
 
-    def _must_wait(self, call):
+    def _must_wait(self, call: Call) -> bool:
         """Whether the function is still being loaded; then the call is kept for later."""
         if self._is_loaded:
             return False
@@ -306,7 +318,7 @@ class Threads:
             self._waiting.append(call)
         return True
 
-    def _leave_to_main(self, call):
+    def _leave_to_main(self, call: Call) -> bool:
         """Only the main thread runs calls: now, with the role, or when it is done with another."""
         with self._mutex:
             if self._main not in self._parked:
@@ -317,10 +329,10 @@ class Threads:
         self._give(self._main, _LEAD)
         return True
 
-    def _is_run_elsewhere(self, call):
-        return (self._slow or self._busy >= self._limit) and self._dispatch(call)
+    def _is_run_elsewhere(self, call: Call) -> bool:
+        return (self._slow > 0 or self._busy >= self._limit) and self._dispatch(call)
 
-    def _run_here(self, call):
+    def _run_here(self, call: Call) -> bool:
         """Run a call as the reader; whether the role is still ours."""
         token = self._token
         self._turns += 1
@@ -338,9 +350,10 @@ class Threads:
             self._engine.out.append(answer)
         return True
 
-    def _lead_to_loop(self, is_main):
+    def _lead_to_loop(self, is_main: bool) -> None:
         self._engine.flush()
+        loop = self._engine.loop
+        assert loop is not None
         if is_main:
-            self._engine.loop.run(has_role=True)
-        self._engine.loop.take_role_from_thread()
-        return None
+            loop.run(has_role=True)
+        loop.take_role_from_thread()
