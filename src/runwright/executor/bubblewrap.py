@@ -34,7 +34,8 @@ def arguments(box: Box, *, seccomp_fd: int, status_fd: int) -> list[str]:
     """Every option; the command itself (`box.argv`) goes on the command line.
 
     `seccomp_fd` and `status_fd` are inherited fds. The list is meant for `--args`: on a
-    command line every process of the host could read the variables.
+    command line every process of the host could read the variables. Null characters end its
+    words, so a variable that held one could add options of its own; ValueError.
     """
     uid = str(SANDBOX_UID)
     args = ["--unshare-user", "--uid", uid, "--gid", uid]
@@ -50,4 +51,6 @@ def arguments(box: Box, *, seccomp_fd: int, status_fd: int) -> list[str]:
     args += ["--perms", "1777", "--size", str(box.tmp_mib * _MIB), "--tmpfs", "/tmp"]
     args += ["--proc", "/proc", "--chdir", box.working_dir]
     args += ["--seccomp", str(seccomp_fd), "--json-status-fd", str(status_fd)]
+    if any("\0" in word for word in args):
+        raise ValueError("a variable holds a null character")
     return args

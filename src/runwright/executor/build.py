@@ -92,10 +92,10 @@ _ENTER: Final = 'cd "$RUNWRIGHT_WORKSPACE" || exit 125\nmkdir -p "$TMPDIR"\n'
 _VIRTUALENV: Final = """
 environment="$RUNWRIGHT_WORKSPACE/runtime-env"
 if [ ! -x "$environment/bin/python" ]; then
-  "$RUNWRIGHT_PROGRAM" -m venv --without-pip "$environment" || exit 125
+  "$RUNWRIGHT_PROGRAM" -m venv ${RUNWRIGHT_PIP:+--without-pip} "$environment" || exit 125
 fi
 packages=$(echo "$environment"/lib/python3.*/site-packages)
-printf '%s\\n' "$RUNWRIGHT_PIP" > "$packages/runwright-build.pth"
+[ -n "$RUNWRIGHT_PIP" ] && printf '%s\\n' "$RUNWRIGHT_PIP" > "$packages/runwright-build.pth"
 for name in pip pip3; do
   [ -e "$environment/bin/$name" ] && continue
   printf '#!/bin/sh\\nexec "%s/bin/python" -m pip "$@"\\n' "$environment" > "$environment/bin/$name"
@@ -209,7 +209,7 @@ class Builder:
         places = self._spawner.build_places(interpreter, job)
         network = self._spawner.network_env()
         script = _WAIT + _ENTER
-        if interpreter.language == "python" and places.pip:
+        if interpreter.language == "python":
             script += _VIRTUALENV
         return Launch(
             id=self._spawner.next_id(),

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 LOG_BYTES: Final = 1_000_000
 _LOG_SLACK: Final = 256 * 1024  # cut rarely, not at every entry
+_LAST_PART_S: Final = 1.0  # for a reader that takes its first byte near the deadline
 TIMED_OUT: Final = "Execution timed out."
 
 _CLASSES: Final = {
@@ -255,7 +256,13 @@ class Stream:
                 await self._news.wait()
                 continue
             part = self._parts.popleft()
-            await self._deliver(part)
+            try:
+                # The sandbox watches the deadline while user code runs; this is for the rest.
+                async with asyncio.timeout(max(self._call.deadline - self._now(), _LAST_PART_S)):
+                    await self._deliver(part)
+            except TimeoutError:
+                self._call.fail(ErrorClass.TIMEOUT, TIMED_OUT, self._now())
+                return
             self._sandbox.open_window(self._request_id, self._call, len(part))
         result, user_s = self._end
         self._call.finish_stream(result, user_s, self._now())

@@ -130,8 +130,7 @@ async def _trial(interpreters: Sequence[Interpreter]) -> list[Finding]:
         try:
             await executor.start()
             findings = [
-                await _one_run(executor, status.id, Path(folder))
-                for status in executor.runtimes()
+                await _one_run(executor, status.id, Path(folder)) for status in executor.runtimes()
             ]
             control = executor.spawner
             return findings + (_isolation(control) if isinstance(control, Control) else [])

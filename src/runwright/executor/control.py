@@ -28,7 +28,7 @@ from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR, FUNCTION_DIR
 from runwright.executor.cgroups import Limits
 from runwright.executor.launcher import MAX_MESSAGE_BYTES
 from runwright.executor.netns import PROXY_PORT
-from runwright.executor.runtimes import BUILD_TOOLS, Interpreter, runner_command
+from runwright.executor.runtimes import BUILD_TOOLS, Interpreter, runner_command, shared_pip
 from runwright.executor.spawn import BuildPlaces, Exit, Launch, Mount, SpawnFailed
 from runwright.executor.stage import Plan
 from runwright.ports.executor import BuildJob
@@ -239,7 +239,7 @@ class Control:
             cache=CACHE_DIR,
             program=f"/usr/local/bin/{name}",
             tools="/usr/local/bin",
-            pip=BUILD_TOOLS,
+            pip=BUILD_TOOLS if shared_pip(interpreter) else "",
         )
 
     @property

@@ -1,10 +1,12 @@
 """The executor of this machine: admission, pool and isolation behind `ports/executor.py`."""
 
 import asyncio
+import contextlib
 import hashlib
 import ipaddress
 import logging
 import os
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +94,7 @@ class BubblewrapExecutor:
         Raises SpawnFailed when this machine cannot isolate; `runwright doctor` says why.
         """
         config = self._config
+        _allow_many_files()
         self._interpreters = await asyncio.to_thread(self._discover)
         self._spawner = self._make_spawner()
         await self._spawner.start()
@@ -219,6 +222,13 @@ class BubblewrapExecutor:
         if self._config.is_isolated and certificates(self._config.environ):
             env |= {"SSL_CERT_FILE": CA_FILE, "NODE_EXTRA_CA_CERTS": CA_FILE}
         return env
+
+
+def _allow_many_files() -> None:
+    """Two descriptors per sandbox: the usual soft limit of 1024 ends at 500 of them."""
+    with contextlib.suppress(ValueError, OSError):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def certificates(environ: Mapping[str, str]) -> str:

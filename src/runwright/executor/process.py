@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from runwright.executor.cgroups import Limits
-from runwright.executor.runtimes import RUNNERS, Interpreter, package_folder, runner_command
+from runwright.executor.runtimes import RUNNERS, Interpreter, runner_command, shared_pip
 from runwright.executor.spawn import BuildPlaces, Exit, Launch, Mount, SpawnFailed
 from runwright.ports.executor import BuildJob
 
@@ -50,7 +50,7 @@ class ProcessSpawner:
         )
 
     def build_places(self, interpreter: Interpreter, job: BuildJob) -> BuildPlaces:
-        pip = package_folder("pip")
+        pip = shared_pip(interpreter)
         return BuildPlaces(
             workspace=job.workspace,
             cache=job.cache,

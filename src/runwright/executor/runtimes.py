@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Final
 
@@ -237,6 +238,16 @@ def build_tree(interpreter: Interpreter) -> Tree:
     return Tree(name=name, binds=binds, links=links, is_build=True)
 
 
+def shared_pip(interpreter: Interpreter) -> Path | None:
+    """The server's own pip, where it runs on that Python too: spares each build unpacking one."""
+    folder = package_folder("pip")
+    if folder is None:
+        return None
+    oldest = re.match(r">=3\.(\d+)", metadata("pip")["Requires-Python"] or "")
+    minor = int(interpreter.series.partition(".")[2])
+    return folder if oldest is None or int(oldest[1]) <= minor else None
+
+
 def build_root(runtime: str) -> str:
     return f"build-{runtime}"
 
@@ -247,10 +258,9 @@ def _python_tree(interpreter: Interpreter, name: str, *, is_build: bool) -> Tree
     binds = {f"/usr/local/bin/{program}": interpreter.executable, stdlib: interpreter.stdlib}
     if interpreter.library:
         binds[f"/usr/local/lib/{Path(interpreter.library).name}"] = interpreter.library
-    if is_build:
-        pip = package_folder("pip")
-        if pip is not None:
-            binds[f"{BUILD_TOOLS}/pip"] = str(pip)
+    pip = shared_pip(interpreter) if is_build else None
+    if pip is not None:
+        binds[f"{BUILD_TOOLS}/pip"] = str(pip)
     return Tree(
         name=name,
         binds=binds,

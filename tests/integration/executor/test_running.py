@@ -162,3 +162,16 @@ async def test_a_retired_deployment_starts_anew(bench: Bench) -> None:
     await bench.run(workload)
     bench.executor.retire(workload.deployment_id)
     assert (await bench.run(workload)).is_cold
+
+
+class StuckSink(SlowSink):
+    async def write(self, chunk: bytes) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_reader_that_takes_nothing_meets_the_deadline(bench: Bench) -> None:
+    source = "module.exports = ({ res }) => res.binary(Buffer.alloc(600000, 7));"
+    workload = bench.deploy(NODE, source)
+    async with asyncio.timeout(10):
+        outcome = await bench.run(workload, sink=StuckSink(), timeout_s=0.3)
+    assert outcome.error_class is ErrorClass.TIMEOUT
