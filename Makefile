@@ -47,6 +47,7 @@ integration: $(VENV)/.installed-dev
 	@$(BIN)/pytest tests/integration -q
 
 acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node
+	@sh tools/test-packages.sh
 	@$(BIN)/pytest tests/acceptance -q
 
 bench: $(VENV)/.installed  ## figures, each beside its peer's from the same run
