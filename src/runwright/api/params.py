@@ -56,6 +56,8 @@ class Text:
         text = str(value)
         if not self.least <= len(text) <= self.most:
             raise ValueError(f"Value must be a valid string and {self._rule()}")
+        if "\0" in text:  # ends texts in environments, argument lists and some databases
+            raise ValueError("Value must be a valid string without null characters")
         return text
 
     def _rule(self) -> str:

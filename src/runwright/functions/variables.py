@@ -194,10 +194,16 @@ class Variables:
 
 
 def merged(seal: VariableSeal, variables: Iterable[Variable]) -> Mapping[str, str]:
-    """What a run sees: the project's variables, overridden by the function's own."""
+    """What a run sees: the project's variables, overridden by the function's own.
+
+    Any key may be stored, yet no environment can hold one with `=` or a null character; such
+    variables are left out, so that they cannot break the runs and builds that never asked.
+    """
     values: dict[str, str] = {}
     for variable in sorted(variables, key=lambda item: item.function_id != PROJECT):
-        values[variable.key] = seal.open(variable)
+        value = seal.open(variable)
+        if "=" not in variable.key and "\0" not in variable.key + value:
+            values[variable.key] = value
     return values
 
 

@@ -1,3 +1,7 @@
+from dataclasses import replace
+
+import pytest
+
 from runwright.executor.bubblewrap import Box, arguments
 
 
@@ -52,3 +56,9 @@ def test_the_filter_and_the_status_have_their_descriptors() -> None:
     args = arguments(BOX, seccomp_fd=4, status_fd=5)
     assert pairs(args, "--seccomp")[0][0] == "4"
     assert pairs(args, "--json-status-fd")[0][0] == "5"
+
+
+@pytest.mark.parametrize("env", [{"A": "x\0--share-net"}, {"A\0--share-net": "x"}])
+def test_a_variable_cannot_add_an_option(env: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="null character"):
+        arguments(replace(BOX, env=env), seccomp_fd=4, status_fd=5)
