@@ -154,3 +154,7 @@ def test_every_offered_runtime_has_a_runner() -> None:
     for runtime in RUNTIMES:
         language = runtime.partition("-")[0]
         assert list((runtimes.RUNNERS / language).glob("runner.*"))
+
+
+def test_only_builds_for_python_share_the_pip_of_the_server() -> None:
+    assert runtimes.shared_pip(NODE) is None
