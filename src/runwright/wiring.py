@@ -328,7 +328,7 @@ def _application(
         return rule.project_id if rule is not None else None
 
     api = Api(
-        _routes(settings, data_dir, core, functions, executions),
+        routes(settings, data_dir, core, functions, executions),
         core.authenticator,
         Limiter(core.clock, is_on=settings.rate_limits == "on"),
         ApiOptions(
@@ -364,7 +364,7 @@ def _application(
     )
 
 
-def _routes(
+def routes(
     settings: Settings,
     data_dir: Path,
     core: _Core,
