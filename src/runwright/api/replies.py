@@ -6,12 +6,11 @@ from typing import Any, Final
 import msgspec
 from starlette.responses import Response, StreamingResponse
 
+from runwright import API_VERSION
 from runwright.api.routing import EMPTY_TYPE, JSON_TYPE, Answer
 from runwright.compression import LEAST_BYTES, gzipped, takes_gzip
 from runwright.errors import RunwrightError
 from runwright.model.execution import Headers
-
-VERSION: Final = "1.9.6"  # of the API that is spoken
 
 PUBLIC_STATUSES: Final = frozenset(
     {400, 401, 402, 403, 404, 405, 408, 409, 410, 412, 416, 422, 429, 451, 501, 503}
@@ -41,7 +40,7 @@ def crash() -> Answer:
 
 
 def _problem(status: int, message: str, kind: str, headers: Headers) -> Answer:
-    content = {"message": message, "code": status, "type": kind, "version": VERSION}
+    content = {"message": message, "code": status, "type": kind, "version": API_VERSION}
     return Answer(content=content, status=status, headers=(*NO_CACHE, *headers))
 
 

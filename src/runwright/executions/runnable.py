@@ -7,31 +7,16 @@ from typing import Final
 import msgspec
 
 from runwright.executions.errors import NoActiveDeployment, NotBuilt
+from runwright.functions.environment import run_env
 from runwright.functions.errors import RuntimeUnsupported
-from runwright.functions.runtimes import runtime as runtime_of
 from runwright.identity.tokens import Tokens
 from runwright.model.execution import Workload
-from runwright.model.function import Deployment, DeploymentStatus, Function, LiveFunction
+from runwright.model.function import Deployment, DeploymentStatus, LiveFunction
 from runwright.model.function import specification as specification_of
 from runwright.model.identity import Project
 
-API_VERSION: Final = "1.9.6"  # of the Appwrite API that functions are told they talk to
 KEY_GRACE_S: Final = 60  # an execution's key outlives its timeout by this
 _KEYS: Final = 64
-_VCS: Final = (
-    "REPOSITORY_ID",
-    "REPOSITORY_NAME",
-    "REPOSITORY_OWNER",
-    "REPOSITORY_URL",
-    "REPOSITORY_BRANCH",
-    "REPOSITORY_BRANCH_URL",
-    "COMMIT_HASH",
-    "COMMIT_MESSAGE",
-    "COMMIT_URL",
-    "COMMIT_AUTHOR_NAME",
-    "COMMIT_AUTHOR_URL",
-    "ROOT_DIRECTORY",
-)
 
 
 class Runnable:
@@ -98,7 +83,7 @@ class Preparer:
     def _workload(self, live: LiveFunction, deployment: Deployment, project: Project) -> Workload:
         function = live.function
         size = specification_of(function.runtime_specification)
-        env = {**live.variables, **self._env(function, deployment, project)}
+        env = run_env(live, deployment, size, region=project.region, endpoint=self._endpoint)
         entrypoint = deployment.entrypoint or function.entrypoint
         seen = [function.runtime, entrypoint, size.cpus, size.memory_mib, sorted(env.items())]
         version = hashlib.sha256(msgspec.json.encode(seen)).hexdigest()[:16]
@@ -114,27 +99,3 @@ class Preparer:
             cpus=size.cpus,
             memory_mib=size.memory_mib,
         )
-
-    def _env(self, function: Function, deployment: Deployment, project: Project) -> dict[str, str]:
-        size = specification_of(function.runtime_specification)
-        runtime = runtime_of(function.runtime)
-        entrypoint = deployment.entrypoint or function.entrypoint
-        return {
-            "APPWRITE_FUNCTION_API_ENDPOINT": self._endpoint,
-            "APPWRITE_FUNCTION_ID": function.id,
-            "APPWRITE_FUNCTION_NAME": function.name,
-            "APPWRITE_FUNCTION_DEPLOYMENT": deployment.id,
-            "APPWRITE_FUNCTION_PROJECT_ID": function.project_id,
-            "APPWRITE_FUNCTION_RUNTIME_NAME": runtime.name if runtime else function.runtime,
-            "APPWRITE_FUNCTION_RUNTIME_VERSION": runtime.version if runtime else "",
-            "APPWRITE_FUNCTION_CPUS": f"{size.cpus:g}",
-            "APPWRITE_FUNCTION_MEMORY": str(size.memory_mib),
-            "APPWRITE_VERSION": API_VERSION,
-            "APPWRITE_REGION": project.region,
-            "APPWRITE_DEPLOYMENT_TYPE": deployment.type,
-            **{f"APPWRITE_VCS_{name}": "" for name in _VCS},
-            "OPEN_RUNTIMES_ENTRYPOINT": entrypoint,
-            "OPEN_RUNTIMES_CPUS": f"{size.cpus:g}",
-            "OPEN_RUNTIMES_MEMORY": str(size.memory_mib),
-            "CI": "true",
-        }

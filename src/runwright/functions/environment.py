@@ -1,4 +1,4 @@
-"""The variables that a build sees.
+"""The variables that builds and runs see.
 
 Later ones win: the project's, the function's, then those of the platform, which nobody can
 override.
@@ -7,10 +7,10 @@ override.
 from collections.abc import Mapping
 from typing import Final
 
+from runwright import API_VERSION
 from runwright.functions.runtimes import runtime as runtime_of
 from runwright.model.function import Deployment, LiveFunction, Specification
 
-API_VERSION: Final = "1.9.6"  # of the Appwrite API that is spoken here
 _VCS: Final = (
     "REPOSITORY_ID",
     "REPOSITORY_NAME",
@@ -36,13 +36,42 @@ def build_env(
     endpoint: str,
     api_key: str,
 ) -> Mapping[str, str]:
-    """`endpoint` is the API's address as the build can reach it, with `/v1`."""
+    """`endpoint` is the API's address as the build can reach it, with `/v1`.
+
+    A build has no request whose headers could bring a key, so it gets one as a variable.
+    """
+    return {
+        **live.variables,
+        **_platform(live, deployment, size, region=region, endpoint=endpoint),
+        "APPWRITE_FUNCTION_API_KEY": api_key,
+    }
+
+
+def run_env(
+    live: LiveFunction,
+    deployment: Deployment,
+    size: Specification,
+    *,
+    region: str,
+    endpoint: str,
+) -> dict[str, str]:
+    """`endpoint` is the API's address as the run can reach it, with `/v1`."""
+    return {
+        **live.variables,
+        **_platform(live, deployment, size, region=region, endpoint=endpoint),
+        "OPEN_RUNTIMES_CPUS": f"{size.cpus:g}",
+        "OPEN_RUNTIMES_MEMORY": str(size.memory_mib),
+        "CI": "true",
+    }
+
+
+def _platform(
+    live: LiveFunction, deployment: Deployment, size: Specification, *, region: str, endpoint: str
+) -> dict[str, str]:
     function = live.function
     runtime = runtime_of(function.runtime)
     return {
-        **live.variables,
         "APPWRITE_FUNCTION_API_ENDPOINT": endpoint,
-        "APPWRITE_FUNCTION_API_KEY": api_key,
         "APPWRITE_FUNCTION_ID": function.id,
         "APPWRITE_FUNCTION_NAME": function.name,
         "APPWRITE_FUNCTION_DEPLOYMENT": deployment.id,
@@ -55,5 +84,5 @@ def build_env(
         "APPWRITE_REGION": region,
         "APPWRITE_DEPLOYMENT_TYPE": deployment.type,
         **{f"APPWRITE_VCS_{name}": "" for name in _VCS},
-        "OPEN_RUNTIMES_ENTRYPOINT": deployment.entrypoint,
+        "OPEN_RUNTIMES_ENTRYPOINT": deployment.entrypoint or function.entrypoint,
     }

@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
+from runwright import API_VERSION
 from runwright.errors import RunwrightError
-from runwright.executions.runnable import API_VERSION
 from runwright.gateway.messages import GatewayAnswer, RawHeaders
 
 _TEXTS: Final = {

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
+from runwright import API_VERSION
 from runwright.api.health import Health, Reading
 from runwright.api.params import OneOf, Range
-from runwright.api.replies import VERSION
 from runwright.api.routing import Answer, Call, Route
 from runwright.errors import RunwrightError
 from runwright.identity.errors import ProjectNotFound
@@ -61,7 +61,7 @@ class SystemHandlers:
         return Answer(content=_status("http", 0))
 
     async def version(self, call: Call, params: Any) -> Answer:
-        return Answer(content={"version": VERSION})
+        return Answer(content={"version": API_VERSION})
 
     async def database(self, call: Call, params: Any) -> Answer:
         return Answer(content=_statuses(await self._health.database()))
