@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 class Marker:
-    """A random text that a test sends through the server and then must not find again."""
+    """A text, random unless given, that a test sends through and then must not find again."""
 
-    def __init__(self) -> None:
-        self.text = f"mArKeR-{secrets.token_hex(12)}"
+    def __init__(self, text: str = "") -> None:
+        self.text = text or f"mArKeR-{secrets.token_hex(12)}"
 
     def found_below(self, folder: Path) -> list[Path]:
         """Files that hold the marker: plain, in common encodings, or in a gzip or zlib file."""

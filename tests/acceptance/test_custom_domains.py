@@ -1,7 +1,6 @@
 """Domains of the operator's own: DNS checks, redirects, and TLS with supplied certificates."""
 
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,13 +10,10 @@ import dns.message
 import dns.rrset
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.acceptance.deploying import deploy, on_domain
 from tests.acceptance.running import Running
+from tests.authority import Authority
 
 HELLO = "export default ({req, res}) => res.text(req.host);"
 TARGET = "edge.runwright.example"
@@ -70,59 +66,9 @@ def resolver() -> Iterator[LocalDns]:
         local.close()
 
 
-class Authority:
-    """A certificate authority of the test's own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
-        self._certificate = self._signed(self._name, self._key.public_key(), is_ca=True)
-        self.bundle = folder / "ca.pem"
-        self.bundle.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
-
-    def issue(self, domain: str, target: Path) -> None:
-        """Write <domain>.crt and <domain>.key into `target`."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
-        certificate = self._signed(subject, key.public_key(), domain=domain)
-        private = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        (target / f"{domain}.key").write_bytes(private)
-        pem = certificate.public_bytes(serialization.Encoding.PEM)
-        (target / f"{domain}.crt").write_bytes(pem)
-
-    def _signed(
-        self,
-        subject: x509.Name,
-        key: ec.EllipticCurvePublicKey,
-        *,
-        domain: str = "",
-        is_ca: bool = False,
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=2))
-            .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-        )
-        if domain:
-            names = x509.SubjectAlternativeName([x509.DNSName(domain)])
-            builder = builder.add_extension(names, critical=False)
-        return builder.sign(self._key, hashes.SHA256())
-
-
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("authority"))
+def authority() -> Authority:
+    return Authority()
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +84,7 @@ def secured(
     certificates: Path,
 ) -> Iterator[tuple[Running, int]]:
     """A server with TLS and a resolver of its own, and its TLS port."""
-    authority.issue("shop.example.com", certificates)
+    authority.issue(certificates, "shop.example.com")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         tls_port = free.getsockname()[1]
@@ -157,9 +103,8 @@ def secured(
         assert server.stop() == 0, server.tail()
 
 
-def tls_get(domain: str, port: int, bundle: Path) -> httpx.Response:
-    context = ssl.create_default_context(cafile=str(bundle))
-    transport = httpx.HTTPTransport(verify=context)
+def tls_get(domain: str, port: int, authority: Authority) -> httpx.Response:
+    transport = httpx.HTTPTransport(verify=authority.client())
     with httpx.Client(transport=transport, timeout=30) as web:
         return web.get(
             f"https://127.0.0.1:{port}/",
@@ -185,7 +130,7 @@ def test_a_custom_domain_serves_once_its_dns_is_right(
         assert api.patch(path).json()["status"] == "verified"
         with on_domain(server, "shop.example.com") as web:
             assert web.get("/").text == "shop.example.com"
-    assert tls_get("shop.example.com", tls_port, authority.bundle).text == "shop.example.com"
+    assert tls_get("shop.example.com", tls_port, authority).text == "shop.example.com"
     ask = f"http://127.0.0.1:{server.port}/_runwright/tls/ask"
     assert httpx.get(ask, params={"domain": "shop.example.com"}).status_code == 200
     assert httpx.get(ask, params={"domain": "other.example.com"}).status_code == 404
@@ -201,12 +146,12 @@ def test_a_new_certificate_is_taken_over_without_a_restart(
         rule = api.post("/proxy/rules/function", json=asked).json()
         assert rule["status"] == "verifying"
         with pytest.raises(httpx.ConnectError):
-            tls_get("late.example.com", tls_port, authority.bundle)
-        authority.issue("late.example.com", certificates)
+            tls_get("late.example.com", tls_port, authority)
+        authority.issue(certificates, "late.example.com")
         deadline = datetime.now(UTC) + timedelta(seconds=20)
         while True:
             try:
-                answer = tls_get("late.example.com", tls_port, authority.bundle)
+                answer = tls_get("late.example.com", tls_port, authority)
                 break
             except httpx.ConnectError:
                 assert datetime.now(UTC) < deadline
