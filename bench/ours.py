@@ -1,17 +1,15 @@
 """Our server under measurement: started with a folder of its own, functions deployed by API."""
 
-import io
-import json
-import tarfile
 import time
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from tests.acceptance import deploying
+from tests.acceptance.deploying import BUILD_S
 from tests.acceptance.running import Running
 
-BUILD_S: Final = 60.0
 NODE_HELLO: Final = (
     "module.exports = async ({ req, res }) => res.json({ message: 'Hello World' });\n"
 )
@@ -19,15 +17,6 @@ PYTHON_HELLO: Final = (
     "def main(context):\n    return context.res.json({'message': 'Hello World'})\n"
 )
 SOURCES: Final = {"node": ("main.cjs", NODE_HELLO), "python": ("main.py", PYTHON_HELLO)}
-
-
-def archive(name: str, text: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
-        member = tarfile.TarInfo(name)
-        member.size = len(text.encode())
-        packed.addfile(member, io.BytesIO(text.encode()))
-    return buffer.getvalue()
 
 
 def runtime(server: Running, language: str) -> str:
@@ -41,19 +30,8 @@ def runtime(server: Running, language: str) -> str:
 def create(api: httpx.Client, function_id: str, runtime_id: str, language: str) -> None:
     """Create a hello function and start its build."""
     name, text = SOURCES[language]
-    body = {
-        "functionId": function_id,
-        "name": function_id,
-        "runtime": runtime_id,
-        "entrypoint": name,
-        "execute": ["any"],
-    }
-    api.post("/functions", json=body).raise_for_status()
-    api.post(
-        f"/functions/{function_id}/deployments",
-        data={"activate": "true"},
-        files={"code": ("code.tar.gz", archive(name, text), "application/gzip")},
-    ).raise_for_status()
+    deploying.create(api, function_id, language, runtime=runtime_id, entrypoint=name)
+    deploying.upload(api, function_id, {name: text})
 
 
 def wait_live(api: httpx.Client, function_id: str) -> None:
@@ -66,12 +44,6 @@ def wait_live(api: httpx.Client, function_id: str) -> None:
             raise RuntimeError(f"the build of {function_id} failed")
         time.sleep(0.05)
     raise RuntimeError(f"the build of {function_id} did not end")
-
-
-def domain(api: httpx.Client, function_id: str) -> str:
-    query = {"method": "equal", "attribute": "deploymentResourceId", "values": [function_id]}
-    rules = api.get("/proxy/rules", params={"queries[0]": json.dumps(query)}).json()["rules"]
-    return str(rules[0]["domain"])
 
 
 def start(folder: Path, **settings: str) -> Running:

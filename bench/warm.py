@@ -8,6 +8,7 @@ from typing import Final
 
 from bench import ours, peers
 from bench.load import Load, drive, middle
+from tests.acceptance import deploying
 
 CONNECTIONS: Final = (1, 16, 64)
 ROUNDS: Final = 5
@@ -31,7 +32,7 @@ def run() -> None:
                 ours.create(api, f"warm-{language}", ours.runtime(server, language), language)
             for language in ("node", "python"):
                 ours.wait_live(api, f"warm-{language}")
-                host = ours.domain(api, f"warm-{language}")
+                host = deploying.domain(api, f"warm-{language}")
                 targets[f"runwright ({language})"] = (f"http://127.0.0.1:{server.port}/", host)
         report(measure(targets))
 
