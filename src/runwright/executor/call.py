@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 LOG_BYTES: Final = 1_000_000
 _LOG_SLACK: Final = 256 * 1024  # cut rarely, not at every entry
+_SMALL_BYTES: Final = 4096
+_JOINED_BYTES: Final = 64 * 1024
 _LAST_PART_S: Final = 1.0  # for a reader that takes its first byte near the deadline
 TIMED_OUT: Final = "Execution timed out."
 
@@ -92,6 +94,7 @@ class Call:
         "invocation",
         "is_cold",
         "lent_at",
+        "owed",
         "parts",
         "sandbox",
         "sink",
@@ -119,7 +122,8 @@ class Call:
         self.headers: Headers = ()
         self.body_bytes = 0
         self.credit = wire.WINDOW_BYTES
-        self.parts: list[bytes] | None = None  # body of a response without a sink
+        self.owed = 0  # bytes that were taken and that the runner was not told of yet
+        self.parts: bytearray | None = None  # body of a response without a sink
         self.stream: Stream | None = None
         self._logs: LogTail | None = None
         self._errors: LogTail | None = None
@@ -159,7 +163,7 @@ class Call:
     def finish_stream(self, result: wire.ResultClass, user_s: float, now: float) -> None:
         head = self.head
         assert head is not None
-        body = b"".join(self.parts) if self.parts is not None else b""
+        body = bytes(self.parts) if self.parts is not None else b""
         self._finish(
             status_code=head.status_code,
             headers=self.headers,
@@ -230,7 +234,7 @@ class Stream:
         self._sandbox = sandbox
         self._request_id = request_id
         self._now = now
-        self._parts: deque[bytes] = deque()
+        self._parts: deque[bytes | bytearray] = deque()
         self._end: tuple[wire.ResultClass, float] | None = None
         self._news = asyncio.Event()
         self._is_heard = True
@@ -239,7 +243,12 @@ class Stream:
         )
 
     def push(self, part: bytes) -> None:
-        self._parts.append(part)
+        """Small parts that wait are joined: as objects they take many times their size."""
+        last = self._parts[-1] if self._parts else None
+        if isinstance(last, bytearray) and len(last) < _JOINED_BYTES:
+            last += part
+        else:
+            self._parts.append(bytearray(part) if len(part) < _SMALL_BYTES else part)
         self._news.set()
 
     def end(self, result: wire.ResultClass, user_s: float) -> None:
@@ -259,7 +268,7 @@ class Stream:
             try:
                 # The sandbox watches the deadline while user code runs; this is for the rest.
                 async with asyncio.timeout(max(self._call.deadline - self._now(), _LAST_PART_S)):
-                    await self._deliver(part)
+                    await self._deliver(bytes(part))
             except TimeoutError:
                 self._call.fail(ErrorClass.TIMEOUT, TIMED_OUT, self._now())
                 return

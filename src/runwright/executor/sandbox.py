@@ -171,8 +171,11 @@ class Sandbox(asyncio.Protocol):
                 self._write(wire.frame(wire.Kind.CANCEL, request_id))
 
     def open_window(self, request_id: int, call: Call, more_bytes: int) -> None:
-        call.credit += more_bytes
-        self._write(wire.encode_window(request_id, more_bytes))
+        call.owed += more_bytes
+        if call.owed >= wire.WINDOW_STEP_BYTES:
+            call.credit += call.owed
+            self._write(wire.encode_window(request_id, call.owed))
+            call.owed = 0
 
     # Frames
 
@@ -225,10 +228,10 @@ class Sandbox(asyncio.Protocol):
             raise wire.WireError("a second RESPONSE")
         call.head = head
         if call.future.done():
-            call.parts = []
+            call.parts = bytearray()
             return
         if call.sink is None:
-            call.parts = []
+            call.parts = bytearray()
         else:
             call.sink.start(head.status_code, call.headers)
             call.stream = Stream(call, self, request_id, self._now)
@@ -256,6 +259,8 @@ class Sandbox(asyncio.Protocol):
         call = self._call(request_id)
         if call.head is None:
             raise wire.WireError("CHUNK before RESPONSE")
+        if not part:
+            return  # it takes no credit, so any number of them could be made to wait
         call.credit -= len(part)
         if call.credit < 0:
             raise wire.WireError("CHUNK beyond the window")
@@ -272,9 +277,9 @@ class Sandbox(asyncio.Protocol):
                     "Send less, or call the function through its domain, which streams."
                 )
                 call.fail(ErrorClass.PAYLOAD, message, self._now())
-                call.parts = []
+                call.parts = bytearray()
             else:
-                call.parts.append(part)
+                call.parts += part
         self.open_window(request_id, call, len(part))
 
     def _on_end(self, request_id: int, payload: bytes, now: float) -> None:

@@ -47,6 +47,9 @@ from typing import Final
 MAX_FRAME_BYTES: Final = 4 * 1024 * 1024  # a longer frame ends the sandbox
 PART_BYTES: Final = 256 * 1024  # bodies above this travel in parts of this size
 WINDOW_BYTES: Final = 1024 * 1024
+# The window is opened by no less: a runner that sends tiny parts and never reads would else
+# make the host pile up a frame for each.
+WINDOW_STEP_BYTES: Final = WINDOW_BYTES // 4
 MAX_REQUEST_BYTES: Final = 20 * 1024 * 1024
 HEADER: Final = struct.Struct("<IBI")
 _U32: Final = struct.Struct("<I")
@@ -170,24 +173,36 @@ def decode_log(payload: bytes) -> tuple[bool, str]:
 class FrameReader:
     """Cuts a byte stream into frames. Feed bytes, take `(kind, request id, payload)`."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_held", "_wanted")
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._held = bytearray()  # the beginning of a frame
+        self._wanted = 0  # bytes that must be there before looking again is of use
 
     def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
         """Every frame completed by `data`. Raises WireError on an oversized or short frame."""
-        buffer = self._buffer + data if self._buffer else data
+        held = self._held
+        if held:
+            # Joined once the frame is whole: one that comes byte by byte would else be copied
+            # as often as it has bytes.
+            held += data
+            if len(held) < self._wanted:
+                return []
+            data = bytes(held)
+            held.clear()
         frames: list[tuple[int, int, bytes]] = []
-        at, size = 0, len(buffer)
+        at, size = 0, len(data)
+        self._wanted = HEADER.size
         while size - at >= HEADER.size:
-            length, kind, request_id = HEADER.unpack_from(buffer, at)
+            length, kind, request_id = HEADER.unpack_from(data, at)
             if not 5 <= length <= MAX_FRAME_BYTES:
                 raise WireError("frame length out of bounds")
             end = at + 4 + length
             if end > size:
+                self._wanted = end - at
                 break
-            frames.append((kind, request_id, buffer[at + HEADER.size : end]))
+            frames.append((kind, request_id, data[at + HEADER.size : end]))
             at = end
-        self._buffer = buffer[at:] if at else buffer
+        if at < size:
+            held += memoryview(data)[at:]
         return frames

@@ -1,0 +1,168 @@
+"""Runners that keep to the frame rules and try to exhaust the host all the same."""
+
+import asyncio
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from runwright.executor import wire
+from runwright.executor.call import Call
+from runwright.executor.sandbox import Owner, Sandbox
+from runwright.model.execution import Headers, Invocation, Outcome
+
+pytestmark = pytest.mark.anyio
+
+_RESPONSE = struct.pack("<BBHII", 0, 0, 200, 0, 0)  # the body follows
+_END = struct.pack("<BI", 0, 0)
+
+
+class Pipe:
+    """The host's end of a frame socket whose other end never reads."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+        self.is_aborted = False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def set_write_buffer_limits(self, high: int) -> None: ...
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class ShutSink:
+    """A caller that does not read until `gate` opens."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.body = bytearray()
+
+    def start(self, status_code: int, headers: Headers) -> None: ...
+
+    async def write(self, chunk: bytes) -> None:
+        await self.gate.wait()
+        self.body += chunk
+
+
+def a_sandbox() -> tuple[Sandbox, Pipe]:
+    sandbox = Sandbox(
+        1,
+        Owner(),
+        send_signal=lambda _id, _signal: None,
+        max_calls=4,
+        max_body_bytes=4 * 1024 * 1024,
+        now=time.monotonic,
+    )
+    pipe: Any = Pipe()
+    sandbox.connection_made(pipe)
+    return sandbox, pipe
+
+
+def submitted(sandbox: Sandbox, sink: ShutSink | None = None) -> Call:
+    invocation = Invocation(
+        execution_id="e", method="GET", target="/", headers=(), body=b"", timeout_s=30.0
+    )
+    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    call = Call(invocation, sink, future, time.monotonic())
+    sandbox.submit(call, time.monotonic())
+    sandbox.data_received(wire.frame(wire.Kind.RESPONSE, 1, _RESPONSE))
+    return call
+
+
+def chunks(part: bytes, count: int) -> bytes:
+    return wire.frame(wire.Kind.CHUNK, 1, part) * count
+
+
+async def growth(work: Callable[[], None]) -> int:
+    """Blocks of memory that stay allocated by `work`."""
+    before = sys.getallocatedblocks()
+    work()
+    return sys.getallocatedblocks() - before
+
+
+async def test_parts_without_content_are_not_kept_for_a_caller_that_does_not_read() -> None:
+    sandbox, _ = a_sandbox()
+    sink = ShutSink()
+    call = submitted(sandbox, sink)
+    sandbox.data_received(chunks(b"a", 1) + chunks(b"", 10_000) + chunks(b"b", 1))
+    assert call.stream is not None
+    assert len(call.stream._parts) <= 2
+    sandbox.data_received(wire.frame(wire.Kind.END, 1, _END))
+    sink.gate.set()
+    await asyncio.wait_for(call.future, 5)
+    assert sink.body == b"ab"
+
+
+async def test_tiny_parts_for_a_caller_that_does_not_read_take_little_more_than_their_size() -> (
+    None
+):
+    sandbox, _ = a_sandbox()
+    sink = ShutSink()
+    call = submitted(sandbox, sink)
+    kept = await growth(lambda: sandbox.data_received(chunks(b"xy", 20_000)))
+    assert kept < 1_000
+    sandbox.data_received(wire.frame(wire.Kind.CHUNK, 1, b"end" * 4096))
+    sandbox.data_received(wire.frame(wire.Kind.END, 1, _END))
+    sink.gate.set()
+    await asyncio.wait_for(call.future, 5)
+    assert sink.body == b"xy" * 20_000 + b"end" * 4096
+
+
+async def test_a_body_in_tiny_parts_is_held_as_one() -> None:
+    sandbox, _ = a_sandbox()
+    call = submitted(sandbox)
+    kept = await growth(lambda: sandbox.data_received(chunks(b"xy", 20_000)))
+    assert kept < 1_000
+    sandbox.data_received(wire.frame(wire.Kind.END, 1, _END))
+    assert (await call.future).body == b"xy" * 20_000
+
+
+async def test_a_runner_that_never_reads_cannot_make_the_host_pile_up_answers() -> None:
+    sandbox, pipe = a_sandbox()
+    submitted(sandbox)
+    pipe.written.clear()
+    sandbox.data_received(chunks(b"x", 50_000) + chunks(b"", 50_000))
+    assert len(pipe.written) == 0  # the window has room for far more
+    taken = 0
+    for _ in range(32):
+        part = b"x" * (wire.PART_BYTES // 2)
+        sandbox.data_received(chunks(part, 1))
+        taken += len(part)
+    opened = len(pipe.written) // (wire.HEADER.size + 4)
+    assert 0 < opened <= taken // wire.WINDOW_STEP_BYTES + 1
+    assert not pipe.is_aborted
+
+
+async def test_a_frame_that_comes_byte_by_byte_is_not_copied_for_each_of_them() -> None:
+    """Cost must grow with the bytes, so it is counted in bytes, not in seconds."""
+    reader = wire.FrameReader()
+    whole = wire.frame(wire.Kind.LOG, 1, b"\0" + b"x" * 1_000_000)
+    half = len(whole) // 2
+    assert reader.feed(whole[:half]) == []
+    place = id(reader._held)
+    for at in range(half, half + 1000):
+        assert reader.feed(whole[at : at + 1]) == []
+    assert id(reader._held) == place  # the same buffer, grown in place
+    assert len(reader._held) == half + 1000
+    frames = reader.feed(whole[half + 1000 :] + wire.frame(wire.Kind.PONG, 0))
+    assert [(kind, number, len(payload)) for kind, number, payload in frames] == [
+        (wire.Kind.LOG, 1, 1_000_001),
+        (wire.Kind.PONG, 0, 0),
+    ]
+
+
+async def test_an_oversized_frame_is_refused_at_its_header() -> None:
+    reader = wire.FrameReader()
+    head = struct.pack("<IBI", wire.MAX_FRAME_BYTES + 1, wire.Kind.LOG, 1)
+    assert reader.feed(head[:5]) == []
+    with pytest.raises(wire.WireError):
+        reader.feed(head[5:])
