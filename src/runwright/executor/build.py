@@ -17,6 +17,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,8 @@ _LOG_PIECE_BYTES: Final = 32 * 1024
 _READ_BYTES: Final = 65536
 _READY_S: Final = 30.0
 _GONE_S: Final = 10.0
+_CLEAR_S: Final = 60.0
+_MAX_DEPTH: Final = 200  # of folders; artefacts may not be nested as deep
 _OPEN_FILES: Final = 8192
 _MIB: Final = 1024 * 1024
 _COMMAND_LIMIT: Final = 256 * 1024
@@ -198,10 +201,12 @@ class Builder:
             try:
                 return await build.run(self._launch(job, interpreter, uid), cancelled)
             finally:
-                await asyncio.shield(asyncio.to_thread(_take_back, job.workspace, job.cache))
-                self._running.discard(build)
-                if not self._running:
-                    self._is_idle.set()
+                try:
+                    await asyncio.shield(asyncio.to_thread(_take_back, job.workspace, job.cache))
+                finally:
+                    self._running.discard(build)
+                    if not self._running:
+                        self._is_idle.set()
         finally:
             self._uids.give_back(uid)
 
@@ -403,6 +408,8 @@ def _mounts(job: BuildJob) -> tuple[Mount, ...]:
 
 
 def _own(folder: str, uid: int, gid: int) -> None:
+    """Folders below `_MAX_DEPTH` stay as they are: walking costs a descriptor per level."""
+    top = folder.count("/")
     for path, folders, files, handle in os.fwalk(folder, follow_symlinks=False):
         os.chown(handle, uid, gid)
         if os.geteuid() != 0:
@@ -410,6 +417,8 @@ def _own(folder: str, uid: int, gid: int) -> None:
         for name in [*files, *(item for item in folders if os.path.islink(f"{path}/{item}"))]:
             with contextlib.suppress(FileNotFoundError):
                 os.chown(name, uid, gid, dir_fd=handle, follow_symlinks=False)
+        if path.count("/") - top >= _MAX_DEPTH:
+            folders.clear()
 
 
 def _give(folders: Sequence[str], uid: int | None) -> None:
@@ -421,6 +430,21 @@ def _give(folders: Sequence[str], uid: int | None) -> None:
 
 def _take_back(workspace: str, cache: str) -> None:
     """Everything belongs to the server again; chown also drops set-user-id bits."""
-    shutil.rmtree(Path(cache) / "tmp", ignore_errors=True)
+    _clear(Path(cache) / "tmp")
     for folder in (workspace, cache):
         _own(folder, os.geteuid(), os.getegid())
+
+
+def _clear(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:  # nested without end; `rm` goes down without recursion
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                ["rm", "-rf", "--", str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=_CLEAR_S,
+                check=False,
+            )

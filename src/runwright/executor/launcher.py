@@ -222,7 +222,9 @@ class Launcher:
 
     def _do_tree(self, request: dict[str, Any], fds: list[int]) -> None:
         """Add a runtime to the running stage."""
-        stage.add_tree(_tree(request["tree"]), self._shared)
+        tree = _tree(request["tree"])
+        stage.add_tree(tree, self._shared)
+        stage.prepare([tree])
         self._send({"ev": "treed", "id": request["id"]})
 
     # The child's side of a start
@@ -378,7 +380,8 @@ class Launcher:
 
 
 def _tree(entry: dict[str, Any]) -> stage.Tree:
-    return stage.Tree(**{**entry, "empty": tuple(entry["empty"])})
+    lists = {name: tuple(entry[name]) for name in ("empty", "prepare")}
+    return stage.Tree(**{**entry, **lists})
 
 
 def _kill_pid(pid: int) -> None:

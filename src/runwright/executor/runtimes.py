@@ -34,6 +34,8 @@ BUILD_TOOLS: Final = "/usr/local/share/build-tools"
 _ANSWER_S: Final = 20.0  # an interpreter that takes longer to say its version is not one
 _INSTALL_S: Final = 900.0
 _ELF: Final = b"\x7fELF"
+# Sandboxes cannot write beside the runner, so each would compile it again at every start.
+_COMPILE: Final = f"import compileall; compileall.compile_dir('{RUNNER_DIR}/python', quiet=2)"
 _PYTHON_FACTS: Final = (
     "import sys, sysconfig, json\n"
     "value = sysconfig.get_config_var\n"
@@ -267,6 +269,8 @@ def _python_tree(interpreter: Interpreter, name: str, *, is_build: bool) -> Tree
         links={"/usr/local/bin/python3": program, "/usr/local/bin/python": program},
         is_build=is_build,
         empty=(f"{stdlib}/site-packages", f"{stdlib}/dist-packages"),
+        prepare=() if is_build else (f"/usr/local/bin/{program}", "-I", "-S", "-c", _COMPILE),
+        prepare_env=base_env(interpreter),
     )
 
 
