@@ -48,3 +48,5 @@ def configure_logging(*, level: str, as_json: bool) -> None:
     root.setLevel(level.upper())
     for chatty in ("alembic", "httpx", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It warns of each malformed body, so anyone could fill the log with them.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
