@@ -241,6 +241,7 @@ class FunctionCatalog:
             uow.deployments.remove_where(project_id, function_id=function_id)
             uow.variables.remove_where(project_id, function_id=function_id)
             uow.executions.remove_where(project_id, function_id=function_id)
+            uow.jobs.remove_where(project_id, function_id=function_id)
             for rule in uow.rules.find(project_id, resource_id=function_id):
                 uow.rules.remove(project_id, rule.id)
                 uow.touch("rule", project_id, rule.id)

@@ -91,6 +91,7 @@ class Execution:
     queue_s: float = 0.0
     start_s: float = 0.0
     user_s: float = 0.0
+    attempt: int = 0  # 0 = not started; above 1 = taken over from a host that ended
 
     def moved(self, to: Status) -> Self:
         if to not in MOVES[self.status]:

@@ -15,6 +15,7 @@ class Signals(Protocol):
     function    a function, its active deployment, or variables that it sees
     deployment  a deployment's state
     rule        a domain rule
+    job         a job that may run now
     """
 
     def on(self, kind: str, hear: Hear) -> None:

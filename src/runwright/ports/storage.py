@@ -23,6 +23,7 @@ from runwright.model.identity import (
     Token,
     User,
 )
+from runwright.model.job import Job
 from runwright.model.query import ListQuery, Page
 
 T = TypeVar("T")
@@ -95,6 +96,53 @@ class ExecutionRepository(Repository[Execution], Protocol):
     def remove_before(self, moment: datetime, *, limit: int) -> int:
         """Delete up to `limit` finished executions created before `moment`."""
 
+    def await_turn(self, jobs: Sequence[Job], at: datetime) -> None:
+        """`scheduled` -> `waiting` for the executions of these jobs."""
+
+    def begin_all(self, jobs: Sequence[Job], at: datetime) -> frozenset[tuple[str, str]]:
+        """`waiting` -> `processing` for the executions of claimed jobs, with their attempt.
+
+        One that is `processing` already stays so. Returns (project id, id) of those that are
+        `processing` now; others have ended or are gone.
+        """
+
+
+class JobRepository(Repository[Job], Protocol):
+    """Statements of the durable queue (ports/queue.py), which decides how they are used."""
+
+    def add_all(self, items: Sequence[Job]) -> None:
+        """Insert a batch of new jobs."""
+
+    def lanes(self, after: tuple[str, str], *, limit: int) -> list[tuple[str, str]]:
+        """(project id, function id) that have runnable jobs, held ones included, in order."""
+
+    def ready(
+        self, lane: tuple[str, str], moment: datetime, *, limit: int, offset: int = 0
+    ) -> list[Job]:
+        """Runnable jobs of one lane that nobody else looks at now, longest ready first."""
+
+    def due(self, moment: datetime, *, limit: int) -> list[Job]:
+        """Delayed jobs whose time has come."""
+
+    def make_runnable(self, items: Sequence[Job]) -> None: ...
+
+    def hold(self, items: Sequence[Job], *, owner: str, until: datetime) -> None:
+        """Lease jobs to `owner` and count the attempt."""
+
+    def extend_held(self, items: Sequence[Job], *, until: datetime) -> list[Job]:
+        """Those of `items` that their owner still held, by owner and attempt."""
+
+    def remove_held(self, items: Sequence[Job]) -> list[Job]: ...
+
+    def give_back(self, items: Sequence[Job], *, at: datetime, attempts: int) -> None:
+        """End leases at `at`; `attempts` is added to the count."""
+
+    def give_back_all(self, *, at: datetime) -> None: ...
+
+    def count(self) -> int: ...
+
+    def epochs(self) -> frozenset[str]: ...
+
 
 class UnitOfWork(Protocol):
     projects: Repository[Project]
@@ -111,6 +159,7 @@ class UnitOfWork(Protocol):
     variables: Repository[Variable]
     rules: Repository[Rule]
     executions: ExecutionRepository
+    jobs: JobRepository
 
     def remove_project_rows(self, project_id: str) -> None:
         """Delete whatever a project holds, of every kind; its own row stays."""

@@ -12,6 +12,7 @@ from runwright.storage.tables import (
     DEPLOYMENTS,
     EXECUTIONS,
     FUNCTIONS,
+    JOBS,
     KEYS,
     MEMBERSHIPS,
     PLATFORMS,
@@ -176,4 +177,5 @@ ATTRIBUTES: Final[dict[Kind[Any], Attributes]] = {
     VARIABLES: _VARIABLES,
     RULES: _RULES,
     EXECUTIONS: _EXECUTIONS,
+    JOBS: _attributes(JOBS),
 }

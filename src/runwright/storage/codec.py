@@ -134,3 +134,11 @@ class ExecutionCodec(Codec[Any]):
             ),
             len(kind.fields),
         )
+
+
+class JobCodec(Codec[Any]):
+    """Jobs also come in batches of new ones."""
+
+    def __init__(self, kind: Kind[Any], dialect: Dialect) -> None:
+        super().__init__(kind, dialect)
+        self.add_sql = Batches(self.insert_sql, len(kind.fields))

@@ -14,11 +14,13 @@ from sqlalchemy import (
     literal_column,
     select,
     type_coerce,
+    update,
 )
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from runwright.model.execution import Execution
+from runwright.model.execution import Execution, Status
+from runwright.model.job import Job
 from runwright.model.query import MAX_TOTAL, ListQuery, Page
 from runwright.ports.storage import AlreadyStored, CursorMissing, CursorOrderNull
 from runwright.storage.attributes import ATTRIBUTES
@@ -179,3 +181,41 @@ class SqlExecutions(SqlRepository[Execution]):
         )
         statement = delete(table).where(table.c[SEQUENCE].in_(oldest))
         return self._connection.execute(statement).rowcount
+
+    def await_turn(self, jobs: Sequence[Job], at: datetime) -> None:
+        table = EXECUTIONS.table
+        for (project_id, _), ids in by_attempt(jobs).items():
+            self._connection.execute(
+                update(table)
+                .where(
+                    table.c.project_id == project_id,
+                    table.c.id.in_(ids),
+                    table.c.status == Status.SCHEDULED,
+                )
+                .values(status=Status.WAITING, updated_at=at)
+            )
+
+    def begin_all(self, jobs: Sequence[Job], at: datetime) -> frozenset[tuple[str, str]]:
+        table = EXECUTIONS.table
+        begun: set[tuple[str, str]] = set()
+        for (project_id, attempt), ids in by_attempt(jobs).items():
+            statement = (
+                update(table)
+                .where(
+                    table.c.project_id == project_id,
+                    table.c.id.in_(ids),
+                    table.c.status.in_((Status.WAITING, Status.PROCESSING)),
+                )
+                .values(status=Status.PROCESSING, updated_at=at, attempt=attempt)
+                .returning(table.c.id)
+            )
+            begun |= {(project_id, row[0]) for row in self._connection.execute(statement)}
+        return frozenset(begun)
+
+
+def by_attempt(jobs: Sequence[Job]) -> dict[tuple[str, int], list[str]]:
+    """Ids of jobs by project and attempt: what one statement can change."""
+    groups: dict[tuple[str, int], list[str]] = {}
+    for job in jobs:
+        groups.setdefault((job.project_id, job.attempt), []).append(job.id)
+    return groups

@@ -40,6 +40,7 @@ from runwright.model.identity import (
     Token,
     User,
 )
+from runwright.model.job import Job
 from runwright.storage.columns import Choice, Document, Instant, Pairs, Words
 
 T = TypeVar("T")
@@ -151,5 +152,14 @@ EXECUTIONS: Final = _kind(
         ("project_id", "function_id", "created_at", SEQUENCE),  # newest first, as most lists are
         ("project_id", "function_id", "status"),
         ("created_at",),
+    ),
+)
+JOBS: Final = _kind(
+    Job,
+    "jobs",
+    index=(
+        ("kind", "project_id", "function_id", "ready_at"),  # whose turn it is
+        ("kind", "ready_at"),
+        ("epoch",),
     ),
 )

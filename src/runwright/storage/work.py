@@ -17,13 +17,15 @@ from runwright.model.identity import (
     Token,
     User,
 )
-from runwright.ports.storage import ExecutionRepository, Repository
-from runwright.storage.codec import Codec, ExecutionCodec
+from runwright.ports.storage import ExecutionRepository, JobRepository, Repository
+from runwright.storage.codec import Codec, ExecutionCodec, JobCodec
+from runwright.storage.jobs import SqlJobs
 from runwright.storage.repository import SqlExecutions, SqlRepository
 from runwright.storage.tables import (
     DEPLOYMENTS,
     EXECUTIONS,
     FUNCTIONS,
+    JOBS,
     KEYS,
     MEMBERSHIPS,
     PLATFORMS,
@@ -59,6 +61,7 @@ class Codecs:
         self.variables = Codec(VARIABLES, dialect)
         self.rules = Codec(RULES, dialect)
         self.executions = ExecutionCodec(EXECUTIONS, dialect)
+        self.jobs = JobCodec(JOBS, dialect)
 
 
 _CODECS: Final[dict[str, Codecs]] = {}
@@ -89,6 +92,7 @@ class SqlUnitOfWork:
         self.variables: Repository[Variable] = SqlRepository(connection, codecs.variables)
         self.rules: Repository[Rule] = SqlRepository(connection, codecs.rules)
         self.executions: ExecutionRepository = SqlExecutions(connection, codecs.executions)
+        self.jobs: JobRepository = SqlJobs(connection, codecs.jobs)
         self._connection = connection
         self._touched: list[Touched] = []
 

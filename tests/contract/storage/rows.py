@@ -26,6 +26,7 @@ from runwright.model.identity import (
     Token,
     User,
 )
+from runwright.model.job import Job, JobKind
 from runwright.ports.storage import UnitOfWork
 
 PROJECT: Final = "shop"
@@ -181,6 +182,22 @@ def an_execution(id: str = "run", project_id: str = PROJECT, **more: Any) -> Exe
     return replace(base, **more)
 
 
+def a_job(id: str = "run", project_id: str = PROJECT, **more: Any) -> Job:
+    base = Job(
+        **_base(id, project_id),
+        function_id="fn",
+        kind=JobKind.DELAYED,
+        trigger=Trigger.SCHEDULE,
+        due_at=NOW,
+        ready_at=NOW + timedelta(microseconds=1),
+        attempt=2,
+        owner="host",
+        epoch="epoch",
+        sealed=bytes(range(256)),
+    )
+    return replace(base, **more)
+
+
 EVERY_KIND: Final[dict[str, Any]] = {
     "projects": a_project,
     "keys": a_key,
@@ -196,6 +213,7 @@ EVERY_KIND: Final[dict[str, Any]] = {
     "variables": a_variable,
     "rules": a_rule,
     "executions": an_execution,
+    "jobs": a_job,
 }
 
 

@@ -255,10 +255,28 @@ def upgrade() -> None:
         sa.Column("queue_s", sa.Float(), nullable=False),
         sa.Column("start_s", sa.Float(), nullable=False),
         sa.Column("user_s", sa.Float(), nullable=False),
+        sa.Column("attempt", sa.BigInteger(), nullable=False),
         index=(
             ("created_at",),
             ("project_id", "function_id", "created_at", "sequence"),
             ("project_id", "function_id", "sequence"),
             ("project_id", "function_id", "status"),
+        ),
+    )
+    _create(
+        "jobs",
+        sa.Column("function_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column("due_at", INSTANT, nullable=False),
+        sa.Column("ready_at", INSTANT, nullable=False),
+        sa.Column("attempt", sa.BigInteger(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        index=(
+            ("epoch",),
+            ("kind", "project_id", "function_id", "ready_at"),
+            ("kind", "ready_at"),
         ),
     )

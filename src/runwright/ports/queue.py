@@ -1,0 +1,64 @@
+"""Durable jobs. Every call is part of a unit of work, so that a job and its execution change
+together or not at all.
+
+A claimed job belongs to its holder until the lease ends. `Job.attempt` and `Job.owner`, as
+`claim` gave them, are the holder's proof: when somebody else has claimed the job since, the
+proof is void, and what the former holder wants to store is refused.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from runwright.model.job import Job
+from runwright.ports.storage import UnitOfWork
+
+
+class Queue(Protocol):
+    def put(self, uow: UnitOfWork, jobs: Sequence[Job]) -> None:
+        """Store new jobs and, after the commit, announce `job` for those that may run now."""
+
+    def promote(self, uow: UnitOfWork, *, now: datetime, limit: int) -> list[Job]:
+        """Delayed jobs that have become due, now ordinary ones."""
+
+    def claim(
+        self,
+        uow: UnitOfWork,
+        *,
+        owner: str,
+        limit: int,
+        now: datetime,
+        until: datetime,
+        project_limit: int,
+        held: Mapping[str, int],
+    ) -> list[Job]:
+        """Up to `limit` ready jobs, leased to `owner` until `until`, attempt counted.
+
+        Projects take turns, and functions within a project, so a long queue of one does not
+        delay another's. A project gets at most `project_limit` together with those that
+        `held` says are running already. Within a function the job that was ready first
+        goes first.
+        """
+
+    def extend(self, uow: UnitOfWork, jobs: Sequence[Job], *, until: datetime) -> list[Job]:
+        """Those of `jobs` whose lease was still theirs and now ends at `until`."""
+
+    def ack(self, uow: UnitOfWork, jobs: Sequence[Job]) -> list[Job]:
+        """Remove jobs that have ended; those of them that were still their holder's."""
+
+    def release(
+        self, uow: UnitOfWork, jobs: Sequence[Job], *, now: datetime, has_started: bool
+    ) -> None:
+        """Give back held jobs at once. One that has not started does not count as an attempt."""
+
+    def release_all(self, uow: UnitOfWork, *, now: datetime) -> None:
+        """Give back what anybody holds. Only for a server that knows that it is alone."""
+
+    def cancel(self, uow: UnitOfWork, project_id: str, job_id: str) -> None:
+        """Remove a job, whoever holds it."""
+
+    def size(self, uow: UnitOfWork) -> int:
+        """All jobs: ready, held and delayed."""
+
+    def epochs(self, uow: UnitOfWork) -> frozenset[str]:
+        """The epochs under which some job is sealed."""

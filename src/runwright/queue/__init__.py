@@ -1,0 +1,1 @@
+"""The durable queue: rows beside the executions that they belong to."""

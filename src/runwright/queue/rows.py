@@ -1,0 +1,137 @@
+"""The queue port over the storage's unit of work.
+
+A job is a row in the database of its execution, so both are in one transaction by
+construction. This module holds the rules; `JobRepository` holds the statements.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, TypeVar
+
+from runwright.model.job import Job, JobKind
+from runwright.ports.storage import UnitOfWork
+
+K = TypeVar("K")
+
+# Lanes that one claim looks at; the next one goes on behind them.
+LANES: Final = 256
+_FIRST: Final = ("", "")
+_LAST: Final = "\U0010ffff"  # sorts behind every id
+_REMEMBERED: Final = 1024
+
+
+class RowQueue:
+    """Answers the `Queue` port. Keeps nothing but the place where turns go on."""
+
+    def __init__(self) -> None:
+        # Only hints: losing one, or moving it in a unit of work that is undone, costs a turn.
+        self._project = ""  # that was served last
+        self._functions: dict[str, str] = {}  # by project: the function that was served last
+
+    def put(self, uow: UnitOfWork, jobs: Sequence[Job]) -> None:
+        uow.jobs.add_all(jobs)
+        for project_id in {job.project_id for job in jobs if job.kind is JobKind.RUN}:
+            uow.touch("job", project_id, "")
+
+    def promote(self, uow: UnitOfWork, *, now: datetime, limit: int) -> list[Job]:
+        due = uow.jobs.due(now, limit=limit)
+        uow.jobs.make_runnable(due)
+        return [replace(job, kind=JobKind.RUN) for job in due]
+
+    def claim(
+        self,
+        uow: UnitOfWork,
+        *,
+        owner: str,
+        limit: int,
+        now: datetime,
+        until: datetime,
+        project_limit: int,
+        held: Mapping[str, int],
+    ) -> list[Job]:
+        projects = self._turns(uow)
+        room = {name: max(0, project_limit - held.get(name, 0)) for name in projects}
+        taken: dict[tuple[str, str], int] = {}
+        found: list[Job] = []
+
+        def from_lane(lane: tuple[str, str], most: int) -> int:
+            jobs = uow.jobs.ready(lane, now, limit=most, offset=taken.get(lane, 0))
+            taken[lane] = taken.get(lane, 0) + len(jobs)
+            found.extend(jobs)
+            if jobs:
+                self._served(lane)
+            return len(jobs)
+
+        def from_project(project_id: str, most: int) -> int:
+            got = _shared(projects[project_id], min(most, room[project_id]), from_lane)
+            room[project_id] -= got
+            return got
+
+        _shared(list(projects), limit, from_project)
+        uow.jobs.hold(found, owner=owner, until=until)
+        return [replace(job, owner=owner, ready_at=until, attempt=job.attempt + 1) for job in found]
+
+    def extend(self, uow: UnitOfWork, jobs: Sequence[Job], *, until: datetime) -> list[Job]:
+        return uow.jobs.extend_held(jobs, until=until)
+
+    def ack(self, uow: UnitOfWork, jobs: Sequence[Job]) -> list[Job]:
+        return uow.jobs.remove_held(jobs)
+
+    def release(
+        self, uow: UnitOfWork, jobs: Sequence[Job], *, now: datetime, has_started: bool
+    ) -> None:
+        uow.jobs.give_back(jobs, at=now, attempts=0 if has_started else -1)
+        for project_id in {job.project_id for job in jobs}:
+            uow.touch("job", project_id, "")
+
+    def release_all(self, uow: UnitOfWork, *, now: datetime) -> None:
+        uow.jobs.give_back_all(at=now)
+
+    def cancel(self, uow: UnitOfWork, project_id: str, job_id: str) -> None:
+        uow.jobs.remove(project_id, job_id)
+
+    def size(self, uow: UnitOfWork) -> int:
+        return uow.jobs.count()
+
+    def epochs(self, uow: UnitOfWork) -> frozenset[str]:
+        return uow.jobs.epochs()
+
+    def _turns(self, uow: UnitOfWork) -> dict[str, list[tuple[str, str]]]:
+        """Lanes by project, in the order of their turns: those behind the last one go first."""
+        lanes = uow.jobs.lanes((self._project, _LAST), limit=LANES)
+        if self._project and len(lanes) < LANES:
+            front = uow.jobs.lanes(_FIRST, limit=LANES - len(lanes))
+            lanes += [lane for lane in front if lane[0] <= self._project]
+        projects: dict[str, list[tuple[str, str]]] = {}
+        for lane in lanes:
+            projects.setdefault(lane[0], []).append(lane)
+        return {project_id: self._turned(mine) for project_id, mine in projects.items()}
+
+    def _turned(self, lanes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        last = self._functions.get(lanes[0][0], "")
+        return sorted(lanes, key=lambda lane: (lane[1] <= last, lane[1]))
+
+    def _served(self, lane: tuple[str, str]) -> None:
+        if len(self._functions) >= _REMEMBERED:
+            self._functions.clear()
+        self._project, self._functions[lane[0]] = lane
+
+
+def _shared(keys: Sequence[K], limit: int, take: Callable[[K, int], int]) -> int:
+    """Take up to `limit` in equal shares; what some do not use goes to the others."""
+    total = 0
+    open_keys = list(keys)
+    while open_keys and total < limit:
+        share = max(1, (limit - total) // len(open_keys))
+        still_open = []
+        for key in open_keys:
+            most = min(share, limit - total)
+            if most == 0:
+                break
+            got = take(key, most)
+            total += got
+            if got == most:
+                still_open.append(key)
+        open_keys = still_open
+    return total

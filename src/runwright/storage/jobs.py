@@ -1,0 +1,147 @@
+"""Rows of the durable queue. Statements change many rows at once, for the reason given in
+docs/design/storage.md: each one makes the writer wait for its turn in the interpreter."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from runwright.model.job import Job, JobKind
+from runwright.storage.codec import JobCodec
+from runwright.storage.repository import SqlRepository, by_attempt
+from runwright.storage.tables import JOBS, SEQUENCE
+
+_TABLE: Final = JOBS.table
+_C: Final = _TABLE.c
+
+
+class SqlJobs(SqlRepository[Job]):
+    _codec: JobCodec
+
+    def add_all(self, items: Sequence[Job]) -> None:
+        for statement in self._codec.add_sql.split([self._codec.params(item) for item in items]):
+            self._change(*statement)
+
+    def lanes(self, after: tuple[str, str], *, limit: int) -> list[tuple[str, str]]:
+        # From one lane to the next by the index: a lane's length does not matter.
+        found: list[tuple[str, str]] = []
+        while len(found) < limit:
+            statement = (
+                select(_C.project_id, _C.function_id)
+                .where(_C.kind == JobKind.RUN, tuple_(_C.project_id, _C.function_id) > after)
+                .order_by(_C.project_id, _C.function_id)
+                .limit(1)
+            )
+            row = self._connection.execute(statement).fetchone()
+            if row is None:
+                break
+            after = (row[0], row[1])
+            found.append(after)
+        return found
+
+    def ready(
+        self, lane: tuple[str, str], moment: datetime, *, limit: int, offset: int = 0
+    ) -> list[Job]:
+        project_id, function_id = lane
+        statement = (
+            self._codec.select()
+            .where(
+                _C.kind == JobKind.RUN,
+                _C.project_id == project_id,
+                _C.function_id == function_id,
+                _C.ready_at <= moment,
+            )
+            .order_by(_C.ready_at, _C[SEQUENCE])
+            .limit(limit)
+            .offset(offset)
+            .with_for_update(skip_locked=True)
+        )
+        return self._values(statement)
+
+    def due(self, moment: datetime, *, limit: int) -> list[Job]:
+        statement = (
+            self._codec.select()
+            .where(_C.kind == JobKind.DELAYED, _C.ready_at <= moment)
+            .order_by(_C.ready_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return self._values(statement)
+
+    def make_runnable(self, items: Sequence[Job]) -> None:
+        for chosen in _chosen(items):
+            self._connection.execute(update(_TABLE).where(*chosen).values(kind=JobKind.RUN))
+
+    def hold(self, items: Sequence[Job], *, owner: str, until: datetime) -> None:
+        for chosen in _chosen(items):
+            self._connection.execute(
+                update(_TABLE)
+                .where(*chosen)
+                .values(owner=owner, ready_at=until, attempt=_C.attempt + 1)
+            )
+
+    def extend_held(self, items: Sequence[Job], *, until: datetime) -> list[Job]:
+        return self._held(items, lambda chosen: update(_TABLE).where(*chosen), ready_at=until)
+
+    def remove_held(self, items: Sequence[Job]) -> list[Job]:
+        return self._held(items, lambda chosen: delete(_TABLE).where(*chosen))
+
+    def give_back(self, items: Sequence[Job], *, at: datetime, attempts: int) -> None:
+        self._held(
+            items,
+            lambda chosen: update(_TABLE).where(*chosen),
+            owner="",
+            ready_at=at,
+            attempt=_C.attempt + attempts,
+        )
+
+    def give_back_all(self, *, at: datetime) -> None:
+        self._connection.execute(
+            update(_TABLE)
+            .where(_C.kind == JobKind.RUN, _C.owner != "")
+            .values(owner="", ready_at=at)
+        )
+
+    def count(self) -> int:
+        return int(self._connection.execute(select(func.count()).select_from(_TABLE)).scalar_one())
+
+    def epochs(self) -> frozenset[str]:
+        found: set[str] = set()
+        after = ""
+        while True:  # from one to the next by the index, however many jobs each has
+            statement = select(func.min(_C.epoch)).where(_C.epoch > after)
+            epoch = self._connection.execute(statement).scalar_one()
+            if epoch is None:
+                return frozenset(found)
+            found.add(epoch)
+            after = epoch
+
+    def _held(self, items: Sequence[Job], statement: Any, **values: object) -> list[Job]:
+        """Change rows that are still held as `items` say; which ones were."""
+        kept: set[tuple[str, str, int]] = set()
+        owners = {item.owner for item in items}
+        for owner in owners:
+            mine = [item for item in items if item.owner == owner]
+            for (project_id, attempt), ids in by_attempt(mine).items():
+                changing = statement(
+                    (
+                        _C.project_id == project_id,
+                        _C.id.in_(ids),
+                        _C.owner == owner,
+                        _C.attempt == attempt,
+                    )
+                )
+                if values:
+                    changing = changing.values(**values)
+                rows = self._connection.execute(changing.returning(_C.id))
+                kept |= {(project_id, row[0], attempt) for row in rows}
+        return [item for item in items if (item.project_id, item.id, item.attempt) in kept]
+
+
+def _chosen(items: Sequence[Job]) -> list[tuple[ColumnElement[bool], ...]]:
+    groups: dict[str, list[str]] = {}
+    for item in items:
+        groups.setdefault(item.project_id, []).append(item.id)
+    return [(_C.project_id == project_id, _C.id.in_(ids)) for project_id, ids in groups.items()]

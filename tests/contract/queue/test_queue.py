@@ -1,0 +1,207 @@
+"""What every queue promises: leases, proofs, turns."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from runwright.model.job import Job, JobKind
+from runwright.ports.storage import UnitOfWork
+from tests.contract.queue.conftest import LEASE, NOW, QueueBench, a_job
+
+pytestmark = pytest.mark.anyio
+
+
+def ids(jobs: list[Job]) -> list[str]:
+    return [job.id for job in jobs]
+
+
+async def test_what_was_put_is_claimed_once_and_as_it_was(bench: QueueBench) -> None:
+    job = a_job("e1")
+    await bench.put(job)
+    claimed = await bench.claim("one")
+    assert claimed == [replace(job, owner="one", attempt=1, ready_at=NOW + LEASE)]
+    assert await bench.claim("two") == []
+
+
+async def test_a_job_is_put_with_its_unit_of_work_or_not_at_all(bench: QueueBench) -> None:
+    def work(uow: UnitOfWork) -> None:
+        bench.queue.put(uow, [a_job("e1")])
+        raise RuntimeError("after the put")
+
+    with pytest.raises(RuntimeError, match="after the put"):
+        await bench.storage.write(work)
+    assert await bench.size() == 0
+    assert await bench.claim() == []
+
+
+async def test_the_oldest_goes_first(bench: QueueBench) -> None:
+    late, early = NOW - timedelta(seconds=1), NOW - timedelta(seconds=2)
+    await bench.put(a_job("a", ready_at=late), a_job("b", ready_at=early), a_job("c"))
+    assert ids(await bench.claim(limit=2)) == ["b", "a"]
+    assert ids(await bench.claim(limit=2)) == ["c"]
+
+
+async def test_a_claim_that_nobody_extends_returns_after_its_lease(bench: QueueBench) -> None:
+    await bench.put(a_job("e1"))
+    await bench.claim("one")
+    bench.let_pass(LEASE.total_seconds() - 0.001)
+    assert await bench.claim("two") == []
+    bench.let_pass(0.001)
+    (taken,) = await bench.claim("two")
+    assert (taken.owner, taken.attempt) == ("two", 2)
+
+
+async def test_an_extended_claim_stays(bench: QueueBench) -> None:
+    await bench.put(a_job("e1"))
+    held = await bench.claim("one")
+    for _ in range(5):
+        bench.let_pass(LEASE.total_seconds() / 2)
+        assert ids(await bench.extend(held)) == ["e1"]
+        assert await bench.claim("two") == []
+    assert ids(await bench.ack(held)) == ["e1"]
+
+
+async def test_a_late_holder_can_neither_extend_nor_end_nor_give_back(bench: QueueBench) -> None:
+    await bench.put(a_job("e1"))
+    late = await bench.claim("one")
+    bench.let_pass(LEASE.total_seconds())
+    fresh = await bench.claim("two")
+    assert await bench.extend(late) == []
+    assert await bench.ack(late) == []
+    await bench.release(late, has_started=True)
+    assert await bench.claim("three") == []
+    assert ids(await bench.ack(fresh)) == ["e1"]
+
+
+async def test_the_proof_is_void_even_when_the_same_owner_claims_again(bench: QueueBench) -> None:
+    await bench.put(a_job("e1"))
+    first = await bench.claim("one")
+    bench.let_pass(LEASE.total_seconds())
+    second = await bench.claim("one")
+    assert await bench.ack(first) == []
+    assert ids(await bench.ack([*first, *second])) == ["e1"]
+    assert await bench.size() == 0
+
+
+async def test_an_ended_job_is_gone(bench: QueueBench) -> None:
+    await bench.put(a_job("e1"), a_job("e2"))
+    held = await bench.claim("one", limit=1)
+    await bench.ack(held)
+    assert await bench.ack(held) == []
+    bench.let_pass(LEASE.total_seconds())
+    assert ids(await bench.claim("two")) == ["e2"]
+
+
+async def test_what_is_given_back_is_ready_at_once(bench: QueueBench) -> None:
+    await bench.put(a_job("e1"))
+    held = await bench.claim("one")
+    bench.heard.clear()
+    await bench.release(held, has_started=False)
+    assert bench.heard == [("job", "shop", "")]
+    (again,) = await bench.claim("two")
+    assert again.attempt == 1  # it never ran
+    await bench.release([again], has_started=True)
+    (again,) = await bench.claim("three")
+    assert again.attempt == 2
+
+
+async def test_a_lone_server_gets_back_what_the_dead_one_held(bench: QueueBench) -> None:
+    delayed = a_job("later", kind=JobKind.DELAYED, ready_at=NOW + timedelta(hours=1))
+    await bench.put(a_job("e1"), delayed)
+    await bench.claim("dead")
+    await bench.storage.write(lambda uow: bench.queue.release_all(uow, now=bench.now))
+    (taken,) = await bench.claim("alive")
+    assert (taken.id, taken.attempt) == ("e1", 2)
+
+
+async def test_a_cancelled_job_is_gone_whoever_holds_it(bench: QueueBench) -> None:
+    await bench.put(a_job("e1"))
+    held = await bench.claim("one")
+    await bench.storage.write(lambda uow: bench.queue.cancel(uow, "shop", "e1"))
+    assert await bench.extend(held) == []
+    assert await bench.ack(held) == []
+
+
+async def test_jobs_that_may_run_now_are_announced(bench: QueueBench) -> None:
+    later = NOW + timedelta(minutes=5)
+    await bench.put(a_job("d", project="slow", kind=JobKind.DELAYED, ready_at=later))
+    assert bench.heard == []
+    await bench.put(a_job("e1"), a_job("e2"))
+    assert bench.heard == [("job", "shop", "")]
+
+
+async def test_a_delayed_job_waits_for_its_moment(bench: QueueBench) -> None:
+    moment = NOW + timedelta(minutes=5)
+    await bench.put(a_job("d", kind=JobKind.DELAYED, ready_at=moment))
+    bench.let_pass(299)
+    assert await bench.promote() == []
+    bench.let_pass(1)
+    assert await bench.claim() == []  # its execution must be `waiting` first
+    assert ids(await bench.promote()) == ["d"]
+    assert await bench.promote() == []
+    (taken,) = await bench.claim()
+    assert (taken.kind, taken.due_at) == (JobKind.RUN, moment)
+
+
+# Turns
+
+
+async def test_a_long_queue_of_one_project_does_not_delay_another(bench: QueueBench) -> None:
+    long = [a_job(f"big-{at}", project="big") for at in range(500)]
+    await bench.put(*long)
+    await bench.put(a_job("small-1", project="small"))
+    claimed = ids(await bench.claim(limit=8))
+    assert "small-1" in claimed
+    assert len(claimed) == 8
+
+
+async def test_projects_take_turns_when_one_slot_is_free_at_a_time(bench: QueueBench) -> None:
+    projects = ("a", "b", "c")
+    await bench.put(*(a_job(f"{name}{at}", project=name) for name in projects for at in range(9)))
+    turns = [(await bench.claim(limit=1))[0].project_id for _ in range(9)]
+    assert turns == [*projects, *projects, *projects]
+
+
+async def test_a_project_of_many_functions_gets_no_more_turns(bench: QueueBench) -> None:
+    many = [a_job(f"m{at}", project="many", function=f"f{at}") for at in range(20)]
+    few = [a_job(f"o{at}", project="one") for at in range(20)]
+    await bench.put(*many, *few)
+    taken = [(await bench.claim(limit=2)) for _ in range(5)]
+    projects = [job.project_id for jobs in taken for job in jobs]
+    assert projects.count("many") == projects.count("one") == 5
+    functions = [job.function_id for jobs in taken for job in jobs if job.project_id == "many"]
+    assert len(set(functions)) == 5  # functions take turns too
+
+
+async def test_shares_that_are_not_used_go_to_the_others(bench: QueueBench) -> None:
+    await bench.put(a_job("s", project="small"))
+    await bench.put(*(a_job(f"b{at}", project="big") for at in range(50)))
+    claimed = await bench.claim(limit=20)
+    assert len({job.id for job in claimed}) == 20
+
+
+async def test_a_project_gets_no_more_than_its_limit(bench: QueueBench) -> None:
+    await bench.put(*(a_job(f"b{at}", project="big") for at in range(50)))
+    await bench.put(*(a_job(f"s{at}", project="small") for at in range(3)))
+    claimed = await bench.claim(limit=40, project_limit=10, held={"big": 6})
+    projects = [job.project_id for job in claimed]
+    assert (projects.count("big"), projects.count("small")) == (4, 3)
+    assert await bench.claim(limit=40, project_limit=10, held={"big": 10}) == []
+
+
+async def test_the_same_id_may_be_in_two_projects(bench: QueueBench) -> None:
+    await bench.put(a_job("e", project="a"), a_job("e", project="b"))
+    held = await bench.claim("one")
+    assert len(held) == 2
+    assert await bench.ack([job for job in held if job.project_id == "b"]) == [held[1]]
+    assert await bench.size() == 1
+
+
+async def test_epochs_that_are_still_needed_are_known(bench: QueueBench) -> None:
+    await bench.put(*(a_job(f"x{at}", epoch=f"k{at % 3}") for at in range(9)))
+    assert await bench.storage.read(bench.queue.epochs) == {"k0", "k1", "k2"}
+    held = await bench.claim()
+    await bench.ack([job for job in held if job.epoch != "k1"])
+    assert await bench.storage.read(bench.queue.epochs) == {"k1"}
+    assert await bench.size() == 3
