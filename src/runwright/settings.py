@@ -94,6 +94,12 @@ class Settings:
     execution_queue: int = _setting(
         1000, "synchronous executions that may wait for a slot", low=0, high=100000
     )
+    workers: int = _setting(
+        64, "asynchronous and delayed executions that run at once", low=1, high=10000
+    )
+    queue_jobs: int = _setting(
+        100_000, "queued and delayed executions that may wait; more get 429", low=1, high=10_000_000
+    )
     execution_retention_s: int = _setting(
         1_209_600, "age at which execution records are deleted", unit="s", low=60
     )

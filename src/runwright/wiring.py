@@ -30,9 +30,13 @@ from runwright.api.routes.variables import variable_routes
 from runwright.api.routing import Route
 from runwright.clock import SystemClock
 from runwright.dns.resolver import DnsResolver
+from runwright.epochs import Epochs
+from runwright.executions.acceptance import Acceptance
+from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.records import Recorder
 from runwright.executions.retention import Retention
 from runwright.executions.service import Executions
+from runwright.executions.upkeep import QueueUpkeep
 from runwright.executor import checks, runtimes
 from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
 from runwright.executor.spawn import SpawnFailed
@@ -64,6 +68,7 @@ from runwright.identity.services import Identity
 from runwright.identity.tokens import Tokens
 from runwright.ports.executor import Executor, RuntimeStatus
 from runwright.proxies import Proxies
+from runwright.queue.rows import RowQueue
 from runwright.sealing import Sealer, derive, master_key
 from runwright.settings import BadSetting, Settings
 from runwright.signals.local import LocalSignals
@@ -103,16 +108,23 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         await executor.start()
         stack.push_async_callback(executor.stop, 0.0)
         functions = await _functions(settings, data_dir, core, executor, api_port, stack)
-        executions = await _executions(settings, core, functions, executor, api_port, stack)
+        runs = await _executions(settings, data_dir, core, functions, executor, api_port, stack)
+        executions, dispatcher = runs
         certificates = functions.certificates
         await _start_workers(settings, core, functions, stack)
+        await dispatcher.start()
+        stack.push_async_callback(dispatcher.stop, settings.drain_s)
         app = _application(settings, data_dir, core, functions, executions)
         credentials = await _credentials(settings, data_dir, core, api_port)
+
+        async def drain(drain_s: float) -> None:
+            await asyncio.gather(executions.stop(drain_s), dispatcher.stop(drain_s))
+
         yield Parts(
             app=app,
             tls=certificates.context() if certificates is not None else None,
             credentials=credentials,
-            drain=executions.stop,
+            drain=drain,
         )
 
 
@@ -271,12 +283,18 @@ async def _certificates(settings: Settings, stack: AsyncExitStack) -> Certificat
 
 async def _executions(
     settings: Settings,
+    data_dir: Path,
     core: _Core,
     functions: _Functions,
     executor: Executor,
     api_port: int,
     stack: AsyncExitStack,
-) -> Executions:
+) -> tuple[Executions, Dispatcher]:
+    queue, epochs = RowQueue(), Epochs(data_dir / "keys", core.clock)
+    acceptance = Acceptance(core.storage, queue, epochs, queue_jobs=settings.queue_jobs)
+    upkeep = QueueUpkeep(core.storage, core.clock, queue, epochs, acceptance)
+    await upkeep.start()
+    stack.push_async_callback(upkeep.stop)
     recorder = Recorder(core.storage)
     recorder.start()
     stack.push_async_callback(recorder.stop)
@@ -289,6 +307,7 @@ async def _executions(
         tokens=core.tokens,
         executor=executor,
         recorder=recorder,
+        acceptance=acceptance,
         artifact_path=functions.deployments.artifact_path,
         endpoint=SANDBOX_API.format(port=api_port),
         sync_timeout_s=settings.sync_timeout_s,
@@ -298,7 +317,19 @@ async def _executions(
     retention = Retention(core.storage, core.clock, keep_s=settings.execution_retention_s)
     retention.start()
     stack.push_async_callback(retention.stop)
-    return executions
+    dispatcher = Dispatcher(
+        storage=core.storage,
+        signals=core.signals,
+        clock=core.clock,
+        queue=queue,
+        epochs=epochs,
+        executor=executor,
+        executions=executions,
+        acceptance=acceptance,
+        workers=settings.workers,
+        is_alone=True,  # the lock on the data folder says so
+    )
+    return executions, dispatcher
 
 
 async def _start_workers(

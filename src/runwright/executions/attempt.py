@@ -29,14 +29,17 @@ class Attempt:
 
     __slots__ = (
         "answer",
+        "created_at",
         "has_row",
         "invocation",
         "is_streaming",
+        "number",
         "path",
         "record",
         "runnable",
         "sink",
         "started_at",
+        "trigger",
         "user_id",
     )
 
@@ -50,6 +53,9 @@ class Attempt:
         started_at: datetime,
         answer: "asyncio.Future[Outcome]",
         sink: ResponseSink | None,
+        created_at: datetime | None = None,
+        trigger: Trigger = Trigger.HTTP,
+        number: int = 1,
     ) -> None:
         self.runnable = runnable
         self.invocation = invocation
@@ -58,6 +64,9 @@ class Attempt:
         self.started_at = started_at
         self.answer = answer
         self.sink = sink
+        self.created_at = created_at or started_at
+        self.trigger = trigger
+        self.number = number
         self.has_row = False
         self.is_streaming = False
         self.record: Execution | None = None  # the final one
@@ -121,12 +130,12 @@ class Attempt:
         return Execution(
             id=self.invocation.execution_id,
             project_id=workload.project_id,
-            created_at=self.started_at,
+            created_at=self.created_at,
             updated_at=now,
             function_id=workload.function_id,
             deployment_id=workload.deployment_id,
             user_id=self.user_id,
-            trigger=Trigger.HTTP,
+            trigger=self.trigger,
             status=status,
             request_method=self.invocation.method,
             request_path=kept_path(self.path),
@@ -140,6 +149,7 @@ class Attempt:
             queue_s=queue_s,
             start_s=start_s,
             user_s=user_s,
+            attempt=self.number,
         )
 
 

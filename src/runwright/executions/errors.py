@@ -72,18 +72,6 @@ class SynchronousTimeout(RunwrightError):
         )
 
 
-class AsynchronousMissing(RunwrightError):
-    """Until the durable queue exists."""
-
-    type, status = "general_not_implemented", 405
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Asynchronous and delayed executions need the durable queue, which this version "
-            "does not have yet. Call with `async` set to false."
-        )
-
-
 class ScheduleRefused(BadRequest):
     def __init__(self, why: str) -> None:
         super().__init__(f"Invalid `scheduledAt`: {why}")

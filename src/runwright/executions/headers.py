@@ -1,8 +1,8 @@
 """Headers of a run: what callers may send, what the function gets on top, what is kept. Pure.
 
-Names beginning `x-appwrite-` and `x-open-runtimes-` belong to the platform. A reader of
-headers may fold case, underscores, dots or blanks into something else than we do, so a name
-counts as the platform's in every spelling that could be folded into one.
+Names beginning `x-appwrite-`, `x-open-runtimes-` and `x-runwright-` belong to the platform. A
+reader of headers may fold case, underscores, dots or blanks into something else than we do, so
+a name counts as the platform's in every spelling that could be folded into one.
 """
 
 import re
@@ -15,7 +15,7 @@ from runwright.model.execution import Headers
 
 MAX_HEADERS: Final = 100
 MAX_CHARS: Final = 16_384
-_RESERVED: Final = ("x-appwrite-", "x-open-runtimes-")
+_RESERVED: Final = ("x-appwrite-", "x-open-runtimes-", "x-runwright-")
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _FOLDED: Final = re.compile(r"[^a-z0-9]+")
 _UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -47,7 +47,9 @@ def checked(given: Mapping[str, Any]) -> Headers:
         if total >= MAX_CHARS:
             raise _bad(f"names and values together must be shorter than {MAX_CHARS} characters")
         if is_reserved(name):
-            raise _bad("names beginning `x-appwrite-` or `x-open-runtimes-` are reserved")
+            raise _bad(
+                "names beginning `x-appwrite-`, `x-open-runtimes-` or `x-runwright-` are reserved"
+            )
         if _NAME.fullmatch(name) is None:
             raise _bad(
                 "a name holds letters, digits and hyphens, and starts and ends with a letter "

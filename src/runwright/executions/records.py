@@ -288,7 +288,7 @@ class Recorder:
         stored = 0
         for at, row in enumerate(rows):
             if await self._try([row], is_retry=True) or await self._try(
-                [_reduced(row)], is_retry=True
+                [reduced(row)], is_retry=True
             ):
                 stored += 1
                 continue
@@ -306,7 +306,7 @@ def _bytes(execution: Execution) -> int:
     return len(execution.logs) + len(execution.errors)
 
 
-def _reduced(execution: Execution) -> Execution:
+def reduced(execution: Execution) -> Execution:
     """The record without the parts of the caller's or the function's choosing."""
     return replace(
         execution,

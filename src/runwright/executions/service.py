@@ -8,19 +8,22 @@ official clients and their tests rely on that order, and nothing more than that 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from runwright.clock import Clock
 from runwright.errors import Unauthorized
+from runwright.executions.acceptance import Acceptance
 from runwright.executions.attempt import Attempt
+from runwright.executions.envelope import Request
 from runwright.executions.errors import (
-    AsynchronousMissing,
     ExecutionInProgress,
     ExecutionNotFound,
 )
-from runwright.executions.headers import checked
+from runwright.executions.headers import checked, kept
+from runwright.executions.logs import kept_path
 from runwright.executions.records import Recorder
-from runwright.executions.requests import injected, sendable_target
+from runwright.executions.requests import injected, queued, sendable_target
 from runwright.executions.runnable import KEY_GRACE_S, Preparer, Runnable
 from runwright.executions.runs import SHOWN_AFTER_S, Runs
 from runwright.executions.schedule import scheduled_moment
@@ -28,7 +31,7 @@ from runwright.functions.catalog import FunctionCatalog
 from runwright.functions.errors import FunctionNotFound
 from runwright.identity.errors import ProjectNotFound
 from runwright.identity.permissions import may_execute
-from runwright.identity.tokens import Tokens
+from runwright.identity.tokens import Tokens, UserJwtInvalid
 from runwright.ids import new_id
 from runwright.model.execution import (
     ErrorClass,
@@ -37,9 +40,11 @@ from runwright.model.execution import (
     Invocation,
     Outcome,
     Status,
+    Trigger,
 )
 from runwright.model.function import Deployment, LiveFunction
 from runwright.model.identity import CallerKind, Principal, Project
+from runwright.model.job import Job
 from runwright.model.query import ListQuery, Page
 from runwright.ports.executor import Executor, ResponseSink
 from runwright.ports.signals import Signals
@@ -75,6 +80,7 @@ class Executions:
         tokens: Tokens,
         executor: Executor,
         recorder: Recorder,
+        acceptance: Acceptance,
         artifact_path: Callable[[Deployment], str],
         endpoint: str,
         sync_timeout_s: float,
@@ -85,6 +91,7 @@ class Executions:
         self._catalog = catalog
         self._tokens = tokens
         self._recorder = recorder
+        self._acceptance = acceptance
         self._preparer = Preparer(
             tokens=tokens,
             endpoint=endpoint,
@@ -103,11 +110,15 @@ class Executions:
         signals.on("function", self._forget_function)
 
     async def start(self) -> None:
-        """End the runs that a dead server left behind; before the first new run."""
+        """End the runs that a dead server left behind; before the first new run.
+
+        Those that have a job are not lost: whoever claims it next runs them again.
+        """
 
         def work(uow: UnitOfWork) -> None:
             left = uow.executions.find(None, status=Status.PROCESSING)
-            uow.executions.finish_all([self._left_behind(item) for item in left])
+            lost = [item for item in left if uow.jobs.get(item.project_id, item.id) is None]
+            uow.executions.finish_all([self._left_behind(item) for item in lost])
 
         await self._storage.write(work)
 
@@ -123,7 +134,6 @@ class Executions:
         function_id: str,
         *,
         body: bytes = b"",
-        is_async: bool = False,
         path: str = "/",
         method: str = "POST",
         headers: Mapping[str, Any] | None = None,
@@ -138,34 +148,98 @@ class Executions:
         that very token, so a run cannot lengthen its life.
         """
         if scheduled_at is not None:
-            scheduled_moment(scheduled_at, is_async=is_async, now=self._clock.now())
-        own_headers = checked(headers or {})
-        live = await self._catalog.live(principal.project_id, function_id)
-        if live is None or not (live.function.is_enabled or principal.is_trusted):
-            raise FunctionNotFound(function_id)
-        runnable = self.prepared(live, await self.project(principal.project_id))
-        if not may_execute(principal, live.function.execute):
-            raise Unauthorized
-        if is_async:
-            raise AsynchronousMissing
-        if host and not any(name == "host" for name, _ in own_headers):
-            own_headers = (("host", host), *own_headers)
+            scheduled_moment(scheduled_at, is_async=False, now=self._clock.now())
+        own_headers = _with_host(checked(headers or {}), host)
+        runnable = await self._admitted(principal, function_id)
         attempt = self.attempt(
             runnable,
             execution_id=new_id(),
             method=method,
-            path=path if path.startswith("/") else f"/{path}",
+            path=_rooted(path),
             headers=own_headers,
             body=body,
             client_ip=client_ip,
             user_id=principal.user_id,
-            user_jwt=user_jwt or self._minted_jwt(principal, live),
+            user_jwt=user_jwt or self._minted_jwt(principal, runnable.live),
             lineage=principal.lineage,
         )
         outcome = await self.run(attempt, lineage=principal.lineage)
         await self._recorder.stored(attempt.execution_id)
         assert attempt.record is not None  # the run has ended
         return Finished(execution=attempt.record, outcome=outcome)
+
+    async def accept(
+        self,
+        principal: Principal,
+        function_id: str,
+        *,
+        body: bytes = b"",
+        path: str = "/",
+        method: str = "POST",
+        headers: Mapping[str, Any] | None = None,
+        scheduled_at: str | None = None,
+        client_ip: str = "",
+        host: str = "",
+        user_jwt: str = "",
+    ) -> Execution:
+        """Queue a run, now or for `scheduled_at`; returns when it is on disk.
+
+        What is returned is found by `get` from then on, and will run. Raises QueueFull.
+        """
+        now = self._clock.now()
+        moment = None
+        if scheduled_at is not None:
+            moment = scheduled_moment(scheduled_at, is_async=True, now=now)
+        own_headers = _with_host(checked(headers or {}), host)
+        function = (await self._admitted(principal, function_id)).function
+        path = _rooted(path)
+        execution = Execution(
+            id=new_id(),
+            project_id=principal.project_id,
+            created_at=now,
+            updated_at=now,
+            function_id=function.id,
+            deployment_id=function.deployment_id,
+            user_id=principal.user_id,
+            trigger=Trigger.HTTP if moment is None else Trigger.SCHEDULE,
+            status=Status.WAITING if moment is None else Status.SCHEDULED,
+            request_method=method,
+            request_path=kept_path(path),
+            request_headers=kept((*own_headers, ("x-appwrite-client-ip", client_ip))),
+            scheduled_at=moment,
+        )
+        request = Request(
+            method=method,
+            path=path,
+            headers=own_headers,
+            client_ip=client_ip,
+            user_id=principal.user_id,
+            session_id=_session_to_act_in(principal),
+            user_jwt=user_jwt,
+            lineage=principal.lineage,
+            runs_disabled=not function.is_enabled,
+            body=body,
+        )
+        await self._acceptance.accept(execution, request)
+        return execution
+
+    def queued_attempt(self, runnable: Runnable, job: Job, request: Request) -> Attempt:
+        """A claimed job as a run; function, deployment and variables are those of now."""
+        return self.attempt(
+            runnable,
+            execution_id=job.id,
+            method=request.method,
+            path=request.path,
+            headers=request.headers + queued(job.attempt),
+            body=request.body,
+            client_ip=request.client_ip,
+            user_id=request.user_id,
+            user_jwt=self._queued_jwt(request, runnable),
+            lineage=request.lineage,
+            created_at=job.created_at,
+            trigger=job.trigger,
+            number=job.attempt,
+        )
 
     def attempt(
         self,
@@ -181,6 +255,9 @@ class Executions:
         user_jwt: str,
         lineage: tuple[str, ...],
         sink: ResponseSink | None = None,
+        created_at: datetime | None = None,
+        trigger: Trigger = Trigger.HTTP,
+        number: int = 1,
     ) -> Attempt:
         """A run that has not started. `headers` hold no reserved name; ours are added."""
         function = runnable.function
@@ -190,7 +267,7 @@ class Executions:
             execution_id=execution_id,
             method=method,
             target=sendable_target(path),
-            headers=headers + injected(execution_id, key, user_id, user_jwt, client_ip),
+            headers=headers + injected(execution_id, key, user_id, user_jwt, client_ip, trigger),
             body=body,
             timeout_s=function.timeout_s,
             is_logging=function.is_logging,
@@ -203,13 +280,15 @@ class Executions:
             started_at=now,
             answer=asyncio.get_running_loop().create_future(),
             sink=sink,
+            created_at=created_at,
+            trigger=trigger,
+            number=number,
         )
 
     async def run(self, attempt: Attempt, *, lineage: tuple[str, ...]) -> Outcome:
         """Run an attempt; a chain that has become a loop ends here, as a failed record."""
-        function_id = attempt.runnable.function.id
-        if len(lineage) >= CHAIN_RUNS or lineage.count(function_id) >= SAME_FUNCTION_RUNS:
-            outcome = _loop(lineage, function_id)
+        outcome = loop_outcome(lineage, attempt.runnable.function.id)
+        if outcome is not None:
             self._recorder.record(attempt.finished(outcome, self._clock.now()))
             return outcome
         return await self._runs.run(attempt)
@@ -283,8 +362,19 @@ class Executions:
             if found.status in _UNFINISHED:
                 raise ExecutionInProgress(execution_id)
             uow.executions.remove(project_id, execution_id)
+            uow.jobs.remove(project_id, execution_id)  # that of a scheduled one
 
         await self._storage.write(work)
+
+    async def _admitted(self, principal: Principal, function_id: str) -> Runnable:
+        """The function, ready to run, for a caller who may run it; checks in their order."""
+        live = await self._catalog.live(principal.project_id, function_id)
+        if live is None or not (live.function.is_enabled or principal.is_trusted):
+            raise FunctionNotFound(function_id)
+        runnable = self.prepared(live, await self.project(principal.project_id))
+        if not may_execute(principal, live.function.execute):
+            raise Unauthorized
+        return runnable
 
     async def _visible(self, principal: Principal, function_id: str) -> None:
         live = await self._catalog.live(principal.project_id, function_id)
@@ -293,15 +383,27 @@ class Executions:
 
     def _minted_jwt(self, principal: Principal, live: LiveFunction) -> str:
         """A token for the function that acts as the signed-in caller; "" for others."""
-        # An admin's session belongs to the console, so it could stand for nobody here.
-        is_signed_in = principal.kind is not CallerKind.ADMIN and not principal.by_jwt
-        if not is_signed_in or principal.user is None or principal.session is None:
+        session_id = _session_to_act_in(principal)
+        return self._jwt(principal.user_id, session_id, live) if session_id else ""
+
+    def _queued_jwt(self, request: Request, runnable: Runnable) -> str:
+        """As for a synchronous run. A caller's own token is passed on while it is valid."""
+        if request.session_id:
+            return self._jwt(request.user_id, request.session_id, runnable.live)
+        if not request.user_jwt:
             return ""
+        try:
+            self._tokens.read_user_jwt(request.user_jwt)
+        except UserJwtInvalid:
+            return ""
+        return request.user_jwt
+
+    def _jwt(self, user_id: str, session_id: str, live: LiveFunction) -> str:
         return self._tokens.user_jwt(
-            principal.user.id,
-            principal.session.id,
+            user_id,
+            session_id,
             live.function.timeout_s + KEY_GRACE_S,
-            project_id=principal.project_id,
+            project_id=live.function.project_id,
         )
 
     def _left_behind(self, execution: Execution) -> Execution:
@@ -319,13 +421,34 @@ class Executions:
             self._runnables.pop((project_id, item_id), None)
 
 
+def _session_to_act_in(principal: Principal) -> str:
+    """The session of a caller who signed in here; "" for everyone else."""
+    # An admin's session belongs to the console, so it could stand for nobody here.
+    if principal.kind is CallerKind.ADMIN or principal.by_jwt or principal.user is None:
+        return ""
+    return principal.session.id if principal.session is not None else ""
+
+
+def _rooted(path: str) -> str:
+    return path if path.startswith("/") else f"/{path}"
+
+
+def _with_host(headers: Headers, host: str) -> Headers:
+    if not host or any(name == "host" for name, _ in headers):
+        return headers
+    return (("host", host), *headers)
+
+
 def _may_read(principal: Principal, execution: Execution) -> bool:
     return principal.is_trusted or (
         execution.user_id != "" and execution.user_id == principal.user_id
     )
 
 
-def _loop(lineage: tuple[str, ...], function_id: str) -> Outcome:
+def loop_outcome(lineage: tuple[str, ...], function_id: str) -> Outcome | None:
+    """What a run comes to that would go on with a chain without end; None for others."""
+    if len(lineage) < CHAIN_RUNS and lineage.count(function_id) < SAME_FUNCTION_RUNS:
+        return None
     chain = " > ".join((*lineage[-SAME_FUNCTION_RUNS:], function_id))
     return Outcome(
         status_code=508,

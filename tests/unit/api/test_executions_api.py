@@ -58,6 +58,7 @@ FIELDS = [
     "errorClass",
     "phases",
     "cold",
+    "attempt",
 ]
 
 
@@ -232,10 +233,16 @@ async def test_headers_may_be_an_object_or_its_text(tmp_path: Path, headers: Any
     assert reply.status_code == 201
 
 
-async def test_asynchronous_calls_are_refused_honestly(tmp_path: Path) -> None:
+async def test_asynchronous_calls_are_accepted_with_a_record_that_waits(tmp_path: Path) -> None:
     async with a_front(tmp_path) as front:
-        reply = await front.send(json={"async": True})
-        assert (reply.status_code, reply.json()["type"]) == (405, "general_not_implemented")
+        reply = await front.send(json={"async": True, "body": "in"})
+        assert (reply.status_code, list(reply.json())) == (202, FIELDS)
+        assert (reply.json()["status"], reply.json()["responseBody"]) == ("waiting", "")
+        found = await front.send("GET", f"{PATH}/{reply.json()['$id']}")
+        assert found.json() == reply.json()
+        later = {"async": "1", "scheduledAt": "2099-01-01T00:00:00.000+00:00"}
+        reply = await front.send(json=later, headers={"accept": "multipart/form-data"})
+        assert (reply.status_code, b"scheduled" in reply.content) == (202, True)
         reply = await front.send(json={"scheduledAt": "2099-01-01T00:00:00.000+00:00"})
         assert (reply.status_code, reply.json()["type"]) == (400, "general_bad_request")
         assert front.bench.code.calls == []

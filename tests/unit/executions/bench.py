@@ -2,14 +2,20 @@
 
 import asyncio
 import os
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from runwright.clock import SystemClock
+from runwright.clock import Clock, SystemClock
+from runwright.epochs import Epochs
+from runwright.executions.acceptance import Acceptance
+from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.records import Recorder
 from runwright.executions.service import Executions
+from runwright.executions.upkeep import QueueUpkeep
 from runwright.functions.catalog import FunctionCatalog
 from runwright.functions.hostnames import Zones
 from runwright.functions.settings import FunctionLimits
@@ -20,6 +26,7 @@ from runwright.identity.tokens import Tokens, hash_secret
 from runwright.model.function import Deployment, DeploymentStatus, Function, Rule
 from runwright.model.identity import CallerKind, Membership, Principal, Project, Session, User
 from runwright.ports.storage import UnitOfWork
+from runwright.queue.rows import RowQueue
 from runwright.sealing import Sealer
 from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_memory
@@ -125,6 +132,29 @@ class Bench:
     code: UserCode
     recorder: Recorder
     executions: Executions
+    queue: RowQueue
+    epochs: Epochs
+    upkeep: QueueUpkeep
+    acceptance: Acceptance
+    clock: Clock
+    keys: Path
+
+    def dispatcher(self, *, workers: int = 8, lease_s: float = 12.0) -> Dispatcher:
+        """Another one over the same queue; not started."""
+        return Dispatcher(
+            storage=self.storage,
+            signals=self.signals,
+            clock=self.clock,
+            queue=self.queue,
+            epochs=self.epochs,
+            executor=self.code,
+            executions=self.executions,
+            acceptance=self.acceptance,
+            workers=workers,
+            is_alone=False,
+            lease_s=lease_s,
+            poll_s=0.01,
+        )
 
     async def put(self, *items: object) -> None:
         """Store or replace rows, as the services that own them would."""
@@ -161,58 +191,76 @@ def _put(uow: UnitOfWork, item: object) -> None:
 
 @asynccontextmanager
 async def a_bench(
-    *, sync_timeout_s: float = 30.0, shown_after_s: float = 1.0
+    *,
+    sync_timeout_s: float = 30.0,
+    shown_after_s: float = 1.0,
+    clock: Clock | None = None,
+    queue_jobs: int = 1000,
 ) -> AsyncIterator[Bench]:
     """A project with one ready function that anyone may run."""
-    clock, signals, code = SystemClock(), LocalSignals(), UserCode()
+    clock = clock or SystemClock()
+    signals, code = LocalSignals(), UserCode()
     tokens = Tokens(os.urandom(32), clock)
     seal = VariableSeal(Sealer(os.urandom(32)))
-    async with open_memory() as storage:
-        storage.listen(signals.announce)
-        authenticator = Authenticator(storage, signals, tokens, clock)
-        catalog = FunctionCatalog(
-            storage,
-            signals,
-            clock,
-            seal=seal,
-            variables=Variables(storage, seal, clock),
-            zones=Zones(functions_domain="functions.localhost", api_hosts=("localhost",)),
-            limits=FunctionLimits(timeout_s=900, scopes=("users.read",)),
-            executor=code,
-        )
-        recorder = Recorder(storage)
-        executions = Executions(
-            storage=storage,
-            signals=signals,
-            clock=clock,
-            projects=authenticator.project,
-            catalog=catalog,
-            tokens=tokens,
-            executor=code,
-            recorder=recorder,
-            artifact_path=lambda deployment: f"/artifacts/{deployment.id}",
-            endpoint="http://localhost/v1",
-            sync_timeout_s=sync_timeout_s,
-            shown_after_s=shown_after_s,
-        )
-        bench = Bench(
-            storage=storage,
-            signals=signals,
-            tokens=tokens,
-            authenticator=authenticator,
-            catalog=catalog,
-            code=code,
-            recorder=recorder,
-            executions=executions,
-        )
-        await bench.put(a_project(), a_function(), a_deployment())
-        recorder.start()
-        await executions.start()
-        try:
-            yield bench
-        finally:
-            await executions.stop(5.0)
-            await recorder.stop()
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_memory() as storage:
+            storage.listen(signals.announce)
+            authenticator = Authenticator(storage, signals, tokens, clock)
+            catalog = FunctionCatalog(
+                storage,
+                signals,
+                clock,
+                seal=seal,
+                variables=Variables(storage, seal, clock),
+                zones=Zones(functions_domain="functions.localhost", api_hosts=("localhost",)),
+                limits=FunctionLimits(timeout_s=900, scopes=("users.read",)),
+                executor=code,
+            )
+            recorder = Recorder(storage)
+            queue, epochs = RowQueue(), Epochs(Path(folder) / "keys", clock)
+            acceptance = Acceptance(storage, queue, epochs, queue_jobs=queue_jobs)
+            upkeep = QueueUpkeep(storage, clock, queue, epochs, acceptance, every_s=3600)
+            executions = Executions(
+                storage=storage,
+                signals=signals,
+                clock=clock,
+                projects=authenticator.project,
+                catalog=catalog,
+                tokens=tokens,
+                executor=code,
+                recorder=recorder,
+                acceptance=acceptance,
+                artifact_path=lambda deployment: f"/artifacts/{deployment.id}",
+                endpoint="http://localhost/v1",
+                sync_timeout_s=sync_timeout_s,
+                shown_after_s=shown_after_s,
+            )
+            bench = Bench(
+                storage=storage,
+                signals=signals,
+                tokens=tokens,
+                authenticator=authenticator,
+                catalog=catalog,
+                code=code,
+                recorder=recorder,
+                executions=executions,
+                queue=queue,
+                epochs=epochs,
+                upkeep=upkeep,
+                acceptance=acceptance,
+                clock=clock,
+                keys=Path(folder) / "keys",
+            )
+            await bench.put(a_project(), a_function(), a_deployment())
+            await upkeep.start()
+            recorder.start()
+            await executions.start()
+            try:
+                yield bench
+            finally:
+                await executions.stop(5.0)
+                await recorder.stop()
+                await upkeep.stop()
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]], wait_s: float = 10.0) -> None:

@@ -17,6 +17,7 @@ from runwright.errors import InvalidParam, RunwrightError
 from runwright.executions.service import Executions
 
 MODEL: Final = "execution"
+ACCEPTED: Final = 202
 MAX_BODY: Final = 10_485_760
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 LISTED: Final = Attributes(
@@ -117,24 +118,26 @@ class ExecutionRoutes:
         body = params.body
         if "body" in call.uploads:  # some clients send the body as a file
             body = await _uploaded(call.uploads["body"])
-        done = await self._executions.create(
-            principal,
-            params.function_id,
-            body=body,
-            is_async=params.async_,
-            path=params.path,
-            method=params.method,
-            headers=params.headers,
-            scheduled_at=params.scheduled_at,
-            client_ip=call.client_ip,
-            host=call.headers.get("host", ""),
-            user_jwt=call.headers.get("x-appwrite-jwt", "") if principal.by_jwt else "",
-        )
+        request: dict[str, Any] = {
+            "body": body,
+            "path": params.path,
+            "method": params.method,
+            "headers": params.headers,
+            "scheduled_at": params.scheduled_at,
+            "client_ip": call.client_ip,
+            "host": call.headers.get("host", ""),
+            "user_jwt": call.headers.get("x-appwrite-jwt", "") if principal.by_jwt else "",
+        }
+        if params.async_:
+            queued = await self._executions.accept(principal, params.function_id, **request)
+            shape = shapes.execution(queued, shows_logs=principal.is_trusted)
+            if multipart.is_wanted(call.headers.get("accept", "")):
+                return _in_parts(shape, call, ACCEPTED)
+            return Answer(content=shape, model=MODEL, status=ACCEPTED)
+        done = await self._executions.create(principal, params.function_id, **request)
         shape = shapes.finished(done, shows_logs=principal.is_trusted)
         if multipart.is_wanted(call.headers.get("accept", "")):
-            adapted = adapt_answer(MODEL, shape, call.response_format)
-            media_type, content = multipart.encode(adapted)
-            return Answer(content=content, media_type=media_type)  # bytes pass every filter
+            return _in_parts(shape, call)
         try:
             shape["responseBody"] = done.outcome.body.decode()
         except UnicodeDecodeError as exc:
@@ -185,6 +188,12 @@ def _route(
         group="functions",
         service="functions",
     )
+
+
+def _in_parts(shape: dict[str, Any], call: Call, status: int = 0) -> Answer:
+    adapted = adapt_answer(MODEL, shape, call.response_format)
+    media_type, content = multipart.encode(adapted)
+    return Answer(content=content, media_type=media_type, status=status)  # passes every filter
 
 
 async def _uploaded(upload: Upload) -> bytes:

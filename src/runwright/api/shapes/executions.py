@@ -12,7 +12,7 @@ FUNCTIONS = "functions"
 def execution(item: Execution, *, shows_logs: bool) -> dict[str, Any]:
     """A record as it reads at any time: the response is stored nowhere, so it is empty here.
 
-    `errorClass`, `phases` and `cold` are additions to the model of the API.
+    `errorClass`, `phases`, `cold` and `attempt` are additions to the model of the API.
     """
     return {
         "$id": item.id,
@@ -41,6 +41,7 @@ def execution(item: Execution, *, shows_logs: bool) -> dict[str, Any]:
             "user": _seconds(item.user_s),
         },
         "cold": item.is_cold,
+        "attempt": item.attempt,
     }
 
 

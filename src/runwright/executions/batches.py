@@ -1,0 +1,62 @@
+"""Things that many tasks store at the same time, in as few transactions as that allows.
+
+While one batch is being stored the next gathers, so a lone caller waits for nobody and many
+share one flush. A batch that fails is tried again item by item: one caller's refusal is not
+another's.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AT_ONCE: Final = 256
+
+
+class Batches(Generic[T, R]):
+    """`store` gets items and returns a result for each; `close` waits for what was put."""
+
+    def __init__(
+        self, store: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, name: str
+    ) -> None:
+        self._store = store
+        self._name = name
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def put(self, item: T) -> R:
+        """Return when the item is stored. It will be, even when the caller goes away."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
+        self._waiting.append((item, future))
+        if self._task is None:
+            self._task = loop.create_task(self._run(), name=self._name)
+        return await future
+
+    async def close(self) -> None:
+        while self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
+                await self._store_batch(batch)
+        finally:
+            self._task = None
+
+    async def _store_batch(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await self._store([item for item, _ in batch])
+        except Exception as exc:  # handed to the callers
+            if len(batch) > 1:
+                for one in batch:
+                    await self._store_batch([one])
+            elif not batch[0][1].done():
+                batch[0][1].set_exception(exc)
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)

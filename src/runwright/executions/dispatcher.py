@@ -1,0 +1,355 @@
+"""Running what is queued: claim with a lease, run, store the outcome and remove the job in one
+transaction.
+
+Rules:
+
+- The claim and `waiting -> processing` are one transaction, committed before user code starts.
+- A lease is extended three times in its length. A host that dies stops doing so, and another
+  (or the same one, started again) takes its jobs over; the attempt is counted.
+- The outcome is stored only together with the removal of a job that is still held. So whoever
+  lost a lease cannot store anything any more.
+- What user code does is never a reason to run it again. Only the loss of a lease is, and only
+  a few times: code that kills its host would otherwise kill every host in turn.
+- A slot is claimed for; there is no queue in memory. So at a stop, runs get their time and what
+  is left is given back.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from runwright.clock import Clock
+from runwright.epochs import Epochs
+from runwright.errors import RunwrightError
+from runwright.executions.acceptance import Acceptance
+from runwright.executions.attempt import Attempt
+from runwright.executions.batches import Batches
+from runwright.executions.envelope import Request, unseal
+from runwright.executions.records import reduced
+from runwright.executions.service import Executions, loop_outcome
+from runwright.ids import new_id
+from runwright.model.execution import ErrorClass, Execution, Outcome, Status
+from runwright.model.job import Job
+from runwright.ports.executor import Executor, NoSlot
+from runwright.ports.queue import Queue
+from runwright.ports.signals import Signals
+from runwright.ports.storage import Storage, UnitOfWork
+from runwright.sealing import CannotOpen
+
+log = logging.getLogger(__name__)
+
+LEASE_S: Final = 12.0
+MAX_TAKEOVERS: Final = 5
+POLL_S: Final = 0.5
+_PROMOTED_AT_ONCE: Final = 500
+_BACKOFF_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
+_TRIES_IN_FULL: Final = 3  # to store a record before its texts are suspected
+
+_CANCELLED: Final = "The function was disabled while this execution waited, so it was not run."
+_UNREADABLE: Final = (
+    "The request of this execution can no longer be read, so it was not run. Send it again."
+)
+_OURS: Final = "The platform failed to run this execution. It is not the function's fault."
+_WORN_OUT: Final = (
+    f"The host that ran this execution ended in the middle, {MAX_TAKEOVERS + 1} times in a row. "
+    "It is not tried again."
+)
+
+Ended = tuple[Job, Execution | None]  # None = nobody is left to tell
+
+
+class Dispatcher:
+    """`start`, then `stop`. Several may work on the same queue."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        signals: Signals,
+        clock: Clock,
+        queue: Queue,
+        epochs: Epochs,
+        executor: Executor,
+        executions: Executions,
+        acceptance: Acceptance,
+        workers: int,
+        is_alone: bool,
+        lease_s: float = LEASE_S,
+        poll_s: float = POLL_S,
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._queue = queue
+        self._epochs = epochs
+        self._executor = executor
+        self._executions = executions
+        self._acceptance = acceptance
+        self._workers = workers
+        # Some slots are out of one project's reach, so others find a slot at once.
+        self._project_slots = max(1, workers - workers // 4)
+        self._is_alone = is_alone
+        self._lease = timedelta(seconds=lease_s)
+        self._poll_s = poll_s
+        self.owner = new_id()
+        self._held: dict[tuple[str, str, int], Job] = {}
+        self._runs: dict[asyncio.Task[None], Job] = {}
+        self._extended_at = clock.now()
+        self._promoted_at = clock.now() - self._lease
+        self._ended: Batches[Ended, None] = Batches(self._store_ended, name="ended-jobs")
+        self._wake = asyncio.Event()
+        self._is_draining = False
+        self._tasks: list[asyncio.Task[None]] = []
+        signals.on("job", self._hear)
+
+    async def start(self) -> None:
+        """What an earlier server held is ready at once when there can be no other."""
+        if self._is_alone:
+            now = self._clock.now()
+            await self._storage.write(lambda uow: self._queue.release_all(uow, now=now))
+        self._wake.set()
+        self._tasks = [
+            asyncio.create_task(self._claim_for_ever(), name="job-claims"),
+            asyncio.create_task(self._beat_for_ever(), name="job-leases"),
+        ]
+
+    async def stop(self, drain_s: float) -> None:
+        """Claim nothing more, wait for what runs, give the rest back."""
+        self._is_draining = True
+        self._wake.set()
+        claims = self._tasks[:1]
+        if claims:
+            await asyncio.wait(claims)  # a claim in flight may still start runs
+        if self._runs:
+            await asyncio.wait(set(self._runs), timeout=drain_s)
+        left = dict(self._runs)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+        await self._ended.close()
+        await self._give_back()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._tasks = []
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def _hear(self, project_id: str, item_id: str) -> None:
+        self._wake.set()
+
+    # Claiming
+
+    async def _claim_for_ever(self) -> None:
+        while not self._is_draining:
+            self._wake.clear()
+            try:
+                while not self._is_draining and await self._claim_some():
+                    pass
+            except Exception as exc:  # the database may be well again at the next turn
+                log.warning("jobs not claimed", extra={"reason": type(exc).__name__})
+            await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(self._poll_s):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _claim_some(self) -> bool:
+        """Fill free slots; whether more may be there to claim for slots that are free."""
+        room = self._workers - len(self._runs)
+        if room <= 0:
+            return False
+        running = Counter(job.project_id for job in self._runs.values())
+        jobs = await self._storage.write(lambda uow: self._claim(uow, room, running))
+        for job in jobs:
+            self._begin(job)
+        return len(jobs) > 0
+
+    def _claim(self, uow: UnitOfWork, limit: int, running: Mapping[str, int]) -> list[Job]:
+        now = self._clock.now()
+        if (now - self._promoted_at).total_seconds() >= self._poll_s:
+            due = self._queue.promote(uow, now=now, limit=_PROMOTED_AT_ONCE)
+            uow.executions.await_turn(due, now)
+            self._promoted_at = now
+        jobs = self._queue.claim(
+            uow,
+            owner=self.owner,
+            limit=limit,
+            now=now,
+            until=now + self._lease,
+            project_limit=self._project_slots,
+            held=running,
+        )
+        begun = uow.executions.begin_all(jobs, now)
+        orphans = [job for job in jobs if (job.project_id, job.id) not in begun]
+        self._queue.ack(uow, orphans)
+        return [job for job in jobs if (job.project_id, job.id) in begun]
+
+    def _begin(self, job: Job) -> None:
+        self._held[_claim_of(job)] = job
+        task = asyncio.create_task(self._carry(job), name=f"job-{job.id}")
+        self._runs[task] = job
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        del self._runs[task]
+        self._wake.set()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a job's task failed", exc_info=task.exception())
+
+    # Leases
+
+    async def _beat_for_ever(self) -> None:
+        while True:
+            await self._clock.sleep(self._lease.total_seconds() / 3)
+            try:
+                await self.extend()
+            except Exception as exc:  # tried again in a third of a lease; the lease bears that
+                log.warning("leases not extended", extra={"reason": type(exc).__name__})
+
+    async def extend(self) -> None:
+        """Extend every lease; forget those that somebody else has taken over."""
+        held = list(self._held.values())
+        if not held:
+            return
+        until = self._clock.now() + self._lease
+        kept = await self._storage.write(lambda uow: self._queue.extend(uow, held, until=until))
+        lost = {_claim_of(job) for job in held} - {_claim_of(job) for job in kept}
+        for claim in lost:
+            # Either lost, or ended while we asked: then it is no longer held and no news.
+            if self._held.pop(claim, None) is not None:
+                log.warning("lease lost", extra={"execution_id": claim[1], "attempt": claim[2]})
+
+    async def _give_back(self) -> None:
+        left = list(self._held.values())
+        self._held.clear()
+        if left:
+            now = self._clock.now()
+            await self._storage.write(
+                lambda uow: self._queue.release(uow, left, now=now, has_started=True)
+            )
+
+    # Running
+
+    async def _carry(self, job: Job) -> None:
+        try:
+            record = await self._result(job)
+        except asyncio.CancelledError:
+            raise  # still held; `stop` gives it back
+        except Exception:  # a fault of ours must still end as a record
+            log.exception("job failed", extra={"execution_id": job.id})
+            record = await self._not_run(job, ErrorClass.PLATFORM, _OURS)
+        await self._store(job, record)
+
+    async def _result(self, job: Job) -> Execution | None:
+        """The final record of a claimed job; None when its function or project is gone."""
+        if job.attempt > MAX_TAKEOVERS + 1:
+            return await self._not_run(job, ErrorClass.PLATFORM, _WORN_OUT)
+        try:
+            request = await self._request(job)
+        except CannotOpen:
+            return await self._not_run(job, ErrorClass.PLATFORM, _UNREADABLE)
+        live = await self._executions.live(job.project_id, job.function_id)
+        if live is None:
+            return None
+        if not live.function.is_enabled and not request.runs_disabled:
+            return await self._not_run(job, ErrorClass.CANCELLED, _CANCELLED)
+        try:
+            project = await self._executions.project(job.project_id)
+            runnable = self._executions.prepared(live, project)
+        except RunwrightError as exc:
+            return await self._not_run(job, ErrorClass.COLD_START, str(exc))
+        attempt = self._executions.queued_attempt(runnable, job, request)
+        outcome = loop_outcome(request.lineage, job.function_id)
+        if outcome is None:
+            outcome = await self._run(attempt)
+        return attempt.finished(outcome, self._clock.now())
+
+    async def _request(self, job: Job) -> Request:
+        sealer = await self._epochs.sealer(job.epoch)
+        return unseal(job.sealed, sealer, project_id=job.project_id, job_id=job.id)
+
+    async def _run(self, attempt: Attempt) -> Outcome:
+        for wait_s in _forever(_BACKOFF_S):
+            try:
+                return await self._executor.run(attempt.runnable.workload, attempt.invocation)
+            except NoSlot:  # nothing has run; the lease is kept meanwhile
+                await self._clock.sleep(wait_s)
+        raise AssertionError("unreachable")
+
+    async def _not_run(self, job: Job, error_class: ErrorClass, why: str) -> Execution | None:
+        found = await self._storage.read(
+            lambda uow: uow.executions.get(job.project_id, job.id),
+        )
+        if found is None or found.status is not Status.PROCESSING:
+            return None
+        return replace(
+            found.moved(Status.FAILED),
+            updated_at=self._clock.now(),
+            response_status_code=500,
+            errors=why,
+            error_class=error_class,
+            attempt=job.attempt,
+        )
+
+    # Ending
+
+    async def _store(self, job: Job, record: Execution | None) -> None:
+        """Store the end, however long the database takes; a lost lease ends this too."""
+        failures = 0
+        while _claim_of(job) in self._held:
+            try:
+                await self._ended.put((job, record))
+            except Exception as exc:  # whatever the database says, the outcome must survive it
+                log.warning(
+                    "outcome not stored",
+                    extra={"execution_id": job.id, "reason": type(exc).__name__},
+                )
+                failures += 1
+                if failures == _TRIES_IN_FULL and record is not None:
+                    record = reduced(record)
+                await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
+            else:
+                return
+
+    async def _store_ended(self, ended: Sequence[Ended]) -> Sequence[None]:
+        jobs = [job for job, _ in ended]
+
+        def work(uow: UnitOfWork) -> list[Job]:
+            kept = self._queue.ack(uow, jobs)
+            mine = {_claim_of(job) for job in kept}
+            records = [
+                record for job, record in ended if record is not None and _claim_of(job) in mine
+            ]
+            uow.executions.finish_all(records)
+            for job, record in ended:
+                if record is None and _claim_of(job) in mine:
+                    uow.executions.remove(job.project_id, job.id)
+            return kept
+
+        kept = await self._storage.write(work)
+        for job in jobs:
+            self._held.pop(_claim_of(job), None)
+        self._acceptance.ended(len(kept))
+        if len(kept) < len(jobs):
+            log.warning("late outcomes refused", extra={"jobs": len(jobs) - len(kept)})
+        return [None] * len(jobs)
+
+
+def _claim_of(job: Job) -> tuple[str, str, int]:
+    return (job.project_id, job.id, job.attempt)
+
+
+def _forever(waits_s: Sequence[float]) -> Iterator[float]:
+    yield from waits_s
+    while True:
+        yield waits_s[-1]

@@ -1,0 +1,55 @@
+"""The request of a queued execution, as it waits: sealed. Pure.
+
+`length of the head (4) | head | body`, then encrypted for one job, so it can be moved to no
+other. The head is JSON in ASCII, which keeps even text that is no valid Unicode.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from runwright.model.execution import Headers
+from runwright.sealing import CannotOpen, Sealer
+
+_LENGTH: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What must be known of a call to run it later."""
+
+    method: str
+    path: str
+    headers: Headers  # the caller's own
+    client_ip: str
+    user_id: str
+    session_id: str  # of a signed-in caller; a token is made when the run starts
+    user_jwt: str  # the very token of a caller who came with one
+    lineage: tuple[str, ...]
+    runs_disabled: bool  # accepted for a function that was off, from someone who may
+    body: bytes
+
+
+def seal(request: Request, sealer: Sealer, *, project_id: str, job_id: str) -> bytes:
+    head = asdict(request)
+    body = head.pop("body")
+    text = json.dumps(head, separators=(",", ":")).encode("ascii")
+    plain = b"".join((len(text).to_bytes(_LENGTH), text, body))
+    return sealer.seal(plain, _context(project_id, job_id))
+
+
+def unseal(sealed: bytes, sealer: Sealer, *, project_id: str, job_id: str) -> Request:
+    """Raises CannotOpen."""
+    plain = sealer.open(sealed, _context(project_id, job_id))
+    end = _LENGTH + int.from_bytes(plain[:_LENGTH])
+    try:
+        head: dict[str, Any] = json.loads(plain[_LENGTH:end])
+        headers = tuple((name, value) for name, value in head.pop("headers"))
+        lineage = tuple(head.pop("lineage"))
+        return Request(headers=headers, lineage=lineage, body=plain[end:], **head)
+    except (ValueError, TypeError, KeyError) as exc:
+        raise CannotOpen("the sealed request is of another version") from exc
+
+
+def _context(project_id: str, job_id: str) -> str:
+    return f"job:{project_id}:{job_id}"

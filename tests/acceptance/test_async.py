@@ -1,0 +1,264 @@
+"""Accepted means done: asynchronous and delayed executions of a real server."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.acceptance.deploying import deploy
+from tests.acceptance.running import Running
+from tests.marker import Marker
+
+FINAL: Final = ("completed", "failed")
+WAIT_S: Final = 60.0
+ECHO: Final = """
+export default async ({ req, res, log }) => {
+  log(req.headers["x-appwrite-trigger"], req.headers["x-runwright-attempt"], req.bodyText.length);
+  if (req.path === "/hold") await new Promise((done) => setTimeout(done, 2500));
+  if (req.path === "/fail") throw new Error("deliberate");
+  return res.text(req.bodyText);
+};
+"""
+# Each run leaves a trace outside of the server's queue: a user named after run and attempt.
+TRACING: Final = """
+export default async ({ req, res }) => {
+  const answer = await fetch(`${process.env.APPWRITE_FUNCTION_API_ENDPOINT}/users`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      "x-appwrite-project": process.env.APPWRITE_FUNCTION_PROJECT_ID,
+      "x-appwrite-key": req.headers["x-appwrite-key"],
+    },
+    body: JSON.stringify({
+      userId: "unique()",
+      name: `${req.headers["x-appwrite-execution-id"]} ${req.headers["x-runwright-attempt"]}`,
+    }),
+  });
+  return res.text("", answer.status === 201 ? 200 : 500);
+};
+"""
+
+
+def accept(api: httpx.Client, function_id: str, **request: Any) -> dict[str, Any]:
+    answer = api.post(f"/functions/{function_id}/executions", json={"async": True, **request})
+    assert answer.status_code == 202, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def get(api: httpx.Client, made: dict[str, Any]) -> dict[str, Any]:
+    answer = api.get(f"/functions/{made['resourceId']}/executions/{made['$id']}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def until(
+    api: httpx.Client, made: dict[str, Any], *statuses: str, wait_s: float = WAIT_S
+) -> dict[str, Any]:
+    """The execution as soon as it has one of these states."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        found = get(api, made)
+        if found["status"] in statuses:
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.02)
+
+
+def everything(
+    api: httpx.Client, path: str, name: str, keep: Callable[[dict[str, Any]], Any]
+) -> list[Any]:
+    """Every row of a long list, page by page."""
+    found: list[Any] = []
+    cursor = ""
+    while True:
+        queries = [{"method": "limit", "values": [500]}]
+        if cursor:
+            queries.append({"method": "cursorAfter", "values": [cursor]})
+        params = {f"queries[{at}]": json.dumps(item) for at, item in enumerate(queries)}
+        answer = api.get(path, params=params)
+        assert answer.status_code == 200, answer.text
+        page = answer.json()[name]
+        if not page:
+            return found
+        found += [keep(item) for item in page]
+        cursor = page[-1]["$id"]
+
+
+def test_an_accepted_execution_is_found_at_once_and_ends(server: Running) -> None:
+    with server.client() as api:
+        deploy(api, "echo-async", "node", ECHO)
+        made = accept(api, "echo-async", body="ping", path="/hold?a=b", method="PUT")
+        assert (made["status"], made["trigger"], made["attempt"]) == ("waiting", "http", 0)
+        assert (made["responseBody"], made["responseStatusCode"]) == ("", 0)
+        assert get(api, made)["status"] in ("waiting", "processing")
+        running = until(api, made, "processing", wait_s=10)
+        assert running["attempt"] == 1
+        refused = api.delete(f"/functions/echo-async/executions/{made['$id']}")
+        assert (refused.status_code, refused.json()["type"]) == (400, "execution_in_progress")
+        done = until(api, made, *FINAL)
+        assert (done["status"], done["responseStatusCode"]) == ("completed", 200)
+        assert done["logs"] == "http 1 4\n"
+        assert (done["requestPath"], done["requestMethod"]) == ("/hold?a=b", "PUT")
+        assert (done["$createdAt"], done["responseBody"]) == (made["$createdAt"], "")
+        assert done["duration"] >= 2.4
+        failed = until(api, accept(api, "echo-async", path="/fail"), *FINAL)
+        assert (failed["status"], failed["errorClass"]) == ("failed", "user_exception")
+        assert api.delete(f"/functions/echo-async/executions/{made['$id']}").status_code == 204
+
+
+def test_thousands_of_executions_each_end_once(server: Running) -> None:
+    with server.client() as api, ThreadPoolExecutor(16) as threads:
+        deploy(api, "many", "node", ECHO)
+        made = list(threads.map(lambda at: accept(api, "many", body="x" * (at % 7)), range(2000)))
+        for item in made[-50:]:
+            until(api, item, *FINAL)
+        rows = everything(api, "/functions/many/executions", "executions", dict)
+        ids = [row["$id"] for row in rows]
+        assert sorted(ids) == sorted(item["$id"] for item in made)
+        left = [row for row in rows if row["status"] not in FINAL]
+        for row in left:
+            until(api, row, *FINAL)
+        assert {get(api, item)["status"] for item in made[::40]} == {"completed"}
+        assert {row["attempt"] for row in rows if row["status"] in FINAL} == {1}
+
+
+def test_a_scheduled_execution_is_shown_and_can_be_cancelled(server: Running) -> None:
+    moment = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    with server.client() as api:
+        deploy(api, "later", "node", ECHO)
+        made = accept(api, "later", scheduledAt=moment.isoformat(), body="y" * 1_000_000)
+        assert (made["status"], made["trigger"]) == ("scheduled", "schedule")
+        assert datetime.fromisoformat(made["scheduledAt"]) == moment
+        assert get(api, made)["status"] == "scheduled"
+        assert api.delete(f"/functions/later/executions/{made['$id']}").status_code == 204
+        gone = api.get(f"/functions/later/executions/{made['$id']}")
+        assert gone.json()["type"] == "execution_not_found"
+        for wrong in (moment - timedelta(days=1), moment + timedelta(seconds=30)):
+            body = {"async": True, "scheduledAt": wrong.isoformat()}
+            answer = api.post("/functions/later/executions", json=body)
+            assert (answer.status_code, answer.json()["type"]) == (400, "general_bad_request")
+
+
+def test_a_full_queue_refuses_with_a_time_to_come_back(tmp_path: Path) -> None:
+    server = Running(tmp_path / "data", RUNWRIGHT_QUEUE_JOBS="2").start()
+    moment = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    try:
+        with server.client() as api:
+            deploy(api, "full", "node", ECHO)
+            for _ in range(2):
+                accept(api, "full", scheduledAt=moment.isoformat())
+            answer = api.post("/functions/full/executions", json={"async": True})
+            assert (answer.status_code, answer.headers["retry-after"]) == (429, "5")
+    finally:
+        server.stop()
+
+
+def test_what_waits_is_unreadable_and_what_ended_is_unrecoverable(tmp_path: Path) -> None:
+    marker = Marker()
+    server = Running(tmp_path / "data").start()
+    moment = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    keys = server.data_dir / "keys"
+    request = {"body": marker.text, "headers": {"x-mine": marker.text}}
+    try:
+        with server.client() as api:
+            deploy(api, "private", "node", ECHO)
+            waits = accept(api, "private", scheduledAt=moment.isoformat(), **request)
+            runs = accept(api, "private", path="/hold", **request)
+            until(api, runs, "processing")
+            assert marker.found_below(tmp_path) == []
+            assert len(list(keys.glob("*.key"))) == 1
+            assert until(api, runs, *FINAL)["logs"].endswith(f" {len(marker.text)}\n")
+            assert marker.found_below(tmp_path) == []
+            api.delete(f"/functions/private/executions/{waits['$id']}")
+            deadline = time.monotonic() + WAIT_S
+            while list(keys.iterdir()):
+                assert time.monotonic() < deadline, "the key outlives what it sealed"
+                time.sleep(0.1)
+    finally:
+        assert server.stop() == 0
+    assert marker.found_below(tmp_path) == []
+
+
+def test_a_stopped_server_goes_on_with_its_queue(tmp_path: Path) -> None:
+    server = Running(tmp_path / "data", RUNWRIGHT_WORKERS="4").start()
+    try:
+        with server.client() as api:
+            deploy(api, "slow", "node", ECHO)
+            made = [accept(api, "slow", path="/hold") for _ in range(8)]
+            until(api, made[0], "processing")
+        assert server.stop() == 0
+        server.start()
+        with server.client() as api:
+            ended = [until(api, item, *FINAL) for item in made]
+        assert {item["status"] for item in ended} == {"completed"}
+        assert {item["attempt"] for item in ended} == {1}  # the stop let them finish
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("kills", [3])
+def test_a_killed_server_loses_nothing_and_hides_no_second_run(tmp_path: Path, kills: int) -> None:
+    server = Running(tmp_path / "data").start()
+    accepted: list[str] = []
+
+    def send(count: int) -> None:
+        """Until the server is gone; what got no 202 was not accepted."""
+        with server.client() as api:
+            for _ in range(count):
+                try:
+                    answer = api.post("/functions/traced/executions", json={"async": True})
+                except httpx.HTTPError:
+                    return
+                if answer.status_code == 202:
+                    accepted.append(answer.json()["$id"])
+
+    def traces(api: httpx.Client) -> Counter[str]:
+        return Counter(everything(api, "/users", "users", lambda user: user["name"]))
+
+    try:
+        with server.client() as api:
+            deploy(api, "traced", "node", TRACING, scopes=["users.write"], timeout=30)
+        for _ in range(kills):
+            before = len(accepted)
+            with ThreadPoolExecutor(8) as threads:
+                sending = [threads.submit(send, 100) for _ in range(8)]
+                deadline = time.monotonic() + WAIT_S
+                while len(accepted) < before + 250:
+                    assert time.monotonic() < deadline, server.tail()
+                    time.sleep(0.005)
+                server.kill()
+                for future in sending:
+                    future.result()
+            server.start()
+        with server.client() as api:
+            rows = {}
+            deadline = time.monotonic() + 2 * WAIT_S
+            while True:
+                found = everything(api, "/functions/traced/executions", "executions", dict)
+                rows = {row["$id"]: row for row in found}
+                if all(row["status"] in FINAL for row in found):
+                    break
+                assert time.monotonic() < deadline, Counter(row["status"] for row in found)
+                time.sleep(0.2)
+            seen = traces(api)
+    finally:
+        server.stop()
+    assert len(accepted) >= kills * 250
+    assert set(accepted) <= set(rows), "an accepted execution is lost"
+    for execution_id in accepted:
+        row = rows[execution_id]
+        runs = [seen[f"{execution_id} {number}"] for number in range(1, row["attempt"] + 1)]
+        assert all(count <= 1 for count in runs), "an attempt has run twice"
+        assert row["status"] == "failed" or runs[-1] == 1, "completed, but it left no trace"
+    known = {f"{row['$id']} {at}" for row in rows.values() for at in range(1, row["attempt"] + 1)}
+    assert set(seen) <= known, "something ran that no record tells of"
+    assert any(row["attempt"] > 1 for row in rows.values()), "no kill met a run; useless"
