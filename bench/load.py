@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -20,8 +21,10 @@ class Load:
     failed: int
 
 
-def drive(url: str, host: str, connections: int, seconds: float) -> Load:
-    """Keep-alive GETs from one wrk thread."""
+def drive(
+    url: str, host: str, connections: int, seconds: float, *, script: Path | None = None
+) -> Load:
+    """Keep-alive requests from one wrk thread: GETs, or what the script says."""
     done = subprocess.run(
         [
             "wrk",
@@ -31,6 +34,7 @@ def drive(url: str, host: str, connections: int, seconds: float) -> Load:
             "--latency",
             "-H",
             f"Host: {host}",
+            *(("-s", str(script)) if script is not None else ()),
             url,
         ],
         check=True,
