@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,11 @@ _NEST = "mkdir -p '%s' && cd '%s' && perl -e 'for (1..1500) { mkdir \"d\"; chdir
 
 
 @pytest.fixture
-def site(bench: Bench, tmp_path: Path) -> Site:
-    return Site(bench, tmp_path, NODE)
+def site(bench: Bench, tmp_path: Path) -> Iterator[Site]:
+    site = Site(bench, tmp_path, NODE)
+    yield site
+    # Deeper than the test runner's own clean-up can go.
+    subprocess.run(["rm", "-rf", str(site.workspace), str(site.cache)], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("folder", ["$PWD/made", "/usr/local/cache/made", "$TMPDIR"])
