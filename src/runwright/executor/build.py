@@ -14,13 +14,11 @@ import codecs
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR
@@ -49,6 +47,7 @@ _READY_S: Final = 30.0
 _GONE_S: Final = 10.0
 _CLEAR_S: Final = 60.0
 _MAX_DEPTH: Final = 200  # of folders; artefacts may not be nested as deep
+_FILES_S: Final = 600.0
 _OPEN_FILES: Final = 8192
 _MIB: Final = 1024 * 1024
 _COMMAND_LIMIT: Final = 256 * 1024
@@ -404,47 +403,31 @@ def _mounts(job: BuildJob) -> tuple[Mount, ...]:
     )
 
 
-# Ownership of the trees. Links are never followed: their targets belong to someone else.
+# Ownership of the trees. The programs of the system follow no links (their targets belong to
+# someone else) and take trees of any depth, which the standard library's walks do not.
 
 
-def _own(folder: str, uid: int, gid: int) -> None:
-    """Folders below `_MAX_DEPTH` stay as they are: walking costs a descriptor per level."""
-    top = folder.count("/")
-    for path, folders, files, handle in os.fwalk(folder, follow_symlinks=False):
-        os.chown(handle, uid, gid)
-        if os.geteuid() != 0:
-            os.chmod(handle, 0o755)
-        for name in [*files, *(item for item in folders if os.path.islink(f"{path}/{item}"))]:
-            with contextlib.suppress(FileNotFoundError):
-                os.chown(name, uid, gid, dir_fd=handle, follow_symlinks=False)
-        if path.count("/") - top >= _MAX_DEPTH:
-            folders.clear()
+def _system(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, timeout=_FILES_S, check=False)
+    if done.returncode != 0:
+        log.error(
+            "the files of a build could not be taken over",
+            extra={"action": "build_files_failed", "program": command[0]},
+        )
 
 
 def _give(folders: Sequence[str], uid: int | None) -> None:
     for folder in folders:
         os.makedirs(folder, exist_ok=True)
-        if uid is not None:
-            _own(folder, uid, uid)
+    if uid is not None:
+        _system("chown", "-hR", f"{uid}:{uid}", "--", *folders)
 
 
 def _take_back(workspace: str, cache: str) -> None:
     """Everything belongs to the server again; chown also drops set-user-id bits."""
-    _clear(Path(cache) / "tmp")
-    for folder in (workspace, cache):
-        _own(folder, os.geteuid(), os.getegid())
-
-
-def _clear(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-    except RecursionError:  # nested without end; `rm` goes down without recursion
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            subprocess.run(
-                ["rm", "-rf", "--", str(folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_CLEAR_S,
-                check=False,
-            )
+    owner = f"{os.geteuid()}:{os.getegid()}"
+    if os.geteuid() == 0:
+        _system("chown", "-hR", owner, "--", workspace, cache)
+    else:
+        _system("chmod", "-R", "u+rwX,u-s,g-s", "--", workspace, cache)
+    _system("rm", "-rf", "--", f"{cache}/tmp")

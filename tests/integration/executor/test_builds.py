@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -186,6 +187,23 @@ async def test_what_a_build_leaves_belongs_to_the_server(node: Site) -> None:
         assert (found.st_uid, found.st_gid) == (os.geteuid(), os.getegid()), path
         assert not found.st_mode & (stat.S_ISUID | stat.S_ISGID) or path.is_symlink(), path
     assert Path("/etc/passwd").stat().st_uid == 0
+
+
+async def test_a_very_deep_tree_is_taken_back_too(node: Site) -> None:
+    code = "for (let n = 0; n < 1500; n++) { fs.mkdirSync(`d`); process.chdir(`d`); }"
+    assert (await node.build(f"touch $TMPDIR/kept; node -e '{code}'")).exit_code == 0
+    assert not (node.cache / "tmp").exists()
+    handle, depth = os.open(node.workspace / "d", os.O_RDONLY), 1
+    try:
+        while "d" in os.listdir(handle):
+            below = os.open("d", os.O_RDONLY, dir_fd=handle)
+            os.close(handle)
+            handle, depth = below, depth + 1
+        assert os.fstat(handle).st_uid == os.geteuid()
+        assert depth == 1500
+    finally:
+        os.close(handle)
+        await asyncio.to_thread(subprocess.run, ["rm", "-rf", str(node.workspace)], check=True)
 
 
 async def test_the_cache_outlives_a_build(bench: Bench, node: Site) -> None:
