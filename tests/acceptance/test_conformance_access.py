@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ import httpx
 import pytest
 
 from runwright.api.routing import Route
+from tests.acceptance.console import Console
 from tests.acceptance.deploying import deploy
 from tests.acceptance.routes import every_route
 from tests.acceptance.running import Running
@@ -30,43 +30,6 @@ CASES: Final = [
     for path in route.paths
     if route.name != "project.delete"
 ]
-
-
-class Console:
-    """The operator's console session, opened the way the console opens it."""
-
-    def __init__(self, server: Running) -> None:
-        self.api = httpx.Client(
-            base_url=server.endpoint,
-            timeout=60,
-            headers={"origin": "http://localhost", "x-appwrite-project": "console"},
-        )
-        known = server.credentials
-        login = {"email": known["consoleEmail"], "password": known["consolePassword"]}
-        answer = self.api.post("/account/sessions/email", json=login)
-        assert answer.status_code == 201, answer.text
-        raw = next(
-            value.split(";")[0]
-            for value in answer.headers.get_list("set-cookie")
-            if value.startswith("a_session_console=")
-        )
-        self.api.cookies.clear()
-        self.api.headers["cookie"] = raw  # sent again exactly as it came
-
-    def new_project(self) -> str:
-        project_id = f"p{secrets.token_hex(6)}"
-        team = self.api.post("/teams", json={"teamId": project_id, "name": "Team"})
-        assert team.status_code == 201, team.text
-        body = {"projectId": project_id, "name": "Project", "teamId": project_id, "url": "ignored"}
-        made = self.api.post("/projects", json={**body, "region": "default"})
-        assert made.status_code == 201, made.text
-        return project_id
-
-    def new_key(self, project_id: str, scopes: list[str]) -> str:
-        body = {"keyId": "unique()", "name": "Key", "scopes": scopes}
-        made = self.api.post(f"/projects/{project_id}/keys", json=body)
-        assert made.status_code == 201, made.text
-        return str(made.json()["secret"])
 
 
 @pytest.fixture(scope="module")
