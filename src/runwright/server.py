@@ -13,7 +13,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Generator
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 import uvloop
@@ -65,10 +65,10 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _listener(app: Any, drain_s: float, tls: ssl.SSLContext | None) -> _Listener:
+def _listener(parts: wiring.Parts, drain_s: float, tls: ssl.SSLContext | None) -> _Listener:
     config = uvicorn.Config(
-        app,
-        http="httptools",
+        parts.app,
+        http=parts.http,
         loop="none",
         lifespan="off",
         log_config=None,
@@ -102,10 +102,10 @@ async def _serve(settings: Settings) -> int:
     api_port = sockets[0].getsockname()[1]
     async with wiring.running(settings, api_port=api_port) as parts:
         _steady_interpreter()
-        listeners = [_listener(parts.app, settings.drain_s, None)]
+        listeners = [_listener(parts, settings.drain_s, None)]
         if settings.tls_port:
             sockets.append(_bind(settings.host, settings.tls_port))
-            listeners.append(_listener(parts.app, settings.drain_s, parts.tls))
+            listeners.append(_listener(parts, settings.drain_s, parts.tls))
         async with asyncio.TaskGroup() as group:
             for listener, bound in zip(listeners, sockets, strict=True):
                 group.create_task(listener.serve(sockets=[bound]), name="http listener")

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,6 +58,7 @@ from runwright.functions.verification import DnsTargets, DomainVerification
 from runwright.gateway.asgi import DomainFirst
 from runwright.gateway.domain import Gateway
 from runwright.gateway.hosts import Hosts
+from runwright.gateway.protocol import DomainProtocol, Door
 from runwright.gateway.router import Router
 from runwright.gateway.tls import Certificates
 from runwright.identity import first_start
@@ -92,6 +94,7 @@ class Parts:
     """What the server process needs from the wiring."""
 
     app: Any  # the ASGI application
+    http: Any  # makes the protocol of one connection, for uvicorn
     tls: ssl.SSLContext | None
     credentials: welcome.Credentials
     drain: Callable[[float], Awaitable[None]]  # ends executions within that many seconds
@@ -114,7 +117,7 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         await _start_workers(settings, core, functions, stack)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop, settings.drain_s)
-        app = _application(settings, data_dir, core, functions, executions)
+        app, door = _application(settings, data_dir, core, functions, executions)
         credentials = await _credentials(settings, data_dir, core, api_port)
 
         async def drain(drain_s: float) -> None:
@@ -122,6 +125,7 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
 
         yield Parts(
             app=app,
+            http=partial(DomainProtocol, door=door),
             tls=certificates.context() if certificates is not None else None,
             credentials=credentials,
             drain=drain,
@@ -350,7 +354,7 @@ def _application(
     core: _Core,
     functions: _Functions,
     executions: Executions,
-) -> Any:
+) -> tuple[DomainFirst, Door]:
     upload_dir = data_dir / "uploads"
     upload_dir.mkdir(exist_ok=True)
 
@@ -390,9 +394,8 @@ def _application(
         forces_https=settings.force_https == "on",
     )
     hosts = Hosts(router, functions.domains, core.signals)
-    return DomainFirst(
-        api, gateway=gateway, hosts=hosts, domains=functions.domains, proxies=proxies
-    )
+    app = DomainFirst(api, gateway=gateway, hosts=hosts, domains=functions.domains, proxies=proxies)
+    return app, Door(gateway, hosts, proxies)
 
 
 def routes(
