@@ -4,10 +4,13 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import pytest
 import uvicorn
 
+from runwright.gateway.protocol import DomainProtocol
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Status
 from runwright.ports.executor import ResponseSink
 from tests.fakes.user_code import answering
@@ -46,13 +49,29 @@ class Web:
         return await self.talk(("\r\n".join(head) + "\r\n\r\n").encode())
 
 
+ROADS = ("asgi", "quick")
+
+
+@pytest.fixture(params=ROADS, autouse=True)
+def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test runs over both roads into the gateway."""
+    monkeypatch.setitem(CHOSEN, "road", request.param)
+
+
+CHOSEN = {"road": "asgi"}
+
+
 @asynccontextmanager
 async def serving() -> AsyncIterator[Web]:
     listener = socket.create_server(("127.0.0.1", 0))
     async with a_door() as door:
+        http: Any = "httptools"
+        if CHOSEN["road"] == "quick":
+            http = partial(DomainProtocol, door=door.quick)
+            await door.hosts.find(HOST.encode())  # only known hosts are quick
         config = uvicorn.Config(
             door.app,
-            http="httptools",
+            http=http,
             loop="none",
             lifespan="off",
             log_config=None,

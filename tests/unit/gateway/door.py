@@ -14,6 +14,7 @@ from runwright.functions.verification import DnsTargets, DomainVerification
 from runwright.gateway.asgi import DomainFirst, Message, Receive, Scope, Send
 from runwright.gateway.domain import Gateway
 from runwright.gateway.hosts import Hosts
+from runwright.gateway.protocol import Door as QuickDoor
 from runwright.gateway.router import Router
 from runwright.identity.authentication import Credentials
 from runwright.model.function import Rule, RuleStatus, RuleType
@@ -78,6 +79,8 @@ class Door:
     app: DomainFirst
     domains: Domains
     api_calls: list[Scope]
+    quick: QuickDoor
+    hosts: Hosts
 
     async def call(
         self,
@@ -197,4 +200,4 @@ async def a_door(
         hosts = Hosts(router, domains, bench.signals)
         app = DomainFirst(api, gateway=gateway, hosts=hosts, domains=domains, proxies=proxies)
         await bench.put(a_rule())
-        yield Door(bench, app, domains, api_calls)
+        yield Door(bench, app, domains, api_calls, QuickDoor(gateway, hosts, proxies), hosts)
