@@ -42,6 +42,7 @@ _READ: Final = frozenset(
     }
 )
 _NAMES: Final = 4096
+_NAME_CHARS: Final = 64  # longer names are sorted each time; callers choose what is kept here
 MAX_HEADERS: Final = 256
 MAX_HEADER_BYTES: Final = 64 * 1024
 
@@ -105,7 +106,7 @@ def _sort(raw_name: bytes) -> tuple[str, bool, bool]:
     is_token = name != "" and _TOKEN.issuperset(name)
     is_passed = is_token and name not in HOP_BY_HOP and not is_reserved(name)
     found = (name, is_passed, name in _READ)
-    if len(_NAMES_KNOWN) < _NAMES:
+    if len(_NAMES_KNOWN) < _NAMES and len(raw_name) <= _NAME_CHARS:
         _NAMES_KNOWN[raw_name] = found
     return found
 

@@ -13,6 +13,7 @@ from runwright.model.execution import ErrorClass, Headers, Outcome
 _DROPPED: Final = HOP_BY_HOP | {"content-length", "x-appwrite-execution-id"}
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}")
 _NAMES: Final = 4096
+_NAME_CHARS: Final = 64  # longer names are judged each time; functions choose what is kept here
 BODYLESS: Final = frozenset({204, 304})
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _OF_THE_BODY: Final = frozenset(
@@ -84,6 +85,6 @@ def _raw_name(name: str) -> bytes | None:
     lower = name.lower()
     is_ours = lower in _DROPPED or lower.startswith("x-open-runtimes-")
     raw = None if is_ours or _NAME.fullmatch(lower) is None else lower.encode("ascii")
-    if len(_names_known) < _NAMES:
+    if len(_names_known) < _NAMES and len(name) <= _NAME_CHARS:
         _names_known[name] = raw
     return raw

@@ -11,6 +11,7 @@ from runwright.model.function import Rule, RuleType
 
 _HOST: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
 _PORT: Final = re.compile(r"[0-9]{0,5}")
+_LONGEST: Final = 253 + len(".:65535")  # of a name in DNS, and what may follow it
 
 
 class Kind(Enum):
@@ -33,6 +34,8 @@ class Place:
 
 def normal_host(raw: str) -> str | None:
     """A Host header without its port, in lower case; None when it cannot be a host."""
+    if len(raw) > _LONGEST:
+        return None
     if not raw.isascii():  # some letters beyond ASCII turn into ASCII in lower case
         return None
     text = raw.strip().lower()
