@@ -34,7 +34,7 @@ class MissingParam(BadArgument):
 
 
 class BadRequest(RunwrightError):
-    """A refusal for which the contract has no narrower name."""
+    """A refusal for which the API has no narrower name."""
 
     type, status = "general_bad_request", 400
 

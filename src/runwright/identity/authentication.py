@@ -123,7 +123,7 @@ class Authenticator:
         await self._key_use.flush()
 
     async def identify(self, credentials: Credentials) -> Identified:
-        """Project and principal. Raises the contract's refusal of bad credentials.
+        """Project and principal. Raises the API's refusal of bad credentials.
 
         Blocked users and missing scopes are judged by `identity/access.py`.
         """

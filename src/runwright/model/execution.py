@@ -149,6 +149,6 @@ class Outcome:
 
     @property
     def status(self) -> Status:
-        """The contract's rule: an answer of 500 or more, or any failure class, has failed."""
+        """The API's rule: an answer of 500 or more, or any failure class, has failed."""
         failed = self.error_class is not None or self.status_code >= 500
         return Status.FAILED if failed else Status.COMPLETED

@@ -130,7 +130,7 @@ class ProxyHandlers:
 
 
 def _require_trust(call: Call) -> None:
-    """Signed-in users hold `rules.read` by the contract, yet domains are not theirs to list."""
+    """Signed-in users hold `rules.read` in the API, yet domains are not theirs to list."""
     if not call.principal.is_trusted:
         raise UnauthorizedScope("Proxy rules are read with an API key or by an administrator.")
 
