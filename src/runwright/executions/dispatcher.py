@@ -169,17 +169,25 @@ class Dispatcher:
         if room <= 0:
             return False
         running = Counter(job.project_id for job in self._runs.values())
-        jobs = await self._storage.write(lambda uow: self._claim(uow, room, running))
+        held = list(self._held.values())
+        jobs = await self._storage.write(lambda uow: self._claim(uow, room, running, held))
         for job in jobs:
             self._begin(job)
         return len(jobs) > 0
 
-    def _claim(self, uow: UnitOfWork, limit: int, running: Mapping[str, int]) -> list[Job]:
+    def _claim(
+        self, uow: UnitOfWork, limit: int, running: Mapping[str, int], held: Sequence[Job]
+    ) -> list[Job]:
         now = self._clock.now()
         if (now - self._promoted_at).total_seconds() >= self._poll_s:
             due = self._queue.promote(uow, now=now, limit=_PROMOTED_AT_ONCE)
             uow.executions.await_turn(due, now)
             self._promoted_at = now
+        # A clock that jumped, or an event loop that stood still, may have ended our own leases;
+        # what we hold and run is not to be claimed by ourselves.
+        if held and now - self._extended_at > self._lease / 2:
+            self._queue.extend(uow, held, until=now + self._lease)
+            self._extended_at = now
         jobs = self._queue.claim(
             uow,
             owner=self.owner,
@@ -223,6 +231,7 @@ class Dispatcher:
             return
         until = self._clock.now() + self._lease
         kept = await self._storage.write(lambda uow: self._queue.extend(uow, held, until=until))
+        self._extended_at = until - self._lease
         lost = {_claim_of(job) for job in held} - {_claim_of(job) for job in kept}
         for claim in lost:
             # Either lost, or ended while we asked: then it is no longer held and no news.

@@ -113,13 +113,16 @@ class JobRepository(Repository[Job], Protocol):
     def add_all(self, items: Sequence[Job]) -> None:
         """Insert a batch of new jobs."""
 
-    def lanes(self, after: tuple[str, str], *, limit: int) -> list[tuple[str, str]]:
-        """(project id, function id) that have runnable jobs, held ones included, in order."""
+    def projects(self, after: str, *, limit: int) -> list[str]:
+        """Ids of projects that have runnable jobs, held ones included, in order."""
+
+    def functions(self, project_id: str, after: str, *, limit: int) -> list[str]:
+        """The same for the functions of one project."""
 
     def ready(
-        self, lane: tuple[str, str], moment: datetime, *, limit: int, offset: int = 0
+        self, project_id: str, function_id: str, moment: datetime, *, limit: int, offset: int = 0
     ) -> list[Job]:
-        """Runnable jobs of one lane that nobody else looks at now, longest ready first."""
+        """Runnable jobs of a function that nobody else looks at now, longest ready first."""
 
     def due(self, moment: datetime, *, limit: int) -> list[Job]:
         """Delayed jobs whose time has come."""

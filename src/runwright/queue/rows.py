@@ -4,6 +4,7 @@ A job is a row in the database of its execution, so both are in one transaction 
 construction. This module holds the rules; `JobRepository` holds the statements.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,10 +15,9 @@ from runwright.ports.storage import UnitOfWork
 
 K = TypeVar("K")
 
-# Lanes that one claim looks at; the next one goes on behind them.
-LANES: Final = 256
-_FIRST: Final = ("", "")
-_LAST: Final = "\U0010ffff"  # sorts behind every id
+# Projects, and functions of one, that a claim looks at beyond those that may have nothing but
+# held jobs; the next claim goes on behind them.
+SPARE: Final = 16
 _REMEMBERED: Final = 1024
 
 
@@ -50,25 +50,42 @@ class RowQueue:
         project_limit: int,
         held: Mapping[str, int],
     ) -> list[Job]:
-        projects = self._turns(uow)
+        busy = sum(held.values()) + SPARE
+        projects = _from(
+            self._project, limit + busy, lambda after, most: uow.jobs.projects(after, limit=most)
+        )
         room = {name: max(0, project_limit - held.get(name, 0)) for name in projects}
-        taken: dict[tuple[str, str], int] = {}
+        functions: dict[str, list[str]] = {}
+        taken: Counter[tuple[str, str]] = Counter()
         found: list[Job] = []
 
-        def from_lane(lane: tuple[str, str], most: int) -> int:
-            jobs = uow.jobs.ready(lane, now, limit=most, offset=taken.get(lane, 0))
-            taken[lane] = taken.get(lane, 0) + len(jobs)
+        def from_function(project_id: str, function_id: str, most: int) -> int:
+            lane = (project_id, function_id)
+            jobs = uow.jobs.ready(*lane, now, limit=most, offset=taken[lane])
+            taken[lane] += len(jobs)
             found.extend(jobs)
             if jobs:
-                self._served(lane)
+                self._served(*lane)
             return len(jobs)
 
         def from_project(project_id: str, most: int) -> int:
-            got = _shared(projects[project_id], min(most, room[project_id]), from_lane)
+            if project_id not in functions:
+                functions[project_id] = _from(
+                    self._functions.get(project_id, ""),
+                    limit + busy,
+                    lambda after, most: uow.jobs.functions(project_id, after, limit=most),
+                )
+            got = _shared(
+                functions[project_id],
+                min(most, room[project_id]),
+                lambda function_id, most: from_function(project_id, function_id, most),
+            )
             room[project_id] -= got
             return got
 
-        _shared(list(projects), limit, from_project)
+        _shared(projects, limit, from_project)
+        if not found and projects:  # else the same ones would be looked at for ever
+            self._project = projects[-1]
         uow.jobs.hold(found, owner=owner, until=until)
         return [replace(job, owner=owner, ready_at=until, attempt=job.attempt + 1) for job in found]
 
@@ -97,25 +114,19 @@ class RowQueue:
     def epochs(self, uow: UnitOfWork) -> frozenset[str]:
         return uow.jobs.epochs()
 
-    def _turns(self, uow: UnitOfWork) -> dict[str, list[tuple[str, str]]]:
-        """Lanes by project, in the order of their turns: those behind the last one go first."""
-        lanes = uow.jobs.lanes((self._project, _LAST), limit=LANES)
-        if self._project and len(lanes) < LANES:
-            front = uow.jobs.lanes(_FIRST, limit=LANES - len(lanes))
-            lanes += [lane for lane in front if lane[0] <= self._project]
-        projects: dict[str, list[tuple[str, str]]] = {}
-        for lane in lanes:
-            projects.setdefault(lane[0], []).append(lane)
-        return {project_id: self._turned(mine) for project_id, mine in projects.items()}
-
-    def _turned(self, lanes: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-        last = self._functions.get(lanes[0][0], "")
-        return sorted(lanes, key=lambda lane: (lane[1] <= last, lane[1]))
-
-    def _served(self, lane: tuple[str, str]) -> None:
+    def _served(self, project_id: str, function_id: str) -> None:
         if len(self._functions) >= _REMEMBERED:
             self._functions.clear()
-        self._project, self._functions[lane[0]] = lane
+        self._project = project_id
+        self._functions[project_id] = function_id
+
+
+def _from(last: str, most: int, steps: Callable[[str, int], list[str]]) -> list[str]:
+    """Up to `most` names in the order of their turns: those behind the last one go first."""
+    names = steps(last, most)
+    if last and len(names) < most:
+        names += [name for name in steps("", most - len(names)) if name <= last]
+    return names
 
 
 def _shared(keys: Sequence[K], limit: int, take: Callable[[K, int], int]) -> int:

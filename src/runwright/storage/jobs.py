@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import Column, delete, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from runwright.model.job import Job, JobKind
@@ -24,27 +24,15 @@ class SqlJobs(SqlRepository[Job]):
         for statement in self._codec.add_sql.split([self._codec.params(item) for item in items]):
             self._change(*statement)
 
-    def lanes(self, after: tuple[str, str], *, limit: int) -> list[tuple[str, str]]:
-        # From one lane to the next by the index: a lane's length does not matter.
-        found: list[tuple[str, str]] = []
-        while len(found) < limit:
-            statement = (
-                select(_C.project_id, _C.function_id)
-                .where(_C.kind == JobKind.RUN, tuple_(_C.project_id, _C.function_id) > after)
-                .order_by(_C.project_id, _C.function_id)
-                .limit(1)
-            )
-            row = self._connection.execute(statement).fetchone()
-            if row is None:
-                break
-            after = (row[0], row[1])
-            found.append(after)
-        return found
+    def projects(self, after: str, *, limit: int) -> list[str]:
+        return self._steps(_C.project_id, (), after, limit)
+
+    def functions(self, project_id: str, after: str, *, limit: int) -> list[str]:
+        return self._steps(_C.function_id, (_C.project_id == project_id,), after, limit)
 
     def ready(
-        self, lane: tuple[str, str], moment: datetime, *, limit: int, offset: int = 0
+        self, project_id: str, function_id: str, moment: datetime, *, limit: int, offset: int = 0
     ) -> list[Job]:
-        project_id, function_id = lane
         statement = (
             self._codec.select()
             .where(
@@ -110,13 +98,30 @@ class SqlJobs(SqlRepository[Job]):
     def epochs(self) -> frozenset[str]:
         found: set[str] = set()
         after = ""
-        while True:  # from one to the next by the index, however many jobs each has
+        while True:
             statement = select(func.min(_C.epoch)).where(_C.epoch > after)
             epoch = self._connection.execute(statement).scalar_one()
             if epoch is None:
                 return frozenset(found)
             found.add(epoch)
             after = epoch
+
+    def _steps(
+        self, column: Column[str], chosen: tuple[ColumnElement[bool], ...], after: str, limit: int
+    ) -> list[str]:
+        """Different values of a column, each found by one step in the index: how many rows
+        have the same value does not matter."""
+        found: list[str] = []
+        while len(found) < limit:
+            statement = select(func.min(column)).where(
+                _C.kind == JobKind.RUN, *chosen, column > after
+            )
+            value = self._connection.execute(statement).scalar_one()
+            if value is None:
+                break
+            found.append(value)
+            after = value
+        return found
 
     def _held(self, items: Sequence[Job], statement: Any, **values: object) -> list[Job]:
         """Change rows that are still held as `items` say; which ones were."""
