@@ -71,6 +71,21 @@ def wait_ready(functions: Any, function_id: str, deployment_id: str) -> Any:
     raise AssertionError("the build did not end")
 
 
+def wait_ended(functions: Any, function_id: str, execution_id: str) -> Any:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        execution = functions.get_execution(function_id, execution_id)
+        if plain(execution.status) in ("completed", "failed"):
+            return execution
+        time.sleep(0.05)
+    raise AssertionError("the execution did not end")
+
+
+def plain(value: Any) -> str:
+    """A status: an enum in one generation of the SDK, a text in another."""
+    return str(getattr(value, "value", value))
+
+
 def main() -> None:
     endpoint, project, key, runtime, language = sys.argv[1:]
     client = Client()
@@ -91,6 +106,13 @@ def main() -> None:
         function_id, body="ping", path="/a/b?c=d", method="PUT", headers={"x-sent": "1"}
     )
     bad = functions.create_execution(function_id, path="/fail")
+    queued = functions.create_execution(function_id, body="later", path="/queued", xasync=True)
+    queued_end = wait_ended(functions, function_id, queued.id)
+    functions.delete_execution(function_id, queued.id)
+    delayed = functions.create_execution(
+        function_id, xasync=True, scheduled_at="2099-01-01T00:00:00.000+00:00"
+    )
+    functions.delete_execution(function_id, delayed.id)
     listed = functions.list_executions(
         function_id, queries=[Query.order_desc("$createdAt"), Query.limit(10)]
     )
@@ -112,6 +134,8 @@ def main() -> None:
         "bad_status": str(getattr(bad.status, "value", bad.status)),
         "bad_code": bad.responsestatuscode,
         "bad_errors": bad.errors,
+        "queued": [plain(queued.status), plain(queued_end.status), queued_end.logs],
+        "delayed": [plain(delayed.status), plain(delayed.trigger), delayed.scheduledat],
         "listed": [item.id for item in listed.executions],
         "failed_only": [item.id for item in failed_only.executions],
         "ids": [good.id, bad.id],

@@ -1,10 +1,12 @@
 """Accepted means done: asynchronous and delayed executions of a real server."""
 
 import json
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -146,6 +148,28 @@ def test_a_scheduled_execution_is_shown_and_can_be_cancelled(server: Running) ->
             body = {"async": True, "scheduledAt": wrong.isoformat()}
             answer = api.post("/functions/later/executions", json=body)
             assert (answer.status_code, answer.json()["type"]) == (400, "general_bad_request")
+
+
+def test_a_delayed_execution_runs_when_it_is_due(tmp_path: Path) -> None:
+    """Its moment is moved to the past in the database: the API takes none so near."""
+    server = Running(tmp_path / "data").start()
+    moment = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    try:
+        with server.client() as api:
+            deploy(api, "due", "node", ECHO)
+            made = accept(api, "due", scheduledAt=moment.isoformat(), body="y" * 1_000_000)
+        assert server.stop() == 0
+        with closing(sqlite3.connect(server.data_dir / "runwright.db")) as database, database:
+            moved = database.execute("UPDATE jobs SET ready_at = ?", (int(time.time() * 1e6),))
+            assert moved.rowcount == 1
+        server.start()
+        with server.client() as api:
+            done = until(api, made, *FINAL)
+        assert (done["status"], done["trigger"], done["attempt"]) == ("completed", "schedule", 1)
+        assert done["logs"] == "schedule 1 1000000\n"
+        assert datetime.fromisoformat(done["scheduledAt"]) == moment
+    finally:
+        server.stop()
 
 
 def test_a_full_queue_refuses_with_a_time_to_come_back(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def test_the_whole_road_works(server: Running, sdk: str, language: str) -> None:
     assert seen["errors"] == "a warning\n"
     assert (seen["bad_status"], seen["bad_code"]) == ("failed", 500)
     assert "deliberate" in seen["bad_errors"]
+    assert seen["queued"] == ["waiting", "completed", "path /queued\n"]
+    assert seen["delayed"] == ["scheduled", "schedule", "2099-01-01T00:00:00.000+00:00"]
     good, bad = seen["ids"]
     assert seen["listed"] == [bad, good]
     assert seen["failed_only"] == [bad]
