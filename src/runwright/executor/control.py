@@ -79,13 +79,14 @@ class Channel:
         self._loop.add_reader(end.fileno(), self._receive)
 
     def send(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
-        """Send in order; `fds` are closed once they are on their way. Never blocks."""
+        """Send in order; `fds` are closed once they are on their way. Never blocks.
+
+        Raises SpawnFailed, with `fds` closed, when nobody will ever read it.
+        """
         data = json.dumps(message).encode("utf-8", "surrogateescape")
         if not self.is_open or len(data) > self._most_bytes or len(self._unsent) > _MAX_UNSENT:
             _close_all(fds)
-            if self.is_open:
-                raise SpawnFailed("a message to the launcher was too long or had to wait")
-            return
+            raise SpawnFailed("a helper process is gone, or cannot take a message now")
         self._unsent.append((data, list(fds)))
         if len(self._unsent) == 1:
             self._flush()
@@ -425,7 +426,8 @@ class Control:
         on_exit = self._alive.pop(sandbox_id, None)
         _settle(self._assigning.get(sandbox_id), SpawnFailed("the sandbox ended"))
         if self._forwarder.channel is not None:
-            self._forwarder.channel.send({"op": "close", "id": sandbox_id})
+            with contextlib.suppress(SpawnFailed):  # a new one knows nothing of this sandbox
+                self._forwarder.channel.send({"op": "close", "id": sandbox_id})
         if on_exit is not None:
             on_exit(end)
 

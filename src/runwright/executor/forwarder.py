@@ -35,6 +35,7 @@ DNS_PORT: Final = 53
 _DNS_S: Final = 3.0
 _HEAD_S: Final = 10.0
 _SWEEP_S: Final = 5.0
+_REPORT_S: Final = 10.0
 _OWN_ADDRESSES_S: Final = 30.0
 _MAX_HEAD_BYTES: Final = 16 * 1024
 _MAX_DATAGRAM: Final = 4096
@@ -137,6 +138,7 @@ class Box:
         self._pipes: set[Pipe] = set()
         self._dialling = 0
         self._questions = 0
+        self._next_report = 0.0
 
     def open(self, fds: list[int], *, is_transparent: bool) -> None:
         if is_transparent:
@@ -202,7 +204,7 @@ class Box:
             reachable=rules.reachable,
         )
         if verdict is Verdict.REFUSED:
-            self._tell({"ev": "refused", "id": self.number, "address": f"{address}:{port}"})
+            self._report(f"{address}:{port}")
             return None
         target = (address, port)
         if verdict is Verdict.API:
@@ -222,6 +224,13 @@ class Box:
             outside.close()
             raise
         return outside
+
+    def _report(self, address: str) -> None:
+        """Say what was refused, but not as often as a sandbox can ask for it."""
+        now = self._loop.time()
+        if now >= self._next_report:
+            self._next_report = now + _REPORT_S
+            self._tell({"ev": "refused", "id": self.number, "address": address})
 
     async def _join(self, inside: socket.socket, outside: socket.socket, first: bytes) -> None:
         near, far = Pipe(self), Pipe(self)

@@ -172,6 +172,8 @@ class Pool(Owner):
 
     def submit(self, workload: Workload, call: Call) -> None:
         """Give a call to a sandbox now, or queue it. Raises NoSlot when the queues are full."""
+        if self._is_closed:
+            raise NoSlot
         group = self._groups.get(workload.key)
         if group is not None and not group.waiters:
             now = call.asked_at
@@ -179,7 +181,7 @@ class Pool(Owner):
                 if sandbox.can_take(now):
                     self._lend(sandbox, call, now)
                     return
-        if self._is_closed or self._waiting >= self._limits.max_waiting:
+        if self._waiting >= self._limits.max_waiting:
             raise NoSlot
         if group is None:
             group = self._new_group(workload)
@@ -304,8 +306,7 @@ class Pool(Owner):
     async def _assign_one(self, group: Group) -> None:
         workload = group.workload
         began = self._now()
-        ready = self._ready.get(group.key)
-        sandbox = ready.pop() if ready else await self._launch(group.key)
+        sandbox = self._take_ready(group.key) or await self._launch(group.key)
         self._refill_needed.set()
         mounts = (Mount(group.artifact, FUNCTION_DIR),)
         limits = Limits(workload.memory_mib, self._limits.pids, workload.cpus)
@@ -322,6 +323,14 @@ class Pool(Owner):
         sandbox.load(group.load)
         group.members.append(sandbox)
         self._group_of[sandbox.id] = group
+
+    def _take_ready(self, key: Key) -> Sandbox | None:
+        ready = self._ready.get(key, [])
+        while ready:
+            sandbox = ready.pop()
+            if sandbox.state is State.READY:  # it may have died a moment ago
+                return sandbox
+        return None
 
     async def _launch(self, key: Key) -> Sandbox:
         """A fresh sandbox that has said hello. Raises SpawnFailed."""

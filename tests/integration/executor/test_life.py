@@ -1,6 +1,7 @@
 """Start, loss of a helper, loss of the server, stop: what is left, and what goes on."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ import pytest
 from runwright.clock import SystemClock
 from runwright.executor.control import end_leftovers
 from runwright.executor.host import BubblewrapExecutor
-from runwright.model.execution import ErrorClass
+from runwright.model.execution import ErrorClass, Workload
 from runwright.ports.executor import NoSlot
 from tests.integration.executor.conftest import (
     NODE,
@@ -267,11 +268,12 @@ async def test_the_longest_idle_sandbox_makes_room(tmp_path: Path) -> None:
 
 async def test_calls_wait_for_a_slot_and_are_refused_when_none_comes(tmp_path: Path) -> None:
     async with an_executor(
-        tmp_path, sandboxes=1, pool_sizes={"node": 0, "python": 0}, wait_s=0.5, max_waiting=2
+        tmp_path, sandboxes=1, pool_sizes={"node": 0, "python": 0}, wait_s=1.0, max_waiting=2
     ) as bench:
         busy, other = bench.deploy(NODE, SLEEP), bench.deploy(NODE, HELLO)
-        call = asyncio.create_task(bench.run(busy, "/1500"))
-        await asyncio.sleep(0.4)
+        await first_answer(bench, busy)
+        call = asyncio.create_task(bench.run(busy, "/2500"))
+        await asyncio.sleep(0)
         waiting = [asyncio.create_task(bench.run(other)) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(NoSlot):  # the queue is full
@@ -280,7 +282,15 @@ async def test_calls_wait_for_a_slot_and_are_refused_when_none_comes(tmp_path: P
             with pytest.raises(NoSlot):  # waited long enough
                 await task
         assert (await call).body == b"done"
-        assert (await bench.run(other)).body == b"well"
+        assert await first_answer(bench, other) == b"well"
+
+
+async def first_answer(bench: Bench, workload: Workload) -> bytes:
+    """On a busy machine a cold start may take longer than calls wait in these tests."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(NoSlot):
+                return (await bench.run(workload, "/0")).body
 
 
 async def test_a_burst_of_cold_functions_is_served(tmp_path: Path) -> None:
