@@ -11,6 +11,7 @@ from runwright.model.execution import Headers
 from runwright.model.identity import Principal, Project
 
 JSON_TYPE: Final = "application/json; charset=UTF-8"
+USUAL_STATUS: Final = {"GET": 200, "POST": 201, "PUT": 200, "PATCH": 200, "DELETE": 204}
 EMPTY_TYPE: Final = "text/html; charset=UTF-8"  # SDKs index content-type on every success
 
 Version = tuple[int, int, int]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from runwright.api.lists import Listing, cursor_errors, listed
 from runwright.api.params import CustomId, DateTime, Id, ListOf, OneOf, Range, Text
 from runwright.api.queries import Attributes
-from runwright.api.routing import Answer, Call, Route, empty
+from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
 from runwright.identity.keys import Keys
 from runwright.identity.scopes import PROJECT_SCOPES
@@ -120,9 +120,6 @@ def key_routes(keys: Keys) -> list[Route]:
     ]
 
 
-_STATUS: Final = {"POST": 201, "DELETE": 204}
-
-
 def _route(
     name: str,
     method: str,
@@ -138,7 +135,7 @@ def _route(
         scopes=("keys.read" if method == "GET" else "keys.write",),
         handler=handler,
         params=params,
-        status=_STATUS.get(method, 200),
+        status=USUAL_STATUS[method],
         model=model,
         group="project",
         service="project",

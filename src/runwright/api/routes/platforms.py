@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from runwright.api.lists import Listing, cursor_errors, listed
 from runwright.api.params import Checked, CustomId, Id, ListOf, Text
 from runwright.api.queries import Attributes
-from runwright.api.routing import Answer, Call, Route, empty
+from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
 from runwright.errors import InvalidParam
 from runwright.identity import platforms as kinds
@@ -217,9 +217,6 @@ def platform_routes(platforms: Platforms) -> list[Route]:
     return routes
 
 
-_STATUS: Final = {"POST": 201, "DELETE": 204}
-
-
 def _route(
     name: str,
     method: str,
@@ -235,7 +232,7 @@ def _route(
         scopes=("platforms.read" if method == "GET" else "platforms.write",),
         handler=handler,
         params=params,
-        status=_STATUS.get(method, 200),
+        status=USUAL_STATUS[method],
         model=model,
         group="project",
         service="project",

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from runwright.api.lists import SearchListing, cursor_errors, listed
 from runwright.api.params import Id, ProjectId, Text
 from runwright.api.queries import Attributes
-from runwright.api.routing import Answer, Call, Route, empty
+from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
 from runwright.identity.errors import TeamNotFound
 from runwright.identity.projects import REGION, Projects
@@ -151,9 +151,6 @@ def projects_routes(projects: Projects) -> list[Route]:
     ]
 
 
-_STATUS: Final = {"POST": 201, "DELETE": 204}
-
-
 def _route(
     name: str,
     method: str,
@@ -169,7 +166,7 @@ def _route(
         scopes=("projects.read" if method == "GET" else "projects.write",),
         handler=handler,
         params=params,
-        status=_STATUS.get(method, 200),
+        status=USUAL_STATUS[method],
         model=model,
         group="projects",
         service="project",

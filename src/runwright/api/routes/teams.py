@@ -18,7 +18,7 @@ from runwright.api.params import (
 )
 from runwright.api.queries import Attributes
 from runwright.api.routes.belongings import MEMBERSHIP_FILTERS
-from runwright.api.routing import Answer, Call, Limit, Route, empty
+from runwright.api.routing import USUAL_STATUS, Answer, Call, Limit, Route, empty
 from runwright.api.shapes import identity as shapes
 from runwright.errors import BadArgument
 from runwright.identity.memberships import Invitee, Member, Memberships
@@ -207,9 +207,6 @@ def _of_memberships(of: MembershipHandlers) -> list[Route]:
     ]
 
 
-_STATUS: Final = {"POST": 201, "DELETE": 204}
-
-
 def _route(
     name: str,
     method: str,
@@ -228,7 +225,7 @@ def _route(
         scopes=("teams.read" if method == "GET" else "teams.write",),
         handler=handler,
         params=params,
-        status=_STATUS.get(method, 200),
+        status=USUAL_STATUS[method],
         model=model,
         service="teams",
         auth_method=auth_method,

@@ -22,7 +22,7 @@ from runwright.api.params import (
 )
 from runwright.api.queries import Attributes
 from runwright.api.routes.account import JWT_S, MAX_JWT_S
-from runwright.api.routing import Answer, Call, Route, empty
+from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
 from runwright.identity.people import Person
 from runwright.identity.policies import MAX_SESSION_S
@@ -244,9 +244,6 @@ def user_routes(users: Users) -> list[Route]:
     ]
 
 
-_STATUS: Final = {"POST": 201, "DELETE": 204}
-
-
 def user_route(
     name: str,
     method: str,
@@ -266,7 +263,7 @@ def user_route(
         scopes=tuple(f"{resource}.{action}" for resource in ("users", more) if resource),
         handler=handler,
         params=params,
-        status=_STATUS.get(method, 200),
+        status=USUAL_STATUS[method],
         model=model,
         # Console accounts are nobody's to manage, so the console is refused.
         group="project",
