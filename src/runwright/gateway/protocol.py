@@ -5,6 +5,9 @@ graceful stop. What it would turn into an ASGI call is answered here instead whe
 call of a function: HTTP/1.1, no body, no upgrade, straight from its caller, on a host whose
 place is known. Every other request takes the ASGI road of `asgi.py`, on the same connection.
 Per request this saves the scope, the message dictionaries and one of two writes.
+
+It also bounds what uvicorn leaves to a proxy in front: how long the head of a request may take,
+and how much may arrive that is neither a whole head nor a body.
 """
 
 import asyncio
@@ -23,6 +26,14 @@ from runwright.proxies import Proxies
 log = logging.getLogger(__name__)
 
 _NOT_QUICK: Final = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
+HEAD_WAIT_S: Final = 30.0
+# Of a head, of trailers or of chunk extensions. More than one read of the socket can hold, as
+# what follows a body in the same read counts too.
+SILENT_BYTES: Final = 512 * 1024
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
 _JOINED_BYTES: Final = 64 * 1024  # larger bodies are not worth a copy to save a write
 
 
@@ -53,14 +64,59 @@ class DomainProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, door: Door, **options: Any) -> None:
         super().__init__(*args, **options)
         self._door = door
+        self._is_head_open = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._silent_bytes = 0  # arrived since something was made of what arrived
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._silent_bytes += len(data)
+        if self._silent_bytes > SILENT_BYTES:
+            self._refuse_flood()
+        elif self._is_head_open and self._head_timer is None:
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_WAIT_S, self._head_is_late)
+
+    def _head_came(self) -> None:
+        self._is_head_open = False
+        self._silent_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        self.transport.close()
+
+    def _refuse_flood(self) -> None:
+        is_between = self.cycle is None or self.cycle.response_complete
+        if is_between and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+        self.transport.close()
+
+    def on_body(self, body: bytes) -> None:
+        self._silent_bytes = 0
+        super().on_body(body)
 
     def on_message_begin(self) -> None:
+        self._is_head_open = True
         # The scope is only made for requests that take the ASGI road.
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
 
     def on_headers_complete(self) -> None:
+        self._head_came()
         place = self._quick_place()
         if place is None:
             url, headers, expects = self.url, self.headers, self.expect_100_continue
@@ -68,6 +124,8 @@ class DomainProtocol(HttpToolsProtocol):
             self.url, self.expect_100_continue = url, expects
             self.headers.extend(headers)  # the list that the scope holds
             super().on_headers_complete()
+            # Fields after a body are no headers: they must not join those the scope holds.
+            self.headers = list(self.headers)
             return
         request = RawRequest(
             self.parser.get_method().decode("ascii"),
