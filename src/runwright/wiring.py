@@ -106,7 +106,7 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
     data_dir = _private_folder(settings)
     async with AsyncExitStack() as stack:
         stack.enter_context(locked(data_dir))
-        core = await _core(settings, data_dir, stack)
+        core = await _core(data_dir, stack)
         executor = BubblewrapExecutor(_executor_config(settings, data_dir, api_port), core.clock)
         await executor.start()
         stack.push_async_callback(executor.stop, 0.0)
@@ -114,7 +114,7 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         runs = await _executions(settings, data_dir, core, functions, executor, api_port, stack)
         executions, dispatcher = runs
         certificates = functions.certificates
-        await _start_workers(settings, core, functions, stack)
+        await _start_workers(core, functions, stack)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop, settings.drain_s)
         app, door = _application(settings, data_dir, core, functions, executions)
@@ -144,7 +144,7 @@ class _Core:
     sealer: Sealer
 
 
-async def _core(settings: Settings, data_dir: Path, stack: AsyncExitStack) -> _Core:
+async def _core(data_dir: Path, stack: AsyncExitStack) -> _Core:
     master = await asyncio.to_thread(master_key, data_dir / "master.key")
     clock, signals = SystemClock(), LocalSignals()
     storage = await stack.enter_async_context(open_database(data_dir / "runwright.db"))
@@ -336,9 +336,7 @@ async def _executions(
     return executions, dispatcher
 
 
-async def _start_workers(
-    settings: Settings, core: _Core, functions: _Functions, stack: AsyncExitStack
-) -> None:
+async def _start_workers(core: _Core, functions: _Functions, stack: AsyncExitStack) -> None:
     verifier = RuleVerifier(functions.domains, core.clock)
     verifier.start()
     stack.push_async_callback(verifier.stop)
