@@ -12,7 +12,9 @@ import logging
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from runwright.executor.cgroups import Limits
@@ -36,6 +38,7 @@ class ProcessSpawner:
         self._handles: dict[int, int] = {}
         self._on_exit: dict[int, Callable[[Exit], None]] = {}
         self._ids = itertools.count(1)
+        self._tools: tempfile.TemporaryDirectory[str] | None = None
         self._is_empty = asyncio.Event()
 
     def next_id(self) -> int:
@@ -55,12 +58,27 @@ class ProcessSpawner:
             workspace=job.workspace,
             cache=job.cache,
             program=interpreter.executable,
-            tools=os.path.dirname(interpreter.executable),
+            tools=self._tools_of(interpreter),
             pip=str(pip.parent) if pip else "",
         )
 
     def code_dir(self, artifact: str) -> str:
         return artifact
+
+    def _tools_of(self, interpreter: Interpreter) -> str:
+        """A folder with the runtime's programs under their usual names."""
+        if self._tools is None:
+            self._tools = tempfile.TemporaryDirectory(prefix="runwright-tools-")
+        folder = Path(self._tools.name, interpreter.runtime)
+        if not folder.exists():
+            folder.mkdir()
+            links = {interpreter.language: interpreter.executable}
+            if interpreter.npm:
+                for name in ("npm", "npx"):
+                    links[name] = f"{interpreter.npm}/npm/bin/{name}-cli.js"
+            for name, target in links.items():
+                (folder / name).symlink_to(target)
+        return str(folder)
 
     async def start(self) -> None:
         log.warning(
@@ -77,6 +95,9 @@ class ProcessSpawner:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_S):
                     await self._is_empty.wait()
+        if self._tools is not None:
+            self._tools.cleanup()
+            self._tools = None
 
     async def launch(
         self,

@@ -4,6 +4,7 @@ import itertools
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,13 +107,33 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 @pytest.fixture(scope="package")
-async def bench(
+async def isolated_bench(
     anyio_backend: object, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Bench]:
     if not can_isolate():
         pytest.skip("this machine allows no user namespaces")
-    folder = tmp_path_factory.mktemp("executor")
-    executor = BubblewrapExecutor(a_config(folder / "data"), SystemClock())
+    async with _running(tmp_path_factory.mktemp("executor"), is_isolated=True) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="package")
+async def plain_bench(
+    anyio_backend: object, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bench]:
+    """The same without isolation."""
+    async with _running(tmp_path_factory.mktemp("plain"), is_isolated=False) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="package")
+def bench(isolated_bench: Bench) -> Bench:
+    return isolated_bench
+
+
+@asynccontextmanager
+async def _running(folder: Path, *, is_isolated: bool) -> AsyncIterator[Bench]:
+    config = a_config(folder / "data", is_isolated=is_isolated)
+    executor = BubblewrapExecutor(config, SystemClock())
     await executor.start()
     try:
         yield Bench(executor, folder)

@@ -216,3 +216,18 @@ async def test_an_unknown_runtime_is_named(node: Site) -> None:
     result = await node.build("true", runtime="node-99")
     assert result.error_class is ErrorClass.COLD_START
     assert "node-99" in result.message
+
+
+@pytest.mark.parametrize("runtime", [NODE, PYTHON])
+async def test_the_process_driver_builds_too(
+    plain_bench: Bench, tmp_path: Path, runtime: str
+) -> None:
+    site = Site(plain_bench, tmp_path, runtime)
+    a_wheel(site.workspace)
+    commands = {
+        NODE: "npm --version && node -p 1+1 && touch made",
+        PYTHON: "pip install ./greet-1.0-py3-none-any.whl && python -c 'import greet' && touch made",
+    }[runtime]
+    result = await site.build(commands)
+    assert result == BuildResult(exit_code=0), site.log
+    assert (site.workspace / "made").exists()

@@ -1,4 +1,4 @@
-"""Functions that behave, in real sandboxes."""
+"""Functions that behave, in real sandboxes and in plain processes."""
 
 import asyncio
 
@@ -8,6 +8,15 @@ from runwright.model.execution import ErrorClass, Headers, Status
 from tests.integration.executor.conftest import NODE, PYTHON, Bench
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["bubblewrap", "process"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    name = {"bubblewrap": "isolated_bench", "process": "plain_bench"}[request.param]
+    found = request.getfixturevalue(name)
+    assert isinstance(found, Bench)
+    return found
+
 
 HELLO = {
     NODE: "module.exports = ({ req, res, log }) => { log('seen', req.path); "
