@@ -8,7 +8,7 @@ trusted, they come from the server; nothing from inside a sandbox ever reaches t
 Slow work (joining cgroups, filling a network namespace, starting bubblewrap) is done by the
 forked child, so that a cold start never waits behind a pool refill.
 
-Requests: stage, start, assign, signal, forwarder, tree, stop. Events: staged, started,
+Requests: stage, start, assign, signal, forwarder, stop. Events: staged, started,
 assigned, exited, failed. When the server's end closes, every sandbox is killed, every group
 removed and the process ends; when this process dies, the kernel kills every sandbox.
 """
@@ -73,7 +73,6 @@ class Launcher:
         self._own_mounts = -1
         self._is_root = os.geteuid() == 0
         self._filter = seccomp.program()
-        self._shared = stage.Shared({}, b"", "")
         self._pid = os.getpid()
 
     def run(self) -> None:
@@ -123,7 +122,7 @@ class Launcher:
         plan = stage.Plan(**request["plan"], trees=trees)
         self._controllers = Controllers.find(request["instance"])
         swept = self._controllers.sweep(_kill_pid)
-        self._shared = stage.enter(plan, is_root=self._is_root)
+        stage.enter(plan, is_root=self._is_root)
         # Group folders are the host's paths; from here on they lie below /host.
         self._controllers = self._controllers.moved(stage.HOST)
         is_transparent = _can_steer()
@@ -219,13 +218,6 @@ class Launcher:
         for pid in _descendants(child.init_pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, request["signal"])
-
-    def _do_tree(self, request: dict[str, Any], fds: list[int]) -> None:
-        """Add a runtime to the running stage."""
-        tree = _tree(request["tree"])
-        stage.add_tree(tree, self._shared)
-        stage.prepare([tree])
-        self._send({"ev": "treed", "id": request["id"]})
 
     # The child's side of a start
 

@@ -89,7 +89,7 @@ class Shared:
     zoneinfo: str
 
 
-def enter(plan: Plan, *, is_root: bool) -> Shared:
+def enter(plan: Plan, *, is_root: bool) -> None:
     """Move the calling process onto a new stage. Only single-threaded processes may."""
     flags = kernel.CLONE_NEWNS if is_root else kernel.CLONE_NEWNS | kernel.CLONE_NEWUSER
     uid, gid = os.getuid(), os.getgid()
@@ -118,7 +118,6 @@ def enter(plan: Plan, *, is_root: bool) -> Shared:
     for tree in plan.trees:
         add_tree(tree, shared)
     prepare(plan.trees)
-    return shared
 
 
 def host_path(path: str) -> str:
