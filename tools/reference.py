@@ -4,6 +4,7 @@ python -m tools.reference
 """
 
 import importlib
+import inspect
 import pkgutil
 from pathlib import Path
 from typing import Final
@@ -42,22 +43,43 @@ def errors_page() -> str:
         if ".runners" not in module.name and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     found: dict[str, tuple[int, str]] = {}
-    for kind in sorted(_all_errors(), key=lambda item: (item.__module__, item.__qualname__)):
-        about = (kind.__dict__.get("__doc__") or "").strip().split("\n")[0]
-        kept = found.get(kind.type)
-        found[kind.type] = (kind.status, about or (kept[1] if kept else ""))
+    for kind in sorted(_all_errors(), key=_order):
+        about = (kind.__dict__.get("__doc__") or "").strip().split("\n")[0] or _message(kind)
+        _, kept = found.get(kind.type, (0, ""))
+        found[kind.type] = (kind.status, kept or about)
     head = (
         "# Error types\n\nEvery refused request answers a JSON object with `message`, `code`, "
-        "`type` and `version`. The type is stable; the message is for people.\n\n"
+        "`type` and `version`. The type is stable; the message is for people. In quotes: a message "
+        "that comes with the type.\n\n"
         "| type | code | when |\n|---|---|---|\n"
     )
     rows = [f"| `{name}` | {code} | {about} |" for name, (code, about) in sorted(found.items())]
     return NOTE + head + "\n".join(rows) + "\n"
 
 
+def _message(kind: type[RunwrightError]) -> str:
+    """What the error says, with dots for what differs each time; "" when that is all of it."""
+    try:
+        needed = [
+            item
+            for item in inspect.signature(kind).parameters.values()
+            if item.default is item.empty and item.kind is item.POSITIONAL_OR_KEYWORD
+        ]
+        text = str(kind(*["…"] * len(needed)))
+    except (AttributeError, TypeError, ValueError):  # no text of its own, or it wants numbers
+        return ""
+    return "" if text in ("", "…") else f"“{text}”".replace("|", "\\|")
+
+
+def _order(kind: type[RunwrightError]) -> tuple[bool, bool, str, str]:
+    """The class that brings a type comes before those that only use it for a narrower case."""
+    is_base = "type" in kind.__dict__ and kind.__module__ == "runwright.errors"
+    return not is_base, "type" not in kind.__dict__, kind.__module__, kind.__qualname__
+
+
 def _all_errors() -> set[type[RunwrightError]]:
     found: set[type[RunwrightError]] = set()
-    pending: list[type[RunwrightError]] = [RunwrightError]
+    pending: list[type[RunwrightError]] = RunwrightError.__subclasses__()
     while pending:
         kind = pending.pop()
         if kind.__module__.startswith("runwright."):  # tests have some of their own

@@ -34,7 +34,7 @@ class NotBuilt(BuildNotReady):
 
 
 class BuildFailed(RunwrightError):
-    """Domains only, as is BuildCanceled."""
+    """On domains, while the active deployment is one whose build failed."""
 
     type, status = "build_failed", 400
 
