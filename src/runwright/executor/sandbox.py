@@ -33,6 +33,10 @@ KILL_AFTER_S: Final = 1.0
 _LAST_FRAMES_S: Final = 1.0
 _READ_BYTES: Final = 65536
 _READS_PER_TURN: Final = 8  # a chatty sandbox must not hold the loop
+_BULK_BYTES: Final = 16 * 1024  # of one read; only then can frames be many
+_TURN_S: Final = 0.002  # of the loop for the frames of one read; more has to be rested for
+_REST: Final = 4  # times what the read took
+_LONGEST_REST_S: Final = 0.2
 _MIB: Final = 1024 * 1024
 _HEAP_EXHAUSTED: Final = re.compile(
     rb"JavaScript heap out of memory|invalid table size Allocation failed"
@@ -94,6 +98,7 @@ class Sandbox(asyncio.Protocol):
         self._heard_at = 0.0
         self._ping: asyncio.TimerHandle | None = None
         self._is_paused = False
+        self._resting: asyncio.TimerHandle | None = None
         self._output_fd = -1
         self._output = bytearray()
         self._exit: Exit | None = None
@@ -205,6 +210,21 @@ class Sandbox(asyncio.Protocol):
                     self._on_rare(kind, request_id, payload, now)
         except wire.WireError as exc:
             self._break(str(exc))
+        if len(data) > _BULK_BYTES and self._now() - now > _TURN_S:
+            self._rest(self._now() - now)
+
+    def _rest(self, spent_s: float) -> None:
+        """Read no more for a while: thousands of tiny frames cost all other calls their turn."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.pause_reading()
+        pause_s = min(spent_s * _REST, _LONGEST_REST_S)
+        self._resting = self._loop.call_later(pause_s, self._rested)
+
+    def _rested(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _call(self, request_id: int) -> Call:
         call = self.calls.get(request_id)
@@ -392,8 +412,9 @@ class Sandbox(asyncio.Protocol):
         self.state = State.GONE
         for timer in self._timers:
             timer.cancel()
-        if self._ping is not None:
-            self._ping.cancel()
+        for waiting in (self._ping, self._resting):
+            if waiting is not None:
+                waiting.cancel()
         if self._transport is not None:
             self._transport.abort()
         self._read_output()

@@ -26,6 +26,7 @@ class Pipe:
     def __init__(self) -> None:
         self.written = bytearray()
         self.is_aborted = False
+        self.is_reading = True
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -34,6 +35,12 @@ class Pipe:
 
     def is_closing(self) -> bool:
         return self.is_aborted
+
+    def pause_reading(self) -> None:
+        self.is_reading = False
+
+    def resume_reading(self) -> None:
+        self.is_reading = True
 
     def abort(self) -> None:
         self.is_aborted = True
@@ -53,14 +60,14 @@ class ShutSink:
         self.body += chunk
 
 
-def a_sandbox() -> tuple[Sandbox, Pipe]:
+def a_sandbox(now: Callable[[], float] = time.monotonic) -> tuple[Sandbox, Pipe]:
     sandbox = Sandbox(
         1,
         Owner(),
         send_signal=lambda _id, _signal: None,
         max_calls=4,
         max_body_bytes=4 * 1024 * 1024,
-        now=time.monotonic,
+        now=now,
     )
     pipe: Any = Pipe()
     sandbox.connection_made(pipe)
@@ -166,3 +173,22 @@ async def test_an_oversized_frame_is_refused_at_its_header() -> None:
     assert reader.feed(head[:5]) == []
     with pytest.raises(wire.WireError):
         reader.feed(head[5:])
+
+
+async def test_a_sandbox_whose_frames_hold_the_loop_up_is_not_read_for_a_while() -> None:
+    ticks = iter(range(100))
+    sandbox, pipe = a_sandbox(lambda: next(ticks) * 0.01)  # each look at the clock: 10 ms
+    submitted(sandbox)
+    assert pipe.is_reading
+    sandbox.data_received(chunks(b"", 3_000))
+    assert not pipe.is_reading
+    async with asyncio.timeout(5):
+        while not pipe.is_reading:
+            await asyncio.sleep(0.01)
+
+
+async def test_large_parts_that_take_no_time_are_read_on() -> None:
+    sandbox, pipe = a_sandbox(lambda: 1.0)
+    submitted(sandbox)
+    sandbox.data_received(chunks(b"x" * wire.PART_BYTES, 1))
+    assert pipe.is_reading
