@@ -42,18 +42,21 @@ def errors_page() -> str:
     for module in pkgutil.walk_packages(runwright.__path__, "runwright."):
         if ".runners" not in module.name and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    found: dict[str, tuple[int, str]] = {}
+    found: dict[str, tuple[list[int], str]] = {}
     for kind in sorted(_all_errors(), key=_order):
         about = (kind.__dict__.get("__doc__") or "").strip().split("\n")[0] or _message(kind)
-        _, kept = found.get(kind.type, (0, ""))
-        found[kind.type] = (kind.status, kept or about)
+        codes, kept = found.get(kind.type, ([], ""))
+        found[kind.type] = (sorted({*codes, kind.status}), kept or about)
     head = (
         "# Error types\n\nEvery refused request answers a JSON object with `message`, `code`, "
         "`type` and `version`. The type is stable; the message is for people. In quotes: a message "
         "that comes with the type.\n\n"
         "| type | code | when |\n|---|---|---|\n"
     )
-    rows = [f"| `{name}` | {code} | {about} |" for name, (code, about) in sorted(found.items())]
+    rows = [
+        f"| `{name}` | {', '.join(map(str, codes))} | {about} |"
+        for name, (codes, about) in sorted(found.items())
+    ]
     return NOTE + head + "\n".join(rows) + "\n"
 
 
@@ -71,10 +74,11 @@ def _message(kind: type[RunwrightError]) -> str:
     return "" if text in ("", "…") else f"“{text}”".replace("|", "\\|")
 
 
-def _order(kind: type[RunwrightError]) -> tuple[bool, bool, str, str]:
+def _order(kind: type[RunwrightError]) -> tuple[bool, bool, int, str, str]:
     """The class that brings a type comes before those that only use it for a narrower case."""
     is_base = "type" in kind.__dict__ and kind.__module__ == "runwright.errors"
-    return not is_base, "type" not in kind.__dict__, kind.__module__, kind.__qualname__
+    is_narrower = "type" not in kind.__dict__
+    return not is_base, is_narrower, kind.status, kind.__module__, kind.__qualname__
 
 
 def _all_errors() -> set[type[RunwrightError]]:

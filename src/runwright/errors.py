@@ -121,6 +121,6 @@ class Conflict(RunwrightError):
 
 
 class ServiceUnavailable(RunwrightError):
-    """The server is draining or a bounded queue is full."""
+    """503: the server is draining or a bounded queue is full. (500 is a fault that its log explains.)"""
 
     type, status = "general_server_error", 503
