@@ -209,7 +209,9 @@ class Box:
         target = (address, port)
         if verdict is Verdict.API:
             target = (rules.api_host, rules.api_port)
-        elif verdict is Verdict.DNS and rules.resolvers:
+        elif verdict is Verdict.DNS:
+            if not rules.resolvers:
+                return None  # never whatever listens on this port of the host's loopback
             target = rules.resolvers[0]
         family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
         outside = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
