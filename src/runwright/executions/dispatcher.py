@@ -46,6 +46,8 @@ LEASE_S: Final = 12.0
 MAX_TAKEOVERS: Final = 5
 POLL_S: Final = 0.5
 _PROMOTED_AT_ONCE: Final = 500
+_FEW: Final = 4  # a share of the workers
+_GATHER_S: Final = 0.003
 _BACKOFF_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 _TRIES_IN_FULL: Final = 3  # to store a record before its texts are suspected
 
@@ -168,6 +170,11 @@ class Dispatcher:
         room = self._workers - len(self._runs)
         if room <= 0:
             return False
+        if room <= self._workers // _FEW:  # a moment later there are more, and one claim does
+            await asyncio.sleep(_GATHER_S)
+            if self._is_draining:
+                return False
+            room = self._workers - len(self._runs)
         running = Counter(job.project_id for job in self._runs.values())
         held = list(self._held.values())
         jobs = await self._storage.write(lambda uow: self._claim(uow, room, running, held))

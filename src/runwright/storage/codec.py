@@ -9,13 +9,25 @@ from itertools import chain
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Select, bindparam, delete, insert, literal_column, select, update
+from sqlalchemy import (
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ColumnElement
 
 from runwright.model.execution import Status
+from runwright.model.job import JobKind
 from runwright.storage.dialect import upsert
-from runwright.storage.tables import SEARCH, Kind, searchable
+from runwright.storage.tables import SEARCH, SEQUENCE, Kind, searchable
 
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
@@ -137,8 +149,40 @@ class ExecutionCodec(Codec[Any]):
 
 
 class JobCodec(Codec[Any]):
-    """Jobs also come in batches of new ones."""
+    """Jobs also come in batches of new ones, and are looked for many times a second."""
 
     def __init__(self, kind: Kind[Any], dialect: Dialect) -> None:
         super().__init__(kind, dialect)
         self.add_sql = Batches(self.insert_sql, len(kind.fields))
+        column = kind.table.c
+        after = bindparam("after", type_=Text)
+        runs: ColumnElement[bool] = column.kind == literal_column(f"'{JobKind.RUN}'")
+        self.next_project_sql = self._text(
+            select(func.min(column.project_id)).where(runs, column.project_id > after),
+            (),
+            ("after",),
+        )
+        self.next_function_sql = self._text(
+            select(func.min(column.function_id)).where(
+                runs, column.project_id == bindparam("project_id"), column.function_id > after
+            ),
+            (),
+            ("project_id", "after"),
+        )
+        self.ready_sql = self._text(
+            self.select()
+            .where(
+                runs,
+                column.project_id == bindparam("project_id"),
+                column.function_id == bindparam("function_id"),
+                column.ready_at <= bindparam("moment"),
+            )
+            .order_by(column.ready_at, column[SEQUENCE])
+            .limit(bindparam("most", type_=Integer))
+            .offset(bindparam("skip", type_=Integer))
+            .with_for_update(skip_locked=True),
+            (),
+            ("project_id", "function_id", "moment", "most", "skip"),
+        )
+        bind = column.ready_at.type.dialect_impl(dialect).bind_processor(dialect)
+        self.moment: Convert = bind if bind is not None else lambda value: value

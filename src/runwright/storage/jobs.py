@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Column, delete, func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from runwright.model.job import Job, JobKind
 from runwright.storage.codec import JobCodec
 from runwright.storage.repository import SqlRepository, by_attempt
-from runwright.storage.tables import JOBS, SEQUENCE
+from runwright.storage.tables import JOBS
 
 _TABLE: Final = JOBS.table
 _C: Final = _TABLE.c
@@ -25,28 +25,17 @@ class SqlJobs(SqlRepository[Job]):
             self._change(*statement)
 
     def projects(self, after: str, *, limit: int) -> list[str]:
-        return self._steps(_C.project_id, (), after, limit)
+        return self._steps(self._codec.next_project_sql, (), after, limit)
 
     def functions(self, project_id: str, after: str, *, limit: int) -> list[str]:
-        return self._steps(_C.function_id, (_C.project_id == project_id,), after, limit)
+        return self._steps(self._codec.next_function_sql, (project_id,), after, limit)
 
     def ready(
         self, project_id: str, function_id: str, moment: datetime, *, limit: int, offset: int = 0
     ) -> list[Job]:
-        statement = (
-            self._codec.select()
-            .where(
-                _C.kind == JobKind.RUN,
-                _C.project_id == project_id,
-                _C.function_id == function_id,
-                _C.ready_at <= moment,
-            )
-            .order_by(_C.ready_at, _C[SEQUENCE])
-            .limit(limit)
-            .offset(offset)
-            .with_for_update(skip_locked=True)
-        )
-        return self._values(statement)
+        params = (project_id, function_id, self._codec.moment(moment), limit, offset)
+        rows = self._connection.exec_driver_sql(self._codec.ready_sql, params).fetchall()
+        return [self._codec.from_driver(row) for row in rows]
 
     def due(self, moment: datetime, *, limit: int) -> list[Job]:
         statement = (
@@ -106,17 +95,12 @@ class SqlJobs(SqlRepository[Job]):
             found.add(epoch)
             after = epoch
 
-    def _steps(
-        self, column: Column[str], chosen: tuple[ColumnElement[bool], ...], after: str, limit: int
-    ) -> list[str]:
+    def _steps(self, sql: str, params: tuple[str, ...], after: str, limit: int) -> list[str]:
         """Different values of a column, each found by one step in the index: how many rows
         have the same value does not matter."""
         found: list[str] = []
         while len(found) < limit:
-            statement = select(func.min(column)).where(
-                _C.kind == JobKind.RUN, *chosen, column > after
-            )
-            value = self._connection.execute(statement).scalar_one()
+            value = self._connection.exec_driver_sql(sql, (*params, after)).scalar_one()
             if value is None:
                 break
             found.append(value)
