@@ -42,7 +42,9 @@ class Acceptance:
         self._epochs = epochs
         self._queue_jobs = queue_jobs
         self._size = 0  # counted again by `recount`, since rows also go with their function
-        self._batches: Batches[_Accepted, None] = Batches(self._store, name="accepted-jobs")
+        self._batches: Batches[_Accepted, None] = Batches(
+            self._store, name="accepted-jobs", bytes_of=lambda item: len(item.request.body)
+        )
 
     async def accept(self, execution: Execution, request: Request) -> None:
         """Return when execution and job are on disk. Raises QueueFull."""

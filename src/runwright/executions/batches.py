@@ -13,15 +13,21 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AT_ONCE: Final = 256
+BYTES_AT_ONCE: Final = 16 * 1024 * 1024  # a batch ends with the item that goes beyond this
 
 
 class Batches(Generic[T, R]):
     """`store` gets items and returns a result for each; `close` waits for what was put."""
 
     def __init__(
-        self, store: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, name: str
+        self,
+        store: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        name: str,
+        bytes_of: Callable[[T], int],
     ) -> None:
         self._store = store
+        self._bytes_of = bytes_of
         self._name = name
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -42,10 +48,17 @@ class Batches(Generic[T, R]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-                await self._store_batch(batch)
+                await self._store_batch(self._next())
         finally:
             self._task = None
+
+    def _next(self) -> list[tuple[T, asyncio.Future[R]]]:
+        end, total = 0, 0
+        while end < min(AT_ONCE, len(self._waiting)) and total <= BYTES_AT_ONCE:
+            total += self._bytes_of(self._waiting[end][0])
+            end += 1
+        batch, self._waiting = self._waiting[:end], self._waiting[end:]
+        return batch
 
     async def _store_batch(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:

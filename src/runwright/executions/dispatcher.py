@@ -98,10 +98,13 @@ class Dispatcher:
         self._poll_s = poll_s
         self.owner = new_id()
         self._held: dict[tuple[str, str, int], Job] = {}
+        self._sealed: dict[tuple[str, str, int], bytes] = {}  # until the run has begun
         self._runs: dict[asyncio.Task[None], Job] = {}
         self._extended_at = clock.now()
         self._promoted_at = clock.now() - self._lease
-        self._ended: Batches[Ended, None] = Batches(self._store_ended, name="ended-jobs")
+        self._ended: Batches[Ended, None] = Batches(
+            self._store_ended, name="ended-jobs", bytes_of=_text_of
+        )
         self._wake = asyncio.Event()
         self._is_draining = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -210,13 +213,16 @@ class Dispatcher:
         return [job for job in jobs if (job.project_id, job.id) in begun]
 
     def _begin(self, job: Job) -> None:
+        # A run may take long; it needs its request then, but not the sealed one beside it.
+        self._sealed[_claim_of(job)] = job.sealed
+        job = replace(job, sealed=b"")
         self._held[_claim_of(job)] = job
         task = asyncio.create_task(self._carry(job), name=f"job-{job.id}")
         self._runs[task] = job
         task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
-        del self._runs[task]
+        self._sealed.pop(_claim_of(self._runs.pop(task)), None)
         self._wake.set()
         if not task.cancelled() and task.exception() is not None:
             log.error("a job's task failed", exc_info=task.exception())
@@ -292,7 +298,8 @@ class Dispatcher:
 
     async def _request(self, job: Job) -> Request:
         sealer = await self._epochs.sealer(job.epoch)
-        return unseal(job.sealed, sealer, project_id=job.project_id, job_id=job.id)
+        sealed = self._sealed.pop(_claim_of(job))
+        return unseal(sealed, sealer, project_id=job.project_id, job_id=job.id)
 
     async def _run(self, attempt: Attempt) -> Outcome:
         for wait_s in _forever(_BACKOFF_S):
@@ -359,6 +366,11 @@ class Dispatcher:
         if len(kept) < len(jobs):
             log.warning("late outcomes refused", extra={"jobs": len(jobs) - len(kept)})
         return [None] * len(jobs)
+
+
+def _text_of(ended: Ended) -> int:
+    record = ended[1]
+    return len(record.logs) + len(record.errors) if record is not None else 0
 
 
 def _claim_of(job: Job) -> tuple[str, str, int]:
