@@ -121,6 +121,6 @@ class Conflict(RunwrightError):
 
 
 class ServiceUnavailable(RunwrightError):
-    """503: the server is draining or a bounded queue is full. (500 is a fault that its log explains.)"""
+    """503: the server is draining or a bounded queue is full. (500: a fault; see its log.)"""
 
     type, status = "general_server_error", 503
