@@ -45,13 +45,20 @@ class Running:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        try:
+            self._wait_greeting(path, before)
+        except BaseException:
+            self.process.kill()  # a server that did not start in time must not stay
+            raise
+        self.credentials = json.loads(path.read_text())
+        return self
+
+    def _wait_greeting(self, path: Path, before: int) -> None:
         deadline = time.monotonic() + START_S
         while not path.exists() or path.stat().st_mtime_ns == before:
             assert self.process.poll() is None, f"the server ended:\n{self.tail()}"
             assert time.monotonic() < deadline, f"the server did not start:\n{self.tail()}"
             time.sleep(0.05)
-        self.credentials = json.loads(path.read_text())
-        return self
 
     @property
     def endpoint(self) -> str:
