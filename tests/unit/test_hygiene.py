@@ -19,12 +19,14 @@ from runwright.settings import PREFIX, Settings, describe
 ROOT: Final = Path(__file__).parents[2]
 
 # Folders of one person's or one machine's; examples in the docs use others.
-MACHINE_PATHS: Final = re.compile(r"(?<![\w.~-])/(?:home/[\w.-]+|Users/[\w.-]+|root|work|tmp/lab)/")
+MACHINE_PATHS: Final = re.compile(r"(?<![\w.~-])/(?:home/[\w.-]+|Users/[\w.-]+|root|work)/")
+# Where packages come from is each installation's own affair.
 REGISTRIES: Final = re.compile(
-    r"pypi\.org|pythonhosted|npmjs\.|registry\.(?!example)[a-z]|proxy\.golang|artifactory|verdaccio|devpi"
+    r"\b(?:files|index|mirror|packages|proxy|registry)\.[a-z0-9-]+\.[a-z]{2,}\b"
+    r"|https?://[^\s\"']*(?:npm|pypi|/simple)"
     r"|--(?:extra-)?index-url|--registry"
 )
-WORKPLACE: Final = re.compile(r"\bissues? ?#?\d+\b|\bJIRA\b|\bthe brief\b|\bTODO\b|\bFIXME\b")
+WORKPLACE: Final = re.compile(r"\bissues? ?#?\d+\b|\bJIRA\b|\bTODO\b|\bFIXME\b")
 LOCKS: Final = ("requirements/*.txt", "**/package-lock.json")
 DOCS: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # Not settings of the server: where its file is, where the command line finds it, and what a
