@@ -226,7 +226,8 @@ async def test_the_process_driver_builds_too(
     a_wheel(site.workspace)
     commands = {
         NODE: "npm --version && node -p 1+1 && touch made",
-        PYTHON: "pip install ./greet-1.0-py3-none-any.whl && python -c 'import greet' && touch made",
+        PYTHON: "pip install ./greet-1.0-py3-none-any.whl && python -c 'import greet' "
+        "&& touch made",
     }[runtime]
     result = await site.build(commands)
     assert result == BuildResult(exit_code=0), site.log
