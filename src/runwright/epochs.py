@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from runwright.clock import Clock
+from runwright.errors import ServiceUnavailable
 from runwright.ids import new_id
 from runwright.sealing import CannotOpen, Sealer
 
@@ -47,7 +48,10 @@ class Epochs:
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[tuple[str, Sealer]]:
-        """The present epoch, for sealing; hold it until what was sealed is committed."""
+        """The present epoch, for sealing; hold it until what was sealed is committed.
+
+        Raises ServiceUnavailable when a new key cannot be stored.
+        """
         async with self._making:
             if not self._current or self._is_old():
                 await self._renew()
@@ -97,7 +101,13 @@ class Epochs:
 
     async def _renew(self) -> None:
         epoch, key = new_id(), os.urandom(_KEY_BYTES)
-        await asyncio.to_thread(self._store, epoch, key)
+        try:
+            await asyncio.to_thread(self._store, epoch, key)
+        except OSError as exc:
+            raise ServiceUnavailable(
+                "The execution cannot be queued: the disk refuses to store a key for it. "
+                "Try again in a moment."
+            ) from exc
         self._remember(epoch, Sealer(key))
         self._current, self._made_at = epoch, self._clock.monotonic()
 

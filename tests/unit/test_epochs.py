@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from runwright.epochs import Epochs
+from runwright.errors import ServiceUnavailable
 from runwright.sealing import CannotOpen
 from tests.fakes.clock import ManualClock
 
@@ -108,4 +109,15 @@ async def test_what_was_committed_while_the_database_was_asked_is_kept(vault: Va
         return answers.pop(0)
 
     assert await vault.epochs.sweep(in_use) == 0
+    assert vault.files() == {epoch}
+
+
+async def test_a_disk_that_refuses_the_key_is_told_and_the_next_call_tries_again(
+    vault: Vault,
+) -> None:
+    vault.folder.rmdir()
+    with pytest.raises(ServiceUnavailable, match="Try again"):
+        await vault.seal()
+    vault.folder.mkdir()
+    epoch, _ = await vault.seal()
     assert vault.files() == {epoch}

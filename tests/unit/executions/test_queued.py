@@ -397,6 +397,23 @@ async def test_a_lease_is_extended_while_its_run_lasts() -> None:
     assert len(bench.code.calls) == 1
 
 
+async def test_a_clock_that_jumps_does_not_make_a_host_claim_what_it_runs() -> None:
+    clock, gate = ManualClock(), Gate()
+    async with a_bench(clock=clock) as bench:
+        bench.code.run_next = gate
+        made = await accepted(bench)
+        async with dispatching(bench) as holder:
+            await until(lambda: gate.started == [made.id])
+            holder._tasks[1].cancel()  # no heartbeat comes first
+            clock.advance(10_000)
+            other = await accepted(bench)
+            await until(lambda: gate.started == [made.id, other.id])
+            gate.open.set()
+            assert (await ended(bench, made)).attempt == 1
+            await ended(bench, other)
+    assert len(bench.code.calls) == 2
+
+
 async def test_a_run_whose_host_ends_every_time_is_given_up() -> None:
     async with a_bench() as bench:
         made = await accepted(bench)
