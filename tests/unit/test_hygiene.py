@@ -23,7 +23,7 @@ MACHINE_PATHS: Final = re.compile(r"(?<![\w.~-])/(?:home/[\w.-]+|Users/[\w.-]+|r
 # Where packages come from is each installation's own affair.
 REGISTRIES: Final = re.compile(
     r"\b(?:files|index|mirror|packages|proxy|registry)\.[a-z0-9-]+\.[a-z]{2,}\b"
-    r"|https?://[^\s\"']*(?:npm|pypi|/simple)"
+    r"|https?://(?![\w.-]+\.example/)[^\s\"']*(?:npm|pypi|/simple)"
     r"|--(?:extra-)?index-url|--registry"
 )
 WORKPLACE: Final = re.compile(r"\bissues? ?#?\d+\b|\bJIRA\b|\bTODO\b|\bFIXME\b")
