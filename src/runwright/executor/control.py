@@ -10,15 +10,12 @@ closes; those that a killed server left behind are found by process id and start
 import asyncio
 import contextlib
 import itertools
-import json
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +23,8 @@ from typing import Any, Final
 
 from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR, FUNCTION_DIR
 from runwright.executor.cgroups import Limits
-from runwright.executor.launcher import MAX_MESSAGE_BYTES
+from runwright.executor.channel import Channel, a_pair, close_all
+from runwright.executor.leftovers import end_leftovers, note_down
 from runwright.executor.netns import PROXY_PORT
 from runwright.executor.runtimes import BUILD_TOOLS, Interpreter, runner_command, shared_pip
 from runwright.executor.spawn import BuildPlaces, Exit, Launch, Mount, SpawnFailed
@@ -46,10 +44,6 @@ _STOPPED_S: Final = 8.0
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 10.0
 _STEADY_S: Final = 60.0  # a helper that lived so long starts over with the first pause
-_SEND_BUFFER: Final = 1024 * 1024
-_SO_SNDBUFFORCE: Final = 32  # root may exceed what the machine allows by default
-_MESSAGE_OVERHEAD: Final = 64  # the kernel keeps 32 of the buffer
-_MAX_UNSENT: Final = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,77 +53,6 @@ class ControlConfig:
     plan: Plan
     forwarder: Mapping[str, Any]  # first message to the forwarder
     api_port: int
-
-
-class Channel:
-    """One end of a SOCK_SEQPACKET pair on the event loop: JSON messages with descriptors."""
-
-    def __init__(self, end: socket.socket, on_message: Callable[[dict[str, Any]], None],
-                 on_close: Callable[[], None]) -> None:  # fmt: skip
-        self.socket = end
-        self._on_message = on_message
-        self._on_close = on_close
-        self._unsent: deque[tuple[bytes, list[int]]] = deque()
-        self._loop = asyncio.get_running_loop()
-        self.is_open = True
-        # A longer message would be refused by the socket, which looks like its end.
-        room = end.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) - _MESSAGE_OVERHEAD
-        self._most_bytes = min(MAX_MESSAGE_BYTES, room)
-        end.setblocking(False)
-        self._loop.add_reader(end.fileno(), self._receive)
-
-    def send(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
-        """Send in order; `fds` are closed once they are on their way. Never blocks.
-
-        Raises SpawnFailed, with `fds` closed, when nobody will ever read it.
-        """
-        data = json.dumps(message).encode("utf-8", "surrogateescape")
-        if not self.is_open or len(data) > self._most_bytes or len(self._unsent) > _MAX_UNSENT:
-            _close_all(fds)
-            raise SpawnFailed("a helper process is gone, or cannot take a message now")
-        self._unsent.append((data, list(fds)))
-        if len(self._unsent) == 1:
-            self._flush()
-
-    def _flush(self) -> None:
-        while self._unsent:
-            data, fds = self._unsent[0]
-            try:
-                socket.send_fds(self.socket, [data], fds)
-            except BlockingIOError:
-                self._loop.add_writer(self.socket.fileno(), self._flush)
-                return
-            except OSError:
-                self.close()
-                return
-            self._unsent.popleft()
-            _close_all(fds)
-        self._loop.remove_writer(self.socket.fileno())
-
-    def _receive(self) -> None:
-        while self.is_open:
-            try:
-                data = self.socket.recv(MAX_MESSAGE_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self.close()
-                return
-            self._on_message(json.loads(data))
-
-    def close(self) -> None:
-        if not self.is_open:
-            return
-        self.is_open = False
-        self._loop.remove_reader(self.socket.fileno())
-        self._loop.remove_writer(self.socket.fileno())
-        for _, fds in self._unsent:
-            _close_all(fds)
-        self._unsent.clear()
-        self.socket.close()
-        self._on_close()
 
 
 class Helper:
@@ -144,7 +67,7 @@ class Helper:
 
     def spawn(self, on_message: Callable[[dict[str, Any]], None],
               on_close: Callable[[], None]) -> None:  # fmt: skip
-        ours, theirs = _pair()
+        ours, theirs = a_pair()
         try:
             self.process = subprocess.Popen(
                 [
@@ -187,21 +110,6 @@ class Helper:
         except subprocess.TimeoutExpired:
             process.kill()
             await asyncio.to_thread(process.wait)
-
-
-def _pair() -> tuple[socket.socket, socket.socket]:
-    pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    for end in pair:
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        with contextlib.suppress(OSError):
-            end.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER)
-    return pair
-
-
-def _close_all(fds: Sequence[int]) -> None:
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
 
 
 class Control:
@@ -271,14 +179,8 @@ class Control:
         return self._config.run_dir / "helpers.json"
 
     def _write_note(self) -> None:
-        helpers = [self._launcher.process, self._forwarder.process]
-        notes = [
-            {"pid": process.pid, "started": _start_time(process.pid)}
-            for process in helpers
-            if process is not None
-        ]
-        self._config.run_dir.mkdir(parents=True, exist_ok=True)
-        self._note.write_text(json.dumps(notes))
+        helpers = (self._launcher.process, self._forwarder.process)
+        note_down(self._note, [process.pid for process in helpers if process is not None])
 
     def _start_forwarder(self) -> None:
         self._forwarder.spawn(self._from_forwarder, self._forwarder_closed)
@@ -334,7 +236,7 @@ class Control:
             async with asyncio.timeout(_STAGED_S):
                 await self._is_up.wait()
         except BaseException as exc:
-            _close_all(fds)
+            close_all(fds)
             if isinstance(exc, TimeoutError):
                 raise SpawnFailed("the launcher is not up") from None
             raise
@@ -388,7 +290,7 @@ class Control:
 
     def _send(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
         if self._launcher.channel is None:
-            _close_all(fds)
+            close_all(fds)
             raise SpawnFailed("the launcher is not up")
         self._launcher.channel.send(message, fds)
 
@@ -492,47 +394,3 @@ def _settle(future: asyncio.Future[None] | None, error: Exception | None = None)
         future.set_result(None)
     else:
         future.set_exception(error)
-
-
-# Helpers of a server that was killed
-
-
-def _start_time(pid: int) -> int:
-    """Clock ticks after boot at which a process began; 0 when there is none."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return 0
-    return int(text.rpartition(")")[2].split()[19])
-
-
-def end_leftovers(note: Path) -> int:
-    """Kill the helpers that `note` names, if they still are those; returns how many were."""
-    try:
-        entries = json.loads(note.read_text())
-    except (OSError, ValueError):
-        return 0
-    count = 0
-    for entry in entries:
-        pid, started = int(entry["pid"]), int(entry["started"])
-        try:
-            handle = os.pidfd_open(pid)
-        except OSError:
-            continue
-        try:
-            if started and _start_time(pid) == started:
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-                count += 1
-                _wait_gone(pid, started)
-        except OSError:
-            continue
-        finally:
-            os.close(handle)
-    note.unlink(missing_ok=True)
-    return count
-
-
-def _wait_gone(pid: int, started: int) -> None:
-    end = time.monotonic() + _STOPPED_S
-    while _start_time(pid) == started and time.monotonic() < end:
-        time.sleep(0.01)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from runwright.clock import Clock
-from runwright.executor import forwarder
 from runwright.executor.build import Builder, BuildLimits, operator_env
 from runwright.executor.call import Call
 from runwright.executor.control import Control, ControlConfig
-from runwright.executor.pool import Pool, PoolLimits
+from runwright.executor.egress import DNS_PORT
+from runwright.executor.pool import Pool
 from runwright.executor.process import ProcessSpawner
 from runwright.executor.runtimes import (
     RUNNERS,
@@ -29,6 +29,7 @@ from runwright.executor.runtimes import (
 )
 from runwright.executor.spawn import Spawner, SpawnFailed, Uids
 from runwright.executor.stage import CA_FILE, Plan
+from runwright.executor.stock import PoolLimits
 from runwright.model.execution import Invocation, Outcome, Workload
 from runwright.ports.executor import (
     BuildJob,
@@ -259,7 +260,7 @@ def make_plan(interpreters: Sequence[Interpreter], environ: Mapping[str, str]) -
 def parse_endpoint(text: str) -> tuple[str, int]:
     """`address`, `address:port` or `[address]:port`."""
     try:
-        return str(ipaddress.ip_address(text.strip("[]"))), forwarder.DNS_PORT
+        return str(ipaddress.ip_address(text.strip("[]"))), DNS_PORT
     except ValueError:
         host, _, port = text.rpartition(":")
         return str(ipaddress.ip_address(host.strip("[]"))), int(port)

@@ -16,18 +16,17 @@ import contextlib
 import json
 import logging
 import os
-import socket
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Final
 
 from runwright.executor.bubblewrap import FUNCTION_DIR
 from runwright.executor.call import Call
 from runwright.executor.cgroups import Limits
-from runwright.executor.runtimes import Interpreter, base_env
+from runwright.executor.runtimes import Interpreter
 from runwright.executor.sandbox import Owner, Sandbox, State
-from runwright.executor.spawn import Exit, Launch, Mount, Spawner, SpawnFailed, Uids
+from runwright.executor.spawn import Exit, Mount, Spawner, SpawnFailed, Uids
+from runwright.executor.stock import Key, PoolLimits, Stock
 from runwright.model.execution import ErrorClass, Workload
 from runwright.ports.executor import NoSlot
 
@@ -36,41 +35,8 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.05
 _SWEEP_S: Final = 1.0
 _GONE_S: Final = 5.0
-_HELLO_S: Final = 20.0  # a runner that says nothing for so long will not
-_REFILL_PAUSE_S: Final = 0.02  # let the cold start that emptied the slot have the processor
-_REFILL_RETRY_S: Final = 15.0
-_USED_S: Final = 3600.0  # a runtime asked for within this time keeps a full pool
 _COLD_TRIES: Final = 2
-_HEAP_SHARE: Final = 0.8  # of the memory limit; the rest is buffers, code and young objects
 _COULD_NOT_START: Final = "The runtime could not be started. Try again."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolLimits:
-    sizes: Mapping[str, int]  # language -> pre-started sandboxes per runtime
-    sandboxes: int = 512
-    idle_s: float = 300.0
-    max_calls: int = 64  # in one sandbox at once
-    max_waiting: int = 1000
-    wait_s: float = 30.0
-    max_body_bytes: int = 32 * 1024 * 1024
-    tmp_mib: int = 256
-    pids: int = 256
-    open_files: int = 1024
-    default_memory_mib: int = 512
-    env: Mapping[str, str] = field(default_factory=dict)
-    starts_at_once: int = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Pre-started sandboxes with the same key are interchangeable.
-
-    V8 takes its heap limit at start only, so Node ones come in memory classes.
-    """
-
-    runtime: str
-    heap_mib: int = 0
 
 
 class Group:
@@ -98,23 +64,13 @@ class Pool(Owner):
         self._limits = limits
         self._spawner = spawner
         self._now = now
-        self._interpreters = {item.runtime: item for item in interpreters}
-        self._sandboxes: dict[int, Sandbox] = {}
+        self._stock = Stock(limits, spawner, interpreters, uids, now, self)
         self._groups: dict[str, Group] = {}
         self._group_of: dict[int, Group] = {}
-        self._ready: dict[Key, list[Sandbox]] = {}
-        self._key_of: dict[int, Key] = {}
-        self._used_at: dict[Key, float] = {}
-        self._broken_until: dict[Key, float] = {}
         self._busy: set[Sandbox] = set()
         self._waiting = 0
-        self._hello: dict[int, asyncio.Future[None]] = {}
-        self._uids = uids
-        self._uid_of: dict[int, int | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._refill_needed = asyncio.Event()
         self._changed = asyncio.Event()
-        self._starts = asyncio.Semaphore(limits.starts_at_once)
         self._tick_timer: asyncio.TimerHandle | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -124,8 +80,7 @@ class Pool(Owner):
     # Life
 
     def start(self) -> None:
-        self._spawn_task(self._refill(), "sandbox-refill")
-        self._refill_needed.set()
+        self._spawn_task(self._stock.refill(), "sandbox-refill")
         self._sweep_timer = self._loop.call_later(_SWEEP_S, self._sweep)
 
     async def stop(self, drain_s: float) -> None:
@@ -140,12 +95,12 @@ class Pool(Owner):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_GONE_S)
-        for sandbox in list(self._sandboxes.values()):
+        for sandbox in self._stock.all():
             sandbox.cut_off()
-        await self._until(lambda: not self._sandboxes, _GONE_S)
+        await self._until(lambda: not self._stock.has_any(), _GONE_S)
 
     def _busy_callers(self) -> int:
-        return sum(item.live_calls for item in self._sandboxes.values())
+        return sum(item.live_calls for item in self._stock.all())
 
     async def _until(self, condition: Callable[[], bool], wait_s: float) -> None:
         """Wait for a condition that sandboxes bring about, for at most `wait_s`."""
@@ -222,34 +177,22 @@ class Pool(Owner):
                 return
         if len(group.waiters) > group.starting * self._limits.max_calls and self._has_room(group):
             group.starting += 1
-            self._used_at[group.key] = self._now()
             self._spawn_task(self._start_for(group), f"cold-{group.workload.deployment_id}")
 
     def _has_room(self, group: Group) -> bool:
-        if self._ready.get(group.key):
-            return True
-        if self._live() < self._limits.sandboxes:
+        if self._stock.has_ready(group.key) or self._stock.is_below_bound():
             return True
         return self._make_room()
-
-    def _live(self) -> int:
-        return sum(1 for item in self._sandboxes.values() if item.state < State.ENDING)
 
     def _make_room(self) -> bool:
         """End the longest idle sandbox; a pre-started one of another runtime if none is."""
         idle = [
-            item
-            for item in self._sandboxes.values()
-            if item.state is State.ASSIGNED and not item.calls
+            item for item in self._stock.all() if item.state is State.ASSIGNED and not item.calls
         ]
         if idle:
             min(idle, key=lambda item: item.idle_since).end()
             return True
-        for ready in self._ready.values():
-            if ready:
-                ready.pop(0).end()
-                return True
-        return False
+        return self._stock.give_up_one()
 
     def _new_group(self, workload: Workload) -> Group:
         code_dir = self._spawner.code_dir(workload.artifact)
@@ -261,7 +204,8 @@ class Pool(Owner):
                 "cpus": workload.cpus,
             }
         ).encode()
-        group = Group(workload, self._key(workload), load)
+        key = self._stock.class_of(workload.runtime, workload.memory_mib)
+        group = Group(workload, key, load)
         # New settings of the same deployment: what runs on the old ones has had its day.
         for other in list(self._groups.values()):
             if other.workload.deployment_id == workload.deployment_id:
@@ -269,16 +213,13 @@ class Pool(Owner):
         self._groups[workload.key] = group
         return group
 
-    def _key(self, workload: Workload) -> Key:
-        return self._class_of(workload.runtime, workload.memory_mib)
-
-    def _class_of(self, runtime: str, memory_mib: int) -> Key:
-        is_node = runtime.startswith("node")
-        return Key(runtime, int(memory_mib * _HEAP_SHARE) if is_node else 0)
-
     def _drain(self, group: Group) -> None:
         for sandbox in list(group.members):
             sandbox.drain()
+
+    def is_full(self) -> bool:
+        """Whether every pre-started sandbox that should be there is there."""
+        return self._stock.is_full()
 
     def retire(self, deployment_id: str) -> None:
         for group in list(self._groups.values()):
@@ -295,7 +236,7 @@ class Pool(Owner):
                     await self._assign_one(group)
                     return
                 except SpawnFailed as exc:
-                    self._log_failure(group.key, exc)
+                    self._stock.log_failure(group.key, exc)
             self._fail_waiters(group)
         finally:
             group.starting -= 1
@@ -306,8 +247,7 @@ class Pool(Owner):
     async def _assign_one(self, group: Group) -> None:
         workload = group.workload
         began = self._now()
-        sandbox = self._take_ready(group.key) or await self._launch(group.key)
-        self._refill_needed.set()
+        sandbox = await self._stock.take(group.key)
         mounts = (Mount(group.artifact, FUNCTION_DIR),)
         limits = Limits(workload.memory_mib, self._limits.pids, workload.cpus)
         try:
@@ -324,155 +264,16 @@ class Pool(Owner):
         group.members.append(sandbox)
         self._group_of[sandbox.id] = group
 
-    def _take_ready(self, key: Key) -> Sandbox | None:
-        ready = self._ready.get(key, [])
-        while ready:
-            sandbox = ready.pop()
-            if sandbox.state is State.READY:  # it may have died a moment ago
-                return sandbox
-        return None
-
-    async def _launch(self, key: Key) -> Sandbox:
-        """A fresh sandbox that has said hello. Raises SpawnFailed."""
-        interpreter = self._interpreters.get(key.runtime)
-        if interpreter is None:
-            raise SpawnFailed("its interpreter is not installed here")
-        async with self._starts:
-            return await self._begin(key, interpreter)
-
-    async def _begin(self, key: Key, interpreter: Interpreter) -> Sandbox:
-        sandbox_id = self._spawner.next_id()
-        limits = self._limits
-        sandbox = Sandbox(
-            sandbox_id,
-            self,
-            send_signal=self._spawner.signal,
-            max_calls=limits.max_calls,
-            max_body_bytes=limits.max_body_bytes,
-            now=self._now,
-        )
-        ours, theirs = socket.socketpair()
-        read, write = os.pipe()
-        hello = self._loop.create_future()
-        launch = Launch(
-            id=sandbox_id,
-            root=key.runtime,
-            argv=self._spawner.runner_command(interpreter, key.heap_mib),
-            env={**limits.env, **self._spawner.network_env(), **base_env(interpreter)},
-            uid=self._uids.take(),
-            tmp_mib=limits.tmp_mib,
-            open_files=limits.open_files,
-            limits=Limits(limits.default_memory_mib, limits.pids),
-        )
-        self._uid_of[sandbox_id] = launch.uid
-        self._sandboxes[sandbox_id] = sandbox
-        self._key_of[sandbox_id] = key
-        self._hello[sandbox_id] = hello
-        sandbox.watch_output(read)
-        try:
-            await self._connect(sandbox, launch, (ours, theirs), write)
-            async with asyncio.timeout(_HELLO_S):
-                await hello
-        except TimeoutError:
-            sandbox.kill()
-            raise SpawnFailed(f"no answer from the runner: {sandbox.output_tail()}") from None
-        finally:
-            del self._hello[sandbox_id]
-            if hello.done() and not hello.cancelled():
-                hello.exception()  # seen, whoever raised first
-        return sandbox
-
-    async def _connect(
-        self,
-        sandbox: Sandbox,
-        launch: Launch,
-        pair: tuple[socket.socket, socket.socket],
-        output: int,
-    ) -> None:
-        """Give the sandbox its end of the frame socket and start the process at the other."""
-        ours, theirs = pair
-        try:
-            await self._loop.create_unix_connection(lambda: sandbox, sock=ours)
-        except BaseException:
-            ours.close()
-            theirs.close()
-            os.close(output)
-            sandbox.exited(Exit(code=-1, is_platform=True))  # nothing else will say so
-            raise
-        try:
-            await self._spawner.launch(launch, theirs, output, sandbox.exited)
-        except BaseException:
-            sandbox.exited(Exit(code=-1, is_platform=True))
-            raise
-
-    def _log_failure(self, key: Key, exc: SpawnFailed) -> None:
-        log.error(
-            "a sandbox could not be started",
-            extra={"action": "start_failed", "runtime": key.runtime, "reason": exc.reason},
-        )
-
     def _fail_waiters(self, group: Group) -> None:
         while group.waiters:
             call = group.waiters.popleft()
             self._waiting -= 1
             call.fail(ErrorClass.COLD_START, _COULD_NOT_START, self._now())
 
-    # Keeping the pool full
-
-    def _target(self, key: Key) -> int:
-        interpreter = self._interpreters.get(key.runtime)
-        if interpreter is None:
-            return 0
-        size = self._limits.sizes.get(interpreter.language, 0)
-        is_default = key == self._class_of(key.runtime, self._limits.default_memory_mib)
-        is_used = self._now() - self._used_at.get(key, float("-inf")) < _USED_S
-        if is_used:
-            return size if is_default else min(size, 1)
-        return min(size, 1) if is_default else 0
-
-    def _missing(self) -> Key | None:
-        """The emptiest pool: recently used ones first, then one of every runtime."""
-        defaults = (
-            self._class_of(runtime, self._limits.default_memory_mib)
-            for runtime in self._interpreters
-        )
-        keys = dict.fromkeys([*sorted(self._used_at, key=self._recency), *defaults])
-        lacking = [
-            (len(self._ready.get(key, ())), order, key)
-            for order, key in enumerate(keys)
-            if len(self._ready.get(key, ())) < self._target(key)
-            and self._broken_until.get(key, 0.0) <= self._now()
-        ]
-        return min(lacking)[2] if lacking else None
-
-    def _recency(self, key: Key) -> float:
-        return -self._used_at[key]
-
-    async def _refill(self) -> None:
-        """One at a time: starting a sandbox costs as much as hundreds of warm calls."""
-        while not self._is_closed:
-            await self._refill_needed.wait()
-            self._refill_needed.clear()
-            await asyncio.sleep(_REFILL_PAUSE_S)
-            while (key := self._missing()) is not None and self._live() < self._limits.sandboxes:
-                try:
-                    sandbox = await self._launch(key)
-                except SpawnFailed as exc:
-                    self._log_failure(key, exc)
-                    self._broken_until[key] = self._now() + _REFILL_RETRY_S
-                    self._loop.call_later(_REFILL_RETRY_S, self._refill_needed.set)
-                    continue
-                self._ready.setdefault(key, []).append(sandbox)
-
-    def has_full_pool(self) -> bool:
-        return self._missing() is None
-
     # What sandboxes tell
 
     def sandbox_ready(self, sandbox: Sandbox) -> None:
-        hello = self._hello.get(sandbox.id)
-        if hello is not None and not hello.done():
-            hello.set_result(None)
+        self._stock.greeted(sandbox)
 
     def sandbox_freed(self, sandbox: Sandbox) -> None:
         if not sandbox.calls:
@@ -489,17 +290,8 @@ class Pool(Owner):
             self._pump(group)
 
     def sandbox_gone(self, sandbox: Sandbox, end: Exit) -> None:
-        self._sandboxes.pop(sandbox.id, None)
+        self._stock.forget(sandbox, end)
         self._busy.discard(sandbox)
-        key = self._key_of.pop(sandbox.id)
-        ready = self._ready.get(key, [])
-        if sandbox in ready:
-            ready.remove(sandbox)
-        self._uids.give_back(self._uid_of.pop(sandbox.id))
-        hello = self._hello.get(sandbox.id)
-        if hello is not None and not hello.done():
-            why = end.reason or f"ended with {end.code}: {sandbox.output_tail()}"
-            hello.set_exception(SpawnFailed(why))
         group = self._group_of.pop(sandbox.id, None)
         if group is not None:
             group.members.remove(sandbox)
@@ -507,7 +299,6 @@ class Pool(Owner):
         if self._is_closed:
             self._changed.set()
             return
-        self._refill_needed.set()
         for waiting in [item for item in self._groups.values() if item.waiters]:
             self._pump(waiting)
 
@@ -519,7 +310,7 @@ class Pool(Owner):
 
     def _network_lost(self) -> None:
         """The forwarder was replaced: sandboxes of the old one reach nothing any more."""
-        for sandbox in list(self._sandboxes.values()):
+        for sandbox in self._stock.all():
             if sandbox.state < State.DRAINING:
                 sandbox.drain()
 
@@ -566,6 +357,6 @@ class Pool(Owner):
 
     def evict_idle(self) -> None:
         limit = self._now() - self._limits.idle_s
-        for sandbox in list(self._sandboxes.values()):
+        for sandbox in self._stock.all():
             if sandbox.state is State.ASSIGNED and not sandbox.calls and sandbox.idle_since < limit:
                 sandbox.end()

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from runwright.clock import SystemClock
-from runwright.executor.control import end_leftovers
 from runwright.executor.host import BubblewrapExecutor
+from runwright.executor.leftovers import end_leftovers
 from runwright.model.execution import ErrorClass, Workload
 from runwright.ports.executor import NoSlot
 from tests.integration.executor.conftest import (
@@ -178,7 +178,7 @@ async def main():
         ExecutorConfig(data_dir=Path(sys.argv[1]), api_port=8080, runtimes=("node-22",),
                        pool_sizes={"node": 1, "python": 0}), SystemClock())
     await executor.start()
-    while not executor._pool.has_full_pool():
+    while not executor._pool.is_full():
         await asyncio.sleep(0.02)
     print("up", flush=True)
     await asyncio.sleep(600)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runwright.executor.control import Channel
+from runwright.executor.channel import Channel
 from runwright.executor.spawn import SpawnFailed
 
 pytestmark = pytest.mark.anyio

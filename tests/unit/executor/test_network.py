@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runwright.executor import forwarder
+from runwright.executor import carrying, forwarder
 from runwright.executor.host import parse_endpoint
 from runwright.executor.netns import steering_program
 
@@ -52,17 +52,17 @@ def test_the_hosts_addresses_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_proxy_targets(text: str, expected: tuple[str, int, str]) -> None:
-    assert forwarder._split_url(text) == expected
+    assert carrying._split_url(text) == expected
 
 
 def test_only_plain_http_goes_through_the_proxy_unwrapped() -> None:
     with pytest.raises(ValueError, match="not an http"):
-        forwarder._split_url("ftp://example.com/")
+        carrying._split_url("ftp://example.com/")
 
 
 def test_hop_headers_stay_at_the_proxy() -> None:
     head = b"host: a\r\nProxy-Authorization: x\r\nconnection: keep-alive\r\n\r\nbody"
-    assert forwarder._without_hop_headers(head) == b"host: a\r\n\r\nbody"
+    assert carrying._without_hop_headers(head) == b"host: a\r\n\r\nbody"
 
 
 @pytest.mark.parametrize(

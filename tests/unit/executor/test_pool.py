@@ -16,10 +16,11 @@ import pytest
 from runwright.executor import wire
 from runwright.executor.call import Call
 from runwright.executor.cgroups import Limits
-from runwright.executor.pool import Pool, PoolLimits
+from runwright.executor.pool import Pool
 from runwright.executor.runtimes import Interpreter
 from runwright.executor.sandbox import State
 from runwright.executor.spawn import BuildPlaces, Exit, Launch, Mount, SpawnFailed, Uids
+from runwright.executor.stock import PoolLimits
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Workload
 from runwright.ports.executor import BuildJob, NoSlot
 
@@ -217,7 +218,7 @@ async def test_every_sandbox_has_a_user_of_its_own_while_it_lives() -> None:
 
 async def test_the_pool_is_filled_and_lent_from() -> None:
     async with a_bench(sizes={"node": 1}) as bench:
-        await bench.until(bench.pool.has_full_pool)
+        await bench.until(bench.pool.is_full)
         assert len(bench.spawner.runners) == 1
         await bench.run(a_workload())
         assert bench.spawner.assigned[0][0] == 1
@@ -409,7 +410,7 @@ async def test_an_ended_user_id_is_used_again() -> None:
     async with a_bench(sandboxes=1) as bench:
         for name in "abcdefgh":
             await bench.run(a_workload(name))
-            await bench.until(lambda: len(bench.pool._sandboxes) == 1)
+            await bench.until(lambda: len(bench.pool._stock.all()) == 1)
         users = {runner.launch.uid for runner in bench.spawner.runners.values()}
         assert len(users) <= 64
         assert bench.uids.take() is not None

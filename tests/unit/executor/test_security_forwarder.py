@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from runwright.executor.forwarder import Box, Rules
+from runwright.executor.carrying import Box, Rules
 
 pytestmark = pytest.mark.anyio
 

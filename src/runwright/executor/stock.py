@@ -1,0 +1,284 @@
+"""Pre-started sandboxes, and the start of fresh ones.
+
+Starting a sandbox costs tens of milliseconds of processor time; handing one out costs none.
+So some are kept ready per runtime: a full set for runtimes asked for lately, one otherwise.
+They are made one at a time and a moment after the cold start that took one, so that making
+them does not slow down what they are for.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from runwright.executor.cgroups import Limits
+from runwright.executor.runtimes import Interpreter, base_env
+from runwright.executor.sandbox import Owner, Sandbox, State
+from runwright.executor.spawn import Exit, Launch, Spawner, SpawnFailed, Uids
+
+log = logging.getLogger(__name__)
+
+_HELLO_S: Final = 20.0  # a runner that says nothing for so long will not
+_REFILL_PAUSE_S: Final = 0.02  # let the cold start that took a sandbox have the processor
+_REFILL_RETRY_S: Final = 15.0
+_USED_S: Final = 3600.0  # a runtime asked for within this time keeps a full set
+_HEAP_SHARE: Final = 0.8  # of the memory limit; the rest is buffers, code and young objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLimits:
+    sizes: Mapping[str, int]  # language -> pre-started sandboxes per runtime
+    sandboxes: int = 512
+    idle_s: float = 300.0
+    max_calls: int = 64  # in one sandbox at once
+    max_waiting: int = 1000
+    wait_s: float = 30.0
+    max_body_bytes: int = 32 * 1024 * 1024
+    tmp_mib: int = 256
+    pids: int = 256
+    open_files: int = 1024
+    default_memory_mib: int = 512
+    env: Mapping[str, str] = field(default_factory=dict)
+    starts_at_once: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Pre-started sandboxes with the same key are interchangeable.
+
+    V8 takes its heap limit at start only, so Node ones come in memory classes.
+    """
+
+    runtime: str
+    heap_mib: int = 0
+
+
+class Stock:
+    """Every live sandbox by id, and those of them that are ready and hold no code."""
+
+    def __init__(
+        self,
+        limits: PoolLimits,
+        spawner: Spawner,
+        interpreters: Sequence[Interpreter],
+        uids: Uids,
+        now: Callable[[], float],
+        owner: Owner,
+    ) -> None:
+        self._limits = limits
+        self._spawner = spawner
+        self._now = now
+        self._owner = owner
+        self._interpreters = {item.runtime: item for item in interpreters}
+        self._sandboxes: dict[int, Sandbox] = {}
+        self._ready: dict[Key, list[Sandbox]] = {}
+        self._key_of: dict[int, Key] = {}
+        self._used_at: dict[Key, float] = {}
+        self._broken_until: dict[Key, float] = {}
+        self._hello: dict[int, asyncio.Future[None]] = {}
+        self._uids = uids
+        self._uid_of: dict[int, int | None] = {}
+        self._refill_needed = asyncio.Event()
+        self._starts = asyncio.Semaphore(limits.starts_at_once)
+        self._loop = asyncio.get_running_loop()
+
+    # What there is
+
+    def all(self) -> list[Sandbox]:
+        return list(self._sandboxes.values())
+
+    def has_any(self) -> bool:
+        return bool(self._sandboxes)
+
+    def has_ready(self, key: Key) -> bool:
+        return bool(self._ready.get(key))
+
+    def is_below_bound(self) -> bool:
+        live = sum(1 for item in self._sandboxes.values() if item.state < State.ENDING)
+        return live < self._limits.sandboxes
+
+    def give_up_one(self) -> bool:
+        """End one ready sandbox to make room; whether there was one."""
+        for ready in self._ready.values():
+            if ready:
+                ready.pop(0).end()
+                return True
+        return False
+
+    def is_full(self) -> bool:
+        return self._missing() is None
+
+    def class_of(self, runtime: str, memory_mib: int) -> Key:
+        is_node = runtime.startswith("node")
+        return Key(runtime, int(memory_mib * _HEAP_SHARE) if is_node else 0)
+
+    # Taking and starting
+
+    async def take(self, key: Key) -> Sandbox:
+        """A sandbox without code: a ready one, else a fresh one. Raises SpawnFailed."""
+        self._used_at[key] = self._now()
+        sandbox = self._take_ready(key) or await self._launch(key)
+        self._refill_needed.set()
+        return sandbox
+
+    def _take_ready(self, key: Key) -> Sandbox | None:
+        ready = self._ready.get(key, [])
+        while ready:
+            sandbox = ready.pop()
+            if sandbox.state is State.READY:  # it may have died a moment ago
+                return sandbox
+        return None
+
+    async def _launch(self, key: Key) -> Sandbox:
+        """A fresh sandbox that has said hello. Raises SpawnFailed."""
+        interpreter = self._interpreters.get(key.runtime)
+        if interpreter is None:
+            raise SpawnFailed("its interpreter is not installed here")
+        async with self._starts:
+            try:
+                return await self._begin(key, interpreter)
+            except OSError as exc:  # no descriptors left, for instance
+                raise SpawnFailed(str(exc)) from exc
+
+    async def _begin(self, key: Key, interpreter: Interpreter) -> Sandbox:
+        sandbox_id = self._spawner.next_id()
+        limits = self._limits
+        sandbox = Sandbox(
+            sandbox_id,
+            self._owner,
+            send_signal=self._spawner.signal,
+            max_calls=limits.max_calls,
+            max_body_bytes=limits.max_body_bytes,
+            now=self._now,
+        )
+        launch = Launch(
+            id=sandbox_id,
+            root=key.runtime,
+            argv=self._spawner.runner_command(interpreter, key.heap_mib),
+            env={**limits.env, **self._spawner.network_env(), **base_env(interpreter)},
+            uid=self._uids.take(),
+            tmp_mib=limits.tmp_mib,
+            open_files=limits.open_files,
+            limits=Limits(limits.default_memory_mib, limits.pids),
+        )
+        ours, theirs = socket.socketpair()
+        read, write = os.pipe()
+        hello = self._loop.create_future()
+        self._uid_of[sandbox_id] = launch.uid
+        self._sandboxes[sandbox_id] = sandbox
+        self._key_of[sandbox_id] = key
+        self._hello[sandbox_id] = hello
+        sandbox.watch_output(read)
+        try:
+            await self._connect(sandbox, launch, (ours, theirs), write)
+            async with asyncio.timeout(_HELLO_S):
+                await hello
+        except TimeoutError:
+            sandbox.kill()
+            raise SpawnFailed(f"no answer from the runner: {sandbox.output_tail()}") from None
+        finally:
+            del self._hello[sandbox_id]
+            if hello.done() and not hello.cancelled():
+                hello.exception()  # seen, whoever raised first
+        return sandbox
+
+    async def _connect(
+        self,
+        sandbox: Sandbox,
+        launch: Launch,
+        pair: tuple[socket.socket, socket.socket],
+        output: int,
+    ) -> None:
+        """Give the sandbox its end of the frame socket and start the process at the other."""
+        ours, theirs = pair
+        try:
+            await self._loop.create_unix_connection(lambda: sandbox, sock=ours)
+        except BaseException:
+            ours.close()
+            theirs.close()
+            os.close(output)
+            sandbox.exited(Exit(code=-1, is_platform=True))  # nothing else will say so
+            raise
+        try:
+            await self._spawner.launch(launch, theirs, output, sandbox.exited)
+        except BaseException:
+            sandbox.exited(Exit(code=-1, is_platform=True))
+            raise
+
+    def log_failure(self, key: Key, exc: SpawnFailed) -> None:
+        log.error(
+            "a sandbox could not be started",
+            extra={"action": "start_failed", "runtime": key.runtime, "reason": exc.reason},
+        )
+
+    # What sandboxes tell
+
+    def greeted(self, sandbox: Sandbox) -> None:
+        hello = self._hello.get(sandbox.id)
+        if hello is not None and not hello.done():
+            hello.set_result(None)
+
+    def forget(self, sandbox: Sandbox, end: Exit) -> None:
+        """The sandbox is gone; its user id may be another's from now on."""
+        self._sandboxes.pop(sandbox.id, None)
+        key = self._key_of.pop(sandbox.id)
+        ready = self._ready.get(key, [])
+        if sandbox in ready:
+            ready.remove(sandbox)
+        self._uids.give_back(self._uid_of.pop(sandbox.id))
+        hello = self._hello.get(sandbox.id)
+        if hello is not None and not hello.done():
+            why = end.reason or f"ended with {end.code}: {sandbox.output_tail()}"
+            hello.set_exception(SpawnFailed(why))
+        self._refill_needed.set()
+
+    # Keeping it full
+
+    def _target(self, key: Key) -> int:
+        interpreter = self._interpreters.get(key.runtime)
+        if interpreter is None:
+            return 0
+        size = self._limits.sizes.get(interpreter.language, 0)
+        is_default = key == self.class_of(key.runtime, self._limits.default_memory_mib)
+        is_used = self._now() - self._used_at.get(key, float("-inf")) < _USED_S
+        if is_used:
+            return size if is_default else min(size, 1)
+        return min(size, 1) if is_default else 0
+
+    def _missing(self) -> Key | None:
+        """The emptiest pool: recently used ones first, then one of every runtime."""
+        defaults = (
+            self.class_of(runtime, self._limits.default_memory_mib)
+            for runtime in self._interpreters
+        )
+        keys = dict.fromkeys([*sorted(self._used_at, key=self._recency), *defaults])
+        lacking = [
+            (len(self._ready.get(key, ())), order, key)
+            for order, key in enumerate(keys)
+            if len(self._ready.get(key, ())) < self._target(key)
+            and self._broken_until.get(key, 0.0) <= self._now()
+        ]
+        return min(lacking)[2] if lacking else None
+
+    def _recency(self, key: Key) -> float:
+        return -self._used_at[key]
+
+    async def refill(self) -> None:
+        """One at a time: starting a sandbox costs as much as hundreds of warm calls."""
+        self._refill_needed.set()
+        while True:
+            await self._refill_needed.wait()
+            self._refill_needed.clear()
+            await asyncio.sleep(_REFILL_PAUSE_S)
+            while (key := self._missing()) is not None and self.is_below_bound():
+                try:
+                    sandbox = await self._launch(key)
+                except SpawnFailed as exc:
+                    self.log_failure(key, exc)
+                    self._broken_until[key] = self._now() + _REFILL_RETRY_S
+                    self._loop.call_later(_REFILL_RETRY_S, self._refill_needed.set)
+                    continue
+                self._ready.setdefault(key, []).append(sandbox)
