@@ -6,6 +6,7 @@ cannot run in sandboxes here; `weaker` that they can, with less between them and
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ from runwright.model.execution import Invocation, Outcome, Workload
 Level = Literal["ok", "weaker", "missing"]
 
 _ANSWER_S: Final = 10.0
+_OLDEST_KERNEL: Final = (5, 14)
 _ANY_PORT: Final = 8080
 _SOURCES: Final = {
     "node": ("main.js", "module.exports = ({ res }) => res.text('well');"),
@@ -47,10 +49,26 @@ class Finding:
 def examine(data_dir: Path) -> list[Finding]:
     """Try everything a sandbox needs. Starts helper processes and ends them; takes a second."""
     interpreters = discover(data_dir)
-    findings = [_bubblewrap(), _namespaces(), _filter(), _users(), _runtimes(interpreters)]
+    findings = [
+        _kernel(os.uname().release),
+        _bubblewrap(),
+        _namespaces(),
+        _filter(),
+        _users(),
+        _runtimes(interpreters),
+    ]
     if not any(item.level == "missing" for item in findings):
         findings += asyncio.run(_trial(interpreters))
     return [*findings, _build_tools(), _certificates()]
+
+
+def _kernel(release: str) -> Finding:
+    numbers = re.match(r"(\d+)\.(\d+)", release)
+    if numbers and (int(numbers[1]), int(numbers[2])) < _OLDEST_KERNEL:
+        oldest = ".".join(map(str, _OLDEST_KERNEL))
+        text = f"Linux {release} cannot mount code into a running sandbox; {oldest} can."
+        return Finding("kernel", "missing", text)
+    return Finding("kernel", "ok", f"Linux {release} has every call that is needed.")
 
 
 def _bubblewrap() -> Finding:

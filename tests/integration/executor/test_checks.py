@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runwright.executor.checks import examine
+from runwright.executor.checks import _kernel, examine
 from tests.integration.executor.conftest import can_isolate
 
 
@@ -28,3 +28,11 @@ def test_a_kernel_without_user_namespaces_is_named(
     findings = {item.subject: item for item in examine(tmp_path)}
     assert findings["user namespaces"].level == "missing"
     assert "network" not in findings
+
+
+@pytest.mark.parametrize(
+    ("release", "level"),
+    [("5.13.0-27-generic", "missing"), ("5.14.0", "ok"), ("6.1.0-18-amd64", "ok"), ("x", "ok")],
+)
+def test_a_kernel_that_is_too_old_is_named(release: str, level: str) -> None:
+    assert _kernel(release).level == level
