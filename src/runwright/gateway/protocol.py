@@ -67,6 +67,7 @@ class DomainProtocol(HttpToolsProtocol):
         self._is_head_open = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._silent_bytes = 0  # arrived since something was made of what arrived
+        self._idle_since = 0.0  # loop time; 0 while there is something to do
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -74,6 +75,9 @@ class DomainProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -83,6 +87,36 @@ class DomainProtocol(HttpToolsProtocol):
             self._refuse_flood()
         elif self._is_head_open and self._head_timer is None:
             self._await_head()
+
+    # Keep-alive: one timer that looks now and then, instead of two changes per request.
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_after(self.timeout_keep_alive)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = 0.0
+
+    def _look_after(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        self.timeout_keep_alive_task = None
+        if not self._idle_since or self.transport.is_closing():
+            return  # the end of the next answer sets the timer again
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_after(left)
+        else:
+            self.transport.close()
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_WAIT_S, self._head_is_late)

@@ -62,7 +62,7 @@ CHOSEN = {"road": "asgi"}
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Web]:
+async def serving(*, keep_alive_s: float = 5) -> AsyncIterator[Web]:
     listener = socket.create_server(("127.0.0.1", 0))
     async with a_door() as door:
         http: Any = "httptools"
@@ -79,6 +79,7 @@ async def serving() -> AsyncIterator[Web]:
             server_header=False,
             date_header=False,
             proxy_headers=False,
+            timeout_keep_alive=keep_alive_s,  # type: ignore[arg-type]  # passed on to call_later
         )
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
@@ -267,3 +268,24 @@ async def test_a_stream_that_breaks_is_seen_as_broken() -> None:
         answer = await web.get()
     assert b"half" in answer
     assert not answer.endswith(b"0\r\n\r\n")  # the mark of a whole chunked answer
+
+
+async def test_an_idle_connection_ends_and_a_used_one_goes_on() -> None:
+    async with serving(keep_alive_s=0.4) as web:
+        reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
+        request = f"GET / HTTP/1.1\r\nhost: {HOST}\r\n\r\n".encode()
+        try:
+            async with asyncio.timeout(WAIT_S):
+                for _ in range(4):
+                    writer.write(request)
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    length = next(
+                        int(line.split(b":")[1])
+                        for line in head.split(b"\r\n")
+                        if line.startswith(b"content-length")
+                    )
+                    await reader.readexactly(length)
+                    await asyncio.sleep(0.2)  # less than the limit, longer than it in all
+                assert await reader.read() == b""
+        finally:
+            writer.close()
