@@ -81,7 +81,10 @@ def deploy_samples(credentials: Credentials, domains: "Domains", stop: Callable[
         api_key=credentials.apiKey,
     )
     with Client(target) as api:
+        known = {item["id"] for item in credentials.functions}
         for function_id, language in SAMPLES:
+            if function_id in known:
+                continue
             if stop():
                 return
             print(f"Deploying the sample function {function_id} ...", flush=True)
@@ -194,7 +197,9 @@ async def greet(
     domains = Domains(scheme="http", port=port)
     if settings.functions_scheme == "https":
         domains = Domains(scheme="https", port=settings.tls_port or 443)
-    if settings.demo == "on" and not credentials.functions:
+    for item in credentials.functions:  # the port may have changed since the last start
+        item["url"] = domains.url(item["domain"])
+    if settings.demo == "on" and len(credentials.functions) < len(SAMPLES):
         try:
             await asyncio.to_thread(deploy_samples, credentials, domains, stopping.is_set)
         except ApiError as exc:
