@@ -291,7 +291,7 @@ class Dispatcher:
         except RunwrightError as exc:
             return await self._not_run(job, ErrorClass.COLD_START, str(exc))
         attempt = self._executions.queued_attempt(runnable, job, request)
-        outcome = loop_outcome(request.lineage, job.function_id)
+        outcome = loop_outcome(request.lineage, live.function)
         if outcome is None:
             outcome = await self._run(attempt)
         return attempt.finished(outcome, self._clock.now())

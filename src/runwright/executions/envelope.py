@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from runwright.model.execution import Headers
+from runwright.model.lineage import Lineage
 from runwright.sealing import CannotOpen, Sealer
 
 _LENGTH: Final = 4
@@ -25,9 +26,11 @@ class Request:
     user_id: str
     session_id: str  # of a signed-in caller; a token is made when the run starts
     user_jwt: str  # the very token of a caller who came with one
-    lineage: tuple[str, ...]
-    runs_disabled: bool  # accepted for a function that was off, from someone who may
-    body: bytes
+    lineage: Lineage
+    runs_disabled: bool = False  # accepted for a function that was off, from someone who may
+    event: str = ""  # name of the event that started it, as its header gives it
+    event_name: str = ""  # the same with its attribute
+    body: bytes = b""
 
 
 def seal(request: Request, sealer: Sealer, *, project_id: str, job_id: str) -> bytes:
@@ -45,7 +48,8 @@ def unseal(sealed: bytes, sealer: Sealer, *, project_id: str, job_id: str) -> Re
     try:
         head: dict[str, Any] = json.loads(plain[_LENGTH:end])
         headers = tuple((name, value) for name, value in head.pop("headers"))
-        lineage = tuple(head.pop("lineage"))
+        led = head.pop("lineage")
+        lineage = Lineage(tuple(led["functions"]), led["chain_id"])
         return Request(headers=headers, lineage=lineage, body=plain[end:], **head)
     except (ValueError, TypeError, KeyError) as exc:
         raise CannotOpen("the sealed request is of another version") from exc

@@ -14,6 +14,7 @@ from runwright.model.execution import Workload
 from runwright.model.function import Deployment, DeploymentStatus, LiveFunction
 from runwright.model.function import specification as specification_of
 from runwright.model.identity import Project
+from runwright.model.lineage import Lineage
 
 KEY_GRACE_S: Final = 60  # an execution's key outlives its timeout by this
 _KEYS: Final = 64
@@ -32,10 +33,10 @@ class Runnable:
         self.function = live.function
         self.workload = workload
         self._tokens = tokens
-        self._keys: dict[tuple[str, ...], str] = {}
+        self._keys: dict[Lineage, str] = {}
         self._second = 0
 
-    def key(self, lineage: tuple[str, ...], second: int) -> str:
+    def key(self, lineage: Lineage, second: int) -> str:
         """The execution key of a run that starts in this second of unix time.
 
         Its claims hold nothing finer than a second, so runs of one second share the text.

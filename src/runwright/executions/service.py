@@ -42,16 +42,15 @@ from runwright.model.execution import (
     Status,
     Trigger,
 )
-from runwright.model.function import Deployment, LiveFunction
+from runwright.model.function import Deployment, Function, LiveFunction
 from runwright.model.identity import CallerKind, Principal, Project
 from runwright.model.job import Job
+from runwright.model.lineage import Lineage
 from runwright.model.query import ListQuery, Page
 from runwright.ports.executor import Executor, ResponseSink
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
 
-SAME_FUNCTION_RUNS: Final = 16  # of one function in one chain; the next one is a loop
-CHAIN_RUNS: Final = 64
 _RUNNABLES: Final = 10_000
 _UNFINISHED: Final = frozenset({Status.WAITING, Status.PROCESSING})
 _LEFT_BEHIND: Final = (
@@ -253,7 +252,7 @@ class Executions:
         client_ip: str,
         user_id: str,
         user_jwt: str,
-        lineage: tuple[str, ...],
+        lineage: Lineage,
         sink: ResponseSink | None = None,
         created_at: datetime | None = None,
         trigger: Trigger = Trigger.HTTP,
@@ -262,7 +261,7 @@ class Executions:
         """A run that has not started. `headers` hold no reserved name; ours are added."""
         function = runnable.function
         now = self._clock.now()
-        key = runnable.key((*lineage, function.id), int(now.timestamp()))
+        key = runnable.key(lineage.after(function.id), int(now.timestamp()))
         invocation = Invocation(
             execution_id=execution_id,
             method=method,
@@ -285,9 +284,9 @@ class Executions:
             number=number,
         )
 
-    async def run(self, attempt: Attempt, *, lineage: tuple[str, ...]) -> Outcome:
+    async def run(self, attempt: Attempt, *, lineage: Lineage) -> Outcome:
         """Run an attempt; a chain that has become a loop ends here, as a failed record."""
-        outcome = loop_outcome(lineage, attempt.runnable.function.id)
+        outcome = loop_outcome(lineage, attempt.runnable.function)
         if outcome is not None:
             self._recorder.record(attempt.finished(outcome, self._clock.now()))
             return outcome
@@ -384,12 +383,14 @@ class Executions:
     def _minted_jwt(self, principal: Principal, live: LiveFunction) -> str:
         """A token for the function that acts as the signed-in caller; "" for others."""
         session_id = _session_to_act_in(principal)
-        return self._jwt(principal.user_id, session_id, live) if session_id else ""
+        if not session_id:
+            return ""
+        return self._jwt(principal.user_id, session_id, live, principal.lineage)
 
     def _queued_jwt(self, request: Request, runnable: Runnable) -> str:
         """As for a synchronous run. A caller's own token is passed on while it is valid."""
         if request.session_id:
-            return self._jwt(request.user_id, request.session_id, runnable.live)
+            return self._jwt(request.user_id, request.session_id, runnable.live, request.lineage)
         if not request.user_jwt:
             return ""
         try:
@@ -398,12 +399,13 @@ class Executions:
             return ""
         return request.user_jwt
 
-    def _jwt(self, user_id: str, session_id: str, live: LiveFunction) -> str:
+    def _jwt(self, user_id: str, session_id: str, live: LiveFunction, lineage: Lineage) -> str:
         return self._tokens.user_jwt(
             user_id,
             session_id,
             live.function.timeout_s + KEY_GRACE_S,
             project_id=live.function.project_id,
+            lineage=lineage.after(live.function.id),
         )
 
     def _left_behind(self, execution: Execution) -> Execution:
@@ -445,16 +447,8 @@ def _may_read(principal: Principal, execution: Execution) -> bool:
     )
 
 
-def loop_outcome(lineage: tuple[str, ...], function_id: str) -> Outcome | None:
+def loop_outcome(lineage: Lineage, function: Function) -> Outcome | None:
     """What a run comes to that would go on with a chain without end; None for others."""
-    if len(lineage) < CHAIN_RUNS and lineage.count(function_id) < SAME_FUNCTION_RUNS:
+    if not lineage.is_loop(function.id, function.loop_limit):
         return None
-    chain = " > ".join((*lineage[-SAME_FUNCTION_RUNS:], function_id))
-    return Outcome(
-        status_code=508,
-        error_class=ErrorClass.LOOP,
-        errors=(
-            f"Stopped: functions call each other without end ({len(lineage) + 1} runs in one "
-            f"chain). The last ones were: {chain}"
-        ),
-    )
+    return Outcome(status_code=508, error_class=ErrorClass.LOOP, errors=lineage.told(function.id))

@@ -53,6 +53,7 @@ from runwright.identity.tokens import Tokens, UserJwtInvalid
 from runwright.ids import new_id
 from runwright.model.execution import Headers
 from runwright.model.function import DeploymentStatus, Rule
+from runwright.model.lineage import NO_LINEAGE, Lineage
 from runwright.proxies import Proxies
 
 log = logging.getLogger(__name__)
@@ -143,9 +144,9 @@ class Gateway:
         if self._forces_https and request.scheme != "https":
             return _to_https(request)
         runnable = await self._runnable(rule)
-        user_id, jwt = await self._caller(runnable, incoming)
+        user_id, jwt, lineage = await self._caller(runnable, incoming)
         body = await self._body(incoming, channel)
-        lineage = self._lineage(rule.project_id, incoming)
+        lineage = _longer(lineage, self._lineage(rule.project_id, incoming))
         execution_id = new_id()
         stream = _Stream(channel, execution_id)
         attempt = self._executions.attempt(
@@ -204,8 +205,8 @@ class Gateway:
                 raise BuildCanceled from error
             raise
 
-    async def _caller(self, runnable: Runnable, incoming: Incoming) -> tuple[str, str]:
-        """(user id, verified JWT) of the caller; both empty for a guest.
+    async def _caller(self, runnable: Runnable, incoming: Incoming) -> tuple[str, str, Lineage]:
+        """(user id, verified JWT, runs that led to it) of the caller; all empty for a guest.
 
         Raises UserJwtInvalid, UserBlocked, ExecutePermissionMissing.
         """
@@ -213,14 +214,14 @@ class Gateway:
         if not tokens:
             if _GUEST.isdisjoint(runnable.function.execute):
                 raise ExecutePermissionMissing
-            return "", ""
+            return "", "", NO_LINEAGE
         if len(tokens) > 1:
             raise UserJwtInvalid("Sent more than once")
         project_id = runnable.workload.project_id
         principal = await self._authenticator.user_for_jwt(project_id, tokens[0])
         if principal.roles.isdisjoint(runnable.function.execute):
             raise ExecutePermissionMissing
-        return principal.user_id, tokens[0]
+        return principal.user_id, tokens[0], principal.lineage
 
     async def _body(self, incoming: Incoming, channel: Channel) -> bytes:
         if not incoming.has_body:
@@ -234,11 +235,11 @@ class Gateway:
         except BodyTooSlow as exc:
             raise RequestTooSlow from exc
 
-    def _lineage(self, project_id: str, incoming: Incoming) -> tuple[str, ...]:
+    def _lineage(self, project_id: str, incoming: Incoming) -> Lineage:
         """A key on a domain says which runs led here; it gives no rights."""
         key = incoming.first("x-appwrite-key")
         claims = self._tokens.read_execution_key(key, project_id) if key else None
-        return claims.lineage if claims is not None else ()
+        return claims.lineage if claims is not None else NO_LINEAGE
 
     def _headers(self, request: RawRequest, incoming: Incoming) -> Headers:
         headers = incoming.passed
@@ -269,6 +270,10 @@ class _Stream:
     async def write(self, chunk: bytes) -> None:
         if not self._is_mute:
             await self._channel.write(chunk)
+
+
+def _longer(one: Lineage, other: Lineage) -> Lineage:
+    return max(one, other, key=lambda item: len(item.functions))
 
 
 def _elsewhere(place: Place) -> GatewayAnswer:

@@ -32,6 +32,7 @@ from runwright.model.identity import (
     Project,
     Session,
 )
+from runwright.model.lineage import NO_LINEAGE, Lineage
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage
 
@@ -81,6 +82,7 @@ class _Acting:
     session: Session | None = None
     secret: str = ""
     by_jwt: bool = False
+    lineage: Lineage = NO_LINEAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,13 +281,13 @@ class Authenticator:
             raise UserJwtInvalid("Made for another project")
         person = await self._directory.person(users_of, claims.user_id)
         if person is None or not claims.session_id:
-            return _Acting(person, by_jwt=True) if person else None
+            return _Acting(person, by_jwt=True, lineage=claims.lineage) if person else None
         bound = next(
             (item for item in person.sessions.values() if item.id == claims.session_id), None
         )
         if bound is None or bound.expires_at < self._clock.now():
             return None
-        return _Acting(person, bound, by_jwt=True)
+        return _Acting(person, bound, by_jwt=True, lineage=claims.lineage)
 
     def _user_principal(self, acting: _Acting, project_id: str) -> Principal:
         return Principal(
@@ -297,6 +299,7 @@ class Authenticator:
             session=acting.session,
             session_secret=acting.secret,
             by_jwt=acting.by_jwt,
+            lineage=acting.lineage,
         )
 
 
@@ -319,4 +322,5 @@ def _with_user(principal: Principal, acting: _Acting | None) -> Principal:
         session=acting.session,
         session_secret=acting.secret,
         by_jwt=acting.by_jwt,
+        lineage=max(principal.lineage, acting.lineage, key=lambda item: len(item.functions)),
     )

@@ -17,12 +17,14 @@ from jwt.types import Options
 
 from runwright.clock import Clock
 from runwright.errors import RunwrightError
+from runwright.model.lineage import NO_LINEAGE, Lineage
 from runwright.sealing import derive
 
 KEY_PREFIX: Final = "ephemeral_"
 KEY_PREFIXES: Final = (KEY_PREFIX, "dynamic_")  # the second is what older functions were given
 MAX_TOKEN_CHARS: Final = 16384
-MAX_LINEAGE: Final = 256
+MAX_LINEAGE: Final = 1024  # runs of a chain that a token remembers, the newest ones
+MAX_LINEAGE_IDS: Final = 200  # different functions among them
 REMEMBERED: Final = 4096
 _REMEMBERED_CHARS: Final = 2048  # a longer token is verified each time
 
@@ -59,6 +61,7 @@ class UserClaims:
     session_id: str  # "" = not bound to a session
     project_id: str
     expires_at: float  # unix seconds
+    lineage: Lineage = NO_LINEAGE  # what led to the holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class KeyClaims:
     project_id: str
     scopes: tuple[str, ...]
     expires_at: float  # unix seconds
-    lineage: tuple[str, ...] = ()  # function ids that led to the holder, oldest first
+    lineage: Lineage = NO_LINEAGE  # what led to the holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,15 @@ class Tokens:
         self._user_key = derive(key, "user jwt")
         self._execution_key = derive(key, "execution key")
 
-    def user_jwt(self, user_id: str, session_id: str, lifetime_s: float, *, project_id: str) -> str:
+    def user_jwt(
+        self,
+        user_id: str,
+        session_id: str,
+        lifetime_s: float,
+        *,
+        project_id: str,
+        lineage: Lineage = NO_LINEAGE,
+    ) -> str:
         """A token that acts as the user until it expires.
 
         Bound to the session unless `session_id` is empty, and always to the project: ids are
@@ -98,6 +109,7 @@ class Tokens:
             "sessionId": session_id,
             "projectId": project_id,
             "exp": self._end(lifetime_s),
+            **_lineage_claims(lineage),
         }
         return jwt.encode(claims, self._user_key, _ALGORITHM)
 
@@ -113,23 +125,23 @@ class Tokens:
             isinstance(user_id, str) and isinstance(session_id, str) and isinstance(project_id, str)
         ):
             raise UserJwtInvalid("Incomplete claims")
-        return UserClaims(user_id, session_id, project_id, claims["exp"])
+        lineage = _lineage_of(claims) or NO_LINEAGE
+        return UserClaims(user_id, session_id, project_id, claims["exp"], lineage)
 
     def execution_key(
         self,
         project_id: str,
         scopes: tuple[str, ...] | list[str],
         lifetime_s: float,
-        lineage: tuple[str, ...] = (),
+        lineage: Lineage = NO_LINEAGE,
     ) -> str:
         """An API key that is stored nowhere and ends by itself."""
         claims: dict[str, Any] = {
             "projectId": project_id,
             "scopes": list(scopes),
             "exp": self._end(lifetime_s),
+            **_lineage_claims(lineage),
         }
-        if lineage:
-            claims["lineage"] = list(lineage[-MAX_LINEAGE:])
         return KEY_PREFIX + jwt.encode(claims, self._execution_key, _ALGORITHM)
 
     def read_execution_key(self, text: str, project_id: str) -> KeyClaims | None:
@@ -141,10 +153,10 @@ class Tokens:
             claims = self._open(text[len(prefix) :], self._execution_key)
         except _Unreadable:
             return None
-        scopes, lineage = claims.get("scopes"), claims.get("lineage", [])
-        if claims.get("projectId") != project_id or not (_texts(scopes) and _texts(lineage)):
+        scopes, lineage = claims.get("scopes"), _lineage_of(claims)
+        if claims.get("projectId") != project_id or not _texts(scopes) or lineage is None:
             return None
-        return KeyClaims(project_id, tuple(scopes), claims["exp"], tuple(lineage))
+        return KeyClaims(project_id, tuple(scopes), claims["exp"], lineage)
 
     def _end(self, lifetime_s: float) -> int:
         return int(self._clock.now().timestamp() + lifetime_s)
@@ -183,6 +195,37 @@ def _verify(text: str, key: bytes) -> Mapping[str, Any]:
     if isinstance(end, bool) or not isinstance(end, (int, float)):
         raise _Unreadable("Expiry missing")
     return claims
+
+
+def _lineage_claims(lineage: Lineage) -> dict[str, Any]:
+    """Each function once, then the order of the runs: loops are long and their ids few."""
+    if not lineage.functions:
+        return {}
+    runs = lineage.functions[-MAX_LINEAGE:]
+    ids = list(dict.fromkeys(runs))
+    if len(ids) > MAX_LINEAGE_IDS:
+        runs = runs[-MAX_LINEAGE_IDS:]
+        ids = list(dict.fromkeys(runs))
+    place = {name: at for at, name in enumerate(ids)}
+    claims: dict[str, Any] = {"lineage": ids}
+    if len(ids) < len(runs):
+        claims["runs"] = [place[name] for name in runs]
+    if lineage.chain_id:
+        claims["chain"] = lineage.chain_id
+    return claims
+
+
+def _lineage_of(claims: Mapping[str, Any]) -> Lineage | None:
+    """None when the claims are not of the form that we sign."""
+    ids, chain = claims.get("lineage", []), claims.get("chain", "")
+    if not _texts(ids) or not isinstance(chain, str):
+        return None
+    runs = claims.get("runs", range(len(ids)))
+    if not isinstance(runs, (list, range)) or any(
+        not isinstance(at, int) or not 0 <= at < len(ids) for at in runs
+    ):
+        return None
+    return Lineage(tuple(ids[at] for at in runs), chain)
 
 
 def _texts(value: object) -> TypeGuard[list[str]]:

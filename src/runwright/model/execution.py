@@ -91,7 +91,10 @@ class Execution:
     queue_s: float = 0.0
     start_s: float = 0.0
     user_s: float = 0.0
-    attempt: int = 0  # 0 = not started; above 1 = taken over from a host that ended
+    attempt: int = 0  # 0 = not started; above 1 = taken over from a host that ended, or retried
+    event: str = ""  # full name of the event that started it
+    chain_id: str = ""  # of the chain of runs that it belongs to; see model/lineage.py
+    replay_of: str = ""  # the execution whose request it repeats
 
     def moved(self, to: Status) -> Self:
         if to not in MOVES[self.status]:

@@ -6,6 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from runwright.model.lineage import SAME_FUNCTION_RUNS
+from runwright.model.retry import NO_RETRY, Retry
+from runwright.model.timer import CatchUp, Overlap
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Specification:
@@ -51,6 +55,13 @@ class Function:
     events: tuple[str, ...] = ()
     schedule: str = ""  # five-field cron, or ""
     interval_min: int | None = None  # minutes between runs; not together with `schedule`
+    time_zone: str = ""  # IANA name in which `schedule` is read; "" = UTC
+    catch_up: CatchUp = CatchUp.LAST
+    overlap: Overlap = Overlap.ALLOW
+    concurrency: int = 0  # queued runs at once; 0 = only the server's own limits
+    retry: Retry = NO_RETRY
+    request_retention_s: int = 0  # how long requests of ended queued runs stay replayable
+    loop_limit: int = SAME_FUNCTION_RUNS  # see model/lineage.py; 0 = never stopped
     timeout_s: int = 15
     is_enabled: bool = True
     is_live: bool = True  # the active deployment was built with the present settings

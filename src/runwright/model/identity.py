@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from runwright.model.lineage import NO_LINEAGE, Lineage
+
 CONSOLE: Final = "console"
 
 
@@ -201,7 +203,7 @@ class Principal:
     session_secret: str = ""  # plain; needed to mint nothing but the caller's own cookies
     by_jwt: bool = False
     key_id: str = ""
-    lineage: tuple[str, ...] = ()  # function ids that led here, oldest first
+    lineage: Lineage = NO_LINEAGE  # the runs that led here
 
     @property
     def is_trusted(self) -> bool:

@@ -1,4 +1,5 @@
-"""A job: the queued half of an execution, kept until the execution has ended.
+"""A job: the queued half of an execution, kept until the execution has ended and, where the
+function asks for that, for a while after.
 
 `ready_at` is the moment from which a job may be claimed: its due time at first, later the end
 of the lease of whoever holds it. So a lease that nobody extends is a job that is ready again.
@@ -14,20 +15,24 @@ from runwright.model.execution import Trigger
 class JobKind(StrEnum):
     DELAYED = "delayed"  # due later; its execution is `scheduled`
     RUN = "run"  # may be claimed from `ready_at` on
+    DELIVERY = "delivery"  # of an event to a webhook, claimed like a run; has no execution
+    DEAD = "dead"  # its execution failed for good; kept until it is redriven or `ready_at`
+    KEPT = "kept"  # its execution has ended; kept for a replay until `ready_at`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    id: str  # of the execution
+    id: str  # of the execution; of a delivery, its own
     project_id: str
     created_at: datetime
     updated_at: datetime
-    function_id: str
+    function_id: str  # of a delivery, the webhook
     kind: JobKind
     trigger: Trigger
     due_at: datetime
     ready_at: datetime
     attempt: int = 0  # how often it was claimed
+    failures: int = 0  # attempts that ended by a failure that is tried again
     owner: str = ""  # who holds it; "" = nobody
     epoch: str  # under whose key the request is sealed
     sealed: bytes

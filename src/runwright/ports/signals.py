@@ -16,6 +16,9 @@ class Signals(Protocol):
     deployment  a deployment's state
     rule        a domain rule
     job         a job that may run now
+    webhook     a webhook of the project
+    event       an event that waits in the outbox
+    timer       a function's next tick
     """
 
     def on(self, kind: str, hear: Hear) -> None:

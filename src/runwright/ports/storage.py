@@ -24,7 +24,11 @@ from runwright.model.identity import (
     User,
 )
 from runwright.model.job import Job
+from runwright.model.outbox import OutboxEvent
 from runwright.model.query import ListQuery, Page
+from runwright.model.repeat import RepeatKey
+from runwright.model.timer import Timer
+from runwright.model.webhook import EventSource, Webhook
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -147,6 +151,29 @@ class JobRepository(Repository[Job], Protocol):
     def epochs(self) -> frozenset[str]: ...
 
 
+class TimerRepository(Repository[Timer], Protocol):
+    def due(self, moment: datetime, *, limit: int) -> list[Timer]:
+        """Timers whose tick has come, the longest due first."""
+
+    def move_on(self, moves: Sequence[tuple[Timer, datetime]]) -> list[bool]:
+        """Set each timer's next tick, if it still has the one that the given value says.
+
+        Whether it had: only then the tick is the caller's to fire.
+        """
+
+
+class OutboxRepository(Repository[OutboxEvent], Protocol):
+    def oldest(self, *, limit: int) -> list[OutboxEvent]:
+        """In the order in which they were written."""
+
+    def take(self, items: Sequence[OutboxEvent]) -> list[OutboxEvent]:
+        """Remove rows; those of `items` that were still there."""
+
+    def count(self) -> int: ...
+
+    def epochs(self) -> frozenset[str]: ...
+
+
 class UnitOfWork(Protocol):
     projects: Repository[Project]
     keys: Repository[ApiKey]
@@ -163,6 +190,11 @@ class UnitOfWork(Protocol):
     rules: Repository[Rule]
     executions: ExecutionRepository
     jobs: JobRepository
+    timers: TimerRepository
+    outbox: OutboxRepository
+    webhooks: Repository[Webhook]
+    event_sources: Repository[EventSource]
+    repeat_keys: Repository[RepeatKey]
 
     def remove_project_rows(self, project_id: str) -> None:
         """Delete whatever a project holds, of every kind; its own row stays."""

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import BigInteger, TypeDecorator, TypeEngine
 
 E = TypeVar("E", bound=StrEnum)
+S = TypeVar("S")
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -97,6 +98,23 @@ class Document(TypeDecorator[Mapping[str, Any]]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, Any]:
         return _decode_mapping(value) if value else {}
+
+
+class Struct(TypeDecorator[S]):
+    """A small value of the model, as a JSON object."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, model: type[S]) -> None:
+        super().__init__()
+        self.model = model
+
+    def process_bind_param(self, value: S | None, dialect: Dialect) -> str | None:
+        return None if value is None else _encode(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> S | None:
+        return None if value is None else msgspec.json.decode(value, type=self.model)
 
 
 class Choice(TypeDecorator[E]):

@@ -41,7 +41,12 @@ from runwright.model.identity import (
     User,
 )
 from runwright.model.job import Job
-from runwright.storage.columns import Choice, Document, Instant, Pairs, Words
+from runwright.model.outbox import OutboxEvent
+from runwright.model.repeat import RepeatKey
+from runwright.model.retry import Retry
+from runwright.model.timer import Timer
+from runwright.model.webhook import EventSource, Webhook
+from runwright.storage.columns import Choice, Document, Instant, Pairs, Struct, Words
 
 T = TypeVar("T")
 
@@ -89,6 +94,8 @@ def _column(name: str, hint: Any) -> Column[Any]:
         is_nullable = True
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return Column(name, Choice(hint), nullable=is_nullable)
+    if hint is Retry:
+        return Column(name, Struct(Retry), nullable=is_nullable)
     if hint in _SIMPLE:
         return Column(name, _SIMPLE[hint](), nullable=is_nullable)
     return Column(name, Document(), nullable=is_nullable)
@@ -163,3 +170,8 @@ JOBS: Final = _kind(
         ("epoch",),
     ),
 )
+TIMERS: Final = _kind(Timer, "timers", index=(("due_at",),))
+OUTBOX: Final = _kind(OutboxEvent, "outbox", index=(("epoch",),))
+WEBHOOKS: Final = _kind(Webhook, "webhooks")
+EVENT_SOURCES: Final = _kind(EventSource, "event_sources")
+REPEAT_KEYS: Final = _kind(RepeatKey, "repeat_keys", index=(("expires_at",),))

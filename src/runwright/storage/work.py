@@ -17,26 +17,40 @@ from runwright.model.identity import (
     Token,
     User,
 )
-from runwright.ports.storage import ExecutionRepository, JobRepository, Repository
+from runwright.model.repeat import RepeatKey
+from runwright.model.webhook import EventSource, Webhook
+from runwright.ports.storage import (
+    ExecutionRepository,
+    JobRepository,
+    OutboxRepository,
+    Repository,
+    TimerRepository,
+)
 from runwright.storage.codec import Codec, ExecutionCodec, JobCodec
 from runwright.storage.jobs import SqlJobs
+from runwright.storage.pending import SqlOutbox, SqlTimers
 from runwright.storage.repository import SqlExecutions, SqlRepository
 from runwright.storage.tables import (
     DEPLOYMENTS,
+    EVENT_SOURCES,
     EXECUTIONS,
     FUNCTIONS,
     JOBS,
     KEYS,
     MEMBERSHIPS,
+    OUTBOX,
     PLATFORMS,
     PROJECTS,
+    REPEAT_KEYS,
     RULES,
     SESSIONS,
     TARGETS,
     TEAMS,
+    TIMERS,
     TOKENS,
     USERS,
     VARIABLES,
+    WEBHOOKS,
     metadata,
 )
 
@@ -62,6 +76,11 @@ class Codecs:
         self.rules = Codec(RULES, dialect)
         self.executions = ExecutionCodec(EXECUTIONS, dialect)
         self.jobs = JobCodec(JOBS, dialect)
+        self.timers = Codec(TIMERS, dialect)
+        self.outbox = Codec(OUTBOX, dialect)
+        self.webhooks = Codec(WEBHOOKS, dialect)
+        self.event_sources = Codec(EVENT_SOURCES, dialect)
+        self.repeat_keys = Codec(REPEAT_KEYS, dialect)
 
 
 _CODECS: Final[dict[str, Codecs]] = {}
@@ -93,6 +112,13 @@ class SqlUnitOfWork:
         self.rules: Repository[Rule] = SqlRepository(connection, codecs.rules)
         self.executions: ExecutionRepository = SqlExecutions(connection, codecs.executions)
         self.jobs: JobRepository = SqlJobs(connection, codecs.jobs)
+        self.timers: TimerRepository = SqlTimers(connection, codecs.timers)
+        self.outbox: OutboxRepository = SqlOutbox(connection, codecs.outbox)
+        self.webhooks: Repository[Webhook] = SqlRepository(connection, codecs.webhooks)
+        self.event_sources: Repository[EventSource] = SqlRepository(
+            connection, codecs.event_sources
+        )
+        self.repeat_keys: Repository[RepeatKey] = SqlRepository(connection, codecs.repeat_keys)
         self._connection = connection
         self._touched: list[Touched] = []
 

@@ -27,6 +27,11 @@ from runwright.model.identity import (
     User,
 )
 from runwright.model.job import Job, JobKind
+from runwright.model.outbox import OutboxEvent
+from runwright.model.repeat import RepeatKey
+from runwright.model.retry import Retry
+from runwright.model.timer import CatchUp, Overlap, Timer
+from runwright.model.webhook import EventSource, Webhook
 from runwright.ports.storage import UnitOfWork
 
 PROJECT: Final = "shop"
@@ -134,6 +139,13 @@ def a_function(id: str = "fn", project_id: str = PROJECT, **more: Any) -> Functi
         execute=("any", "team:x/owner"),
         events=("users.*.create",),
         interval_min=5,
+        time_zone="Asia/Kolkata",
+        catch_up=CatchUp.SKIP,
+        overlap=Overlap.SKIP,
+        concurrency=4,
+        retry=Retry(attempts=3, backoff_s=0.5, classes=("exit", "timeout")),
+        request_retention_s=60,
+        loop_limit=0,
     )
     return replace(base, **more)
 
@@ -191,9 +203,78 @@ def a_job(id: str = "run", project_id: str = PROJECT, **more: Any) -> Job:
         due_at=NOW,
         ready_at=NOW + timedelta(microseconds=1),
         attempt=2,
+        failures=1,
         owner="host",
         epoch="epoch",
         sealed=bytes(range(256)),
+    )
+    return replace(base, **more)
+
+
+def a_timer(id: str = "fn", project_id: str = PROJECT, **more: Any) -> Timer:
+    base = Timer(
+        **_base(id, project_id),
+        due_at=NOW + timedelta(minutes=1),
+        schedule="*/5 * * * *",
+        interval_min=7,
+        time_zone="Europe/Berlin",
+        catch_up=CatchUp.ALL,
+        overlap=Overlap.SKIP,
+        deployment_id="build",
+    )
+    return replace(base, **more)
+
+
+def an_outbox_event(id: str = "event", project_id: str = PROJECT, **more: Any) -> OutboxEvent:
+    base = OutboxEvent(
+        **_base(id, project_id),
+        path=("users", "a.b", "sessions", "s"),
+        action="update",
+        attribute="email",
+        user_id="ann",
+        session_id="session",
+        chain_id="chain",
+        lineage=("fn", "other", "fn"),
+        epoch="epoch",
+        sealed=bytes(range(256)),
+    )
+    return replace(base, **more)
+
+
+def a_webhook(id: str = "hook", project_id: str = PROJECT, **more: Any) -> Webhook:
+    base = Webhook(
+        **_base(id, project_id),
+        name="Hook ä",
+        url="https://example.com/hook?a=b",
+        events=("users.*", "functions.*.create"),
+        is_enabled=False,
+        is_tls_verified=True,
+        auth_username="ann",
+        sealed_auth_password=bytes(range(256)),
+        sealed_secret=bytes(reversed(range(256))),
+        logs="a\nb",
+        attempts=3,
+    )
+    return replace(base, **more)
+
+
+def an_event_source(id: str = "source", project_id: str = PROJECT, **more: Any) -> EventSource:
+    base = EventSource(
+        **_base(id, project_id),
+        name="Old server",
+        url="https://example.com/v1/events",
+        sealed_secret=bytes(range(256)),
+    )
+    return replace(base, **more)
+
+
+def a_repeat_key(id: str = "digest", project_id: str = PROJECT, **more: Any) -> RepeatKey:
+    base = RepeatKey(
+        **_base(id, project_id),
+        function_id="fn",
+        result_id="run",
+        fingerprint="f" * 64,
+        expires_at=NOW + timedelta(days=1),
     )
     return replace(base, **more)
 
@@ -214,6 +295,11 @@ EVERY_KIND: Final[dict[str, Any]] = {
     "rules": a_rule,
     "executions": an_execution,
     "jobs": a_job,
+    "timers": a_timer,
+    "outbox": an_outbox_event,
+    "webhooks": a_webhook,
+    "event_sources": an_event_source,
+    "repeat_keys": a_repeat_key,
 }
 
 

@@ -12,6 +12,7 @@ from runwright.identity.refusals import UnknownKey
 from runwright.identity.scopes import GUEST_SCOPES
 from runwright.identity.tokens import Tokens, UserJwtInvalid, encode_session
 from runwright.model.identity import CONSOLE, CallerKind, Principal, Team
+from runwright.model.lineage import Lineage
 from tests.unit.api.world import (
     KEY,
     OTHER_PROJECT,
@@ -337,12 +338,12 @@ async def test_a_key_of_a_project_made_again_does_not_come_back(world: World) ->
 
 @pytest.mark.parametrize("prefix", ["ephemeral_", "dynamic_"])
 async def test_an_execution_key_holds_its_scopes_and_its_lineage(world: World, prefix: str) -> None:
-    made = world.tokens.execution_key(PROJECT, ("users.read",), 60, ("a", "b"))
+    made = world.tokens.execution_key(PROJECT, ("users.read",), 60, Lineage(("a", "b"), "c"))
     key = prefix + made.removeprefix("ephemeral_")
     caller = await _caller(world, about(x_appwrite_key=key))
     assert caller.kind is CallerKind.KEY
     assert "users.read" in caller.scopes
-    assert caller.lineage == ("a", "b")
+    assert caller.lineage == Lineage(("a", "b"), "c")
     world.clock.move(60)
     assert (await _caller(world, about(x_appwrite_key=key))).kind is CallerKind.GUEST
 

@@ -25,6 +25,7 @@ from runwright.identity.permissions import guest_roles, key_roles, user_roles
 from runwright.identity.tokens import Tokens, hash_secret
 from runwright.model.function import Deployment, DeploymentStatus, Function, Rule
 from runwright.model.identity import CallerKind, Membership, Principal, Project, Session, User
+from runwright.model.lineage import Lineage
 from runwright.ports.storage import UnitOfWork
 from runwright.queue.rows import RowQueue
 from runwright.sealing import Sealer
@@ -104,7 +105,7 @@ def a_guest() -> Principal:
 
 
 def a_key(*, lineage: tuple[str, ...] = ()) -> Principal:
-    return replace(_principal(CallerKind.KEY, key_roles()), lineage=lineage)
+    return replace(_principal(CallerKind.KEY, key_roles()), lineage=Lineage(lineage))
 
 
 def an_admin(user: User) -> Principal:

@@ -12,6 +12,7 @@ from runwright.executions.headers import MAX_CHARS
 from runwright.model.execution import ErrorClass, Outcome, Phases, Status
 from runwright.model.function import DeploymentStatus
 from runwright.model.identity import Principal
+from runwright.model.lineage import Lineage
 from runwright.ports.executor import NoSlot
 from tests.fakes.user_code import answering, failing
 from tests.unit.executions.bench import (
@@ -183,7 +184,7 @@ async def test_the_function_gets_the_platform_headers_and_the_callers() -> None:
     assert (seen["content-type"], seen["x-mine"], seen["host"]) == ("application/json", "1", "me")
     assert acting.user_id == "ada"
     assert claims is not None
-    assert (claims.scopes, claims.lineage) == (("users.read",), (FUNCTION,))
+    assert (claims.scopes, claims.lineage) == (("users.read",), Lineage((FUNCTION,)))
     assert dict(done.execution.request_headers) == {
         "content-type": "application/json",
         "host": "me",
@@ -338,16 +339,16 @@ async def test_a_path_gets_its_leading_slash_and_cannot_split_the_request() -> N
     assert invocation.target == "/a%20b%0Ax-evil:%201?q=\u00e4"
 
 
-async def test_a_seventeenth_run_of_one_function_in_a_chain_is_stopped() -> None:
+async def test_the_sixteenth_run_of_one_function_in_a_chain_is_stopped() -> None:
     async with a_bench() as bench:
-        done = await bench.executions.create(a_key(lineage=(FUNCTION,) * 15), FUNCTION)
+        done = await bench.executions.create(a_key(lineage=(FUNCTION,) * 14), FUNCTION)
         assert done.execution.status is Status.COMPLETED
-        done = await bench.executions.create(a_key(lineage=(FUNCTION,) * 16), FUNCTION)
+        done = await bench.executions.create(a_key(lineage=(FUNCTION,) * 15), FUNCTION)
         assert done.execution.error_class is ErrorClass.LOOP
         assert len(bench.code.calls) == 1
         stored = await bench.executions.get(a_key(), FUNCTION, done.execution.id)
         assert (stored.status, stored.error_class) == (Status.FAILED, ErrorClass.LOOP)
-        others = tuple(f"f{number}" for number in range(64))
+        others = tuple(f"f{number}" for number in range(63))
         done = await bench.executions.create(a_key(lineage=others), FUNCTION)
     assert done.execution.error_class is ErrorClass.LOOP
 

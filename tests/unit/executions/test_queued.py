@@ -25,6 +25,7 @@ from runwright.model.execution import (
 from runwright.model.function import DeploymentStatus
 from runwright.model.identity import Principal
 from runwright.model.job import Job
+from runwright.model.lineage import Lineage
 from runwright.ports.executor import NoSlot, ResponseSink
 from runwright.ports.storage import UnitOfWork
 from tests.fakes.clock import ManualClock
@@ -184,7 +185,7 @@ async def test_a_queued_run_gets_what_was_sent_and_what_is_of_now() -> None:
     assert seen["x-runwright-attempt"] == "1"
     key = bench.tokens.read_execution_key(seen["x-appwrite-key"], PROJECT)
     assert key is not None
-    assert key.lineage == (FUNCTION,)
+    assert key.lineage == Lineage((FUNCTION,))
     assert (done.status, done.response_status_code, done.attempt) == (Status.COMPLETED, 200, 1)
     assert (done.created_at, done.id) == (made.created_at, made.id)
     assert dict(done.request_headers) == dict(made.request_headers)

@@ -15,6 +15,7 @@ from runwright.identity.tokens import encode_session
 from runwright.model.execution import ErrorClass, Headers, Invocation, Outcome, Status
 from runwright.model.function import DeploymentStatus
 from runwright.model.identity import Platform
+from runwright.model.lineage import Lineage
 from runwright.ports.executor import NoSlot, ResponseSink
 from tests.fakes.user_code import answering, failing
 from tests.unit.executions.bench import (
@@ -457,13 +458,13 @@ async def test_a_key_on_a_domain_tells_the_chain_of_runs_and_nothing_else() -> N
     async with a_door() as door:
         tokens = door.bench.tokens
         chain = ("first", "second")
-        key = tokens.execution_key(PROJECT, ("users.write",), 60, chain)
+        key = tokens.execution_key(PROJECT, ("users.write",), 60, Lineage(chain))
         await door.call(headers=[("x-appwrite-key", key)])
         inner = tokens.read_execution_key(door.bench.code.seen["x-appwrite-key"], PROJECT)
         assert inner is not None
-        assert inner.lineage == (*chain, FUNCTION)
+        assert inner.lineage == Lineage((*chain, FUNCTION))
         assert inner.scopes == ("users.read",)
-        loop = tokens.execution_key(PROJECT, (), 60, (FUNCTION,) * 16)
+        loop = tokens.execution_key(PROJECT, (), 60, Lineage((FUNCTION,) * 16))
         reply = await door.call(headers=[("x-appwrite-key", loop), *ASK_JSON])
         record = await door.bench.executions.get(
             a_key(), FUNCTION, reply["x-appwrite-execution-id"]

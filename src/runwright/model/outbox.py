@@ -1,0 +1,50 @@
+"""What has happened, on its way to those who want to know: events and their waiting form."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from runwright.model.event import Event
+from runwright.model.lineage import NO_LINEAGE, Lineage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEvent:
+    """An event that was committed and not yet handed to its subscribers.
+
+    Rows are taken in the order in which they were written. The payload is sealed like every
+    request that waits.
+    """
+
+    id: str
+    project_id: str
+    created_at: datetime
+    updated_at: datetime
+    path: tuple[str, ...]  # resource, id, resource, id, ...
+    action: str
+    attribute: str
+    user_id: str  # who acted; "" = a key, a guest or the platform
+    session_id: str  # of that user, for a token that acts in it
+    chain_id: str
+    lineage: tuple[str, ...]  # function ids that led to the event
+    epoch: str
+    sealed: bytes
+
+    @property
+    def event(self) -> Event:
+        return Event(self.path, self.action, self.attribute)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """An event with its payload in the clear, as subscribers get it."""
+
+    id: str
+    project_id: str
+    at: datetime
+    event: Event
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    user_id: str = ""
+    session_id: str = ""
+    lineage: Lineage = NO_LINEAGE

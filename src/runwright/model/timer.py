@@ -1,0 +1,41 @@
+"""When a function is due next: one row per function that has a schedule."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class CatchUp(StrEnum):
+    """What becomes of ticks that came due while nothing was there to fire them."""
+
+    LAST = "last"  # the newest one runs
+    ALL = "all"  # each of them runs
+    SKIP = "skip"  # none runs
+
+
+class Overlap(StrEnum):
+    """What becomes of a tick while an earlier one's run has not ended."""
+
+    ALLOW = "allow"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    """The next tick of a function. `id` is the function's.
+
+    Whoever moves `due_at` on, by an update that expects the old value, fires the tick; so
+    any number of schedulers fire it once. The other fields are the function's, copied.
+    """
+
+    id: str
+    project_id: str
+    created_at: datetime
+    updated_at: datetime
+    due_at: datetime
+    schedule: str  # cron, or "" when there is an interval
+    interval_min: int  # 0 = none
+    time_zone: str
+    catch_up: CatchUp
+    overlap: Overlap
+    deployment_id: str

@@ -1,0 +1,72 @@
+"""Rows that wait for a moment or for a reader: timers and the outbox."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import delete, func, select, update
+
+from runwright.model.outbox import OutboxEvent
+from runwright.model.timer import Timer
+from runwright.storage.repository import SqlRepository
+from runwright.storage.tables import OUTBOX, SEQUENCE, TIMERS
+
+_TIMERS: Final = TIMERS.table
+_OUTBOX: Final = OUTBOX.table
+
+
+class SqlTimers(SqlRepository[Timer]):
+    def due(self, moment: datetime, *, limit: int) -> list[Timer]:
+        return self._values(
+            self._codec.select()
+            .where(_TIMERS.c.due_at <= moment)
+            .order_by(_TIMERS.c.due_at, _TIMERS.c[SEQUENCE])
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+
+    def move_on(self, moves: Sequence[tuple[Timer, datetime]]) -> list[bool]:
+        column = _TIMERS.c
+        groups: dict[tuple[str, datetime, datetime], list[str]] = {}
+        for timer, due_at in moves:
+            groups.setdefault((timer.project_id, timer.due_at, due_at), []).append(timer.id)
+        moved: set[tuple[str, str]] = set()
+        for (project_id, before, after), ids in groups.items():
+            rows = self._connection.execute(
+                update(_TIMERS)
+                .where(
+                    column.project_id == project_id,
+                    column.id.in_(ids),
+                    column.due_at == before,
+                )
+                .values(due_at=after)
+                .returning(column.id)
+            )
+            moved |= {(project_id, row[0]) for row in rows}
+        return [(timer.project_id, timer.id) in moved for timer, _ in moves]
+
+
+class SqlOutbox(SqlRepository[OutboxEvent]):
+    def oldest(self, *, limit: int) -> list[OutboxEvent]:
+        return self._values(self._codec.select().order_by(_OUTBOX.c[SEQUENCE]).limit(limit))
+
+    def take(self, items: Sequence[OutboxEvent]) -> list[OutboxEvent]:
+        groups: dict[str, list[str]] = {}
+        for item in items:
+            groups.setdefault(item.project_id, []).append(item.id)
+        taken: set[tuple[str, str]] = set()
+        for project_id, ids in groups.items():
+            rows = self._connection.execute(
+                delete(_OUTBOX)
+                .where(_OUTBOX.c.project_id == project_id, _OUTBOX.c.id.in_(ids))
+                .returning(_OUTBOX.c.id)
+            )
+            taken |= {(project_id, row[0]) for row in rows}
+        return [item for item in items if (item.project_id, item.id) in taken]
+
+    def count(self) -> int:
+        statement = select(func.count()).select_from(_OUTBOX)
+        return int(self._connection.execute(statement).scalar_one())
+
+    def epochs(self) -> frozenset[str]:
+        return frozenset(self._connection.execute(select(_OUTBOX.c.epoch).distinct()).scalars())

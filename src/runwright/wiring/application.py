@@ -1,0 +1,127 @@
+"""The HTTP side: routes, the gateway, who may call from where."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from runwright.api.app import Api, ApiOptions
+from runwright.api.cors import Origins
+from runwright.api.health import Health
+from runwright.api.limits import Limiter
+from runwright.api.routes.console import ConsoleFacts, console_routes
+from runwright.api.routes.deployments import deployment_routes
+from runwright.api.routes.executions import ExecutionRoutes
+from runwright.api.routes.functions import function_routes
+from runwright.api.routes.identity import identity_routes
+from runwright.api.routes.locale import locale_routes
+from runwright.api.routes.proxy import proxy_routes
+from runwright.api.routes.system import system_routes
+from runwright.api.routes.variables import variable_routes
+from runwright.api.routing import Route
+from runwright.executions.service import Executions
+from runwright.functions.downloads import DownloadTokens
+from runwright.gateway.asgi import DomainFirst
+from runwright.gateway.domain import Gateway
+from runwright.gateway.hosts import Hosts
+from runwright.gateway.protocol import Door
+from runwright.gateway.router import Router
+from runwright.identity.authentication import Credentials
+from runwright.identity.pings import Pings
+from runwright.identity.services import Identity
+from runwright.proxies import Proxies
+from runwright.settings import Settings
+from runwright.wiring.core import Core
+from runwright.wiring.functions import Functions
+
+
+def make_application(
+    settings: Settings,
+    data_dir: Path,
+    core: Core,
+    functions: Functions,
+    executions: Executions,
+) -> tuple[DomainFirst, Door]:
+    upload_dir = data_dir / "uploads"
+    upload_dir.mkdir(exist_ok=True)
+
+    async def rule_project(domain: str) -> str | None:
+        rule = await functions.domains.by_host(domain)
+        return rule.project_id if rule is not None else None
+
+    api = Api(
+        routes(settings, data_dir, core, functions, executions),
+        core.authenticator,
+        Limiter(core.clock, is_on=settings.rate_limits == "on"),
+        ApiOptions(
+            upload_dir=str(upload_dir),
+            hostnames=settings.domain,
+            trusted_proxies=settings.trusted_proxies,
+            rule_project=rule_project,
+        ),
+    )
+    origins = Origins(settings.domain, rule_project)
+
+    async def allows_origin(project_id: str, origin: str) -> bool:
+        found = await core.authenticator.resolve(Credentials(project_id=project_id))
+        return await origins.allows(origin, project_id, found.platforms)
+
+    proxies = Proxies(settings.trusted_proxies)
+    router = Router(
+        api_hosts=settings.domain,
+        functions_domain=settings.functions_domain,
+        is_protected=settings.router_protection == "on",
+    )
+    gateway = Gateway(
+        executions=executions,
+        authenticator=core.authenticator,
+        tokens=core.tokens,
+        allows_origin=allows_origin,
+        proxies=proxies,
+        forces_https=settings.force_https == "on",
+    )
+    hosts = Hosts(router, functions.domains, core.signals)
+    app = DomainFirst(api, gateway=gateway, hosts=hosts, domains=functions.domains, proxies=proxies)
+    return app, Door(gateway, hosts, proxies)
+
+
+def routes(
+    settings: Settings,
+    data_dir: Path,
+    core: Core,
+    functions: Functions,
+    executions: Executions,
+) -> Sequence[Route]:
+    identity = Identity.over(
+        core.storage,
+        passwords=core.passwords,
+        tokens=core.tokens,
+        clock=core.clock,
+        console_signup=settings.console_signup,
+    )
+    facts = ConsoleFacts(
+        functions_domain=settings.functions_domain,
+        target_cname=settings.domain_target_cname,
+        target_a=settings.domain_target_a,
+        target_aaaa=settings.domain_target_aaaa,
+        build_timeout_s=settings.build_timeout_s,
+        source_bytes=settings.source_bytes,
+        is_https_forced=settings.force_https == "on",
+    )
+    downloads = DownloadTokens(core.token_key, core.clock, build_timeout_s=settings.build_timeout_s)
+
+    async def is_taken(domain: str) -> bool:
+        return await functions.domains.by_host(domain) is not None
+
+    return [
+        *system_routes(
+            Health(core.storage, core.signals, core.clock, str(data_dir)),
+            Pings(core.storage, core.clock),
+        ),
+        *locale_routes(),
+        *console_routes(facts, is_taken),
+        *identity_routes(identity),
+        *function_routes(functions.catalog),
+        *variable_routes(functions.variables),
+        *deployment_routes(functions.deployments, downloads),
+        *ExecutionRoutes(executions).routes(),
+        *proxy_routes(functions.domains),
+    ]

@@ -1,0 +1,47 @@
+"""What every other part stands on: database, signals, tokens, who is calling."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from runwright.clock import SystemClock
+from runwright.identity.authentication import Authenticator
+from runwright.identity.passwords import Passwords
+from runwright.identity.tokens import Tokens
+from runwright.sealing import Sealer, derive, master_key
+from runwright.signals.local import LocalSignals
+from runwright.storage.database import Database, open_database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    storage: Database
+    signals: LocalSignals
+    clock: SystemClock
+    tokens: Tokens
+    token_key: bytes
+    passwords: Passwords
+    authenticator: Authenticator
+    sealer: Sealer
+
+
+async def open_core(data_dir: Path, stack: AsyncExitStack) -> Core:
+    master = await asyncio.to_thread(master_key, data_dir / "master.key")
+    clock, signals = SystemClock(), LocalSignals()
+    storage = await stack.enter_async_context(open_database(data_dir / "runwright.db"))
+    storage.listen(signals.announce)
+    token_key = derive(master, "tokens")
+    tokens = Tokens(token_key, clock)
+    authenticator = Authenticator(storage, signals, tokens, clock)
+    await stack.enter_async_context(authenticator)
+    return Core(
+        storage=storage,
+        signals=signals,
+        clock=clock,
+        tokens=tokens,
+        token_key=token_key,
+        passwords=Passwords(),
+        authenticator=authenticator,
+        sealer=Sealer(derive(master, "variables")),
+    )

@@ -1,0 +1,85 @@
+"""Running functions: records, the queue and its workers."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from runwright.epochs import Epochs
+from runwright.executions.acceptance import Acceptance
+from runwright.executions.dispatcher import Dispatcher
+from runwright.executions.records import Recorder
+from runwright.executions.retention import Retention
+from runwright.executions.service import Executions
+from runwright.executions.upkeep import QueueUpkeep
+from runwright.executor.host import ExecutorConfig
+from runwright.ports.executor import Executor
+from runwright.queue.rows import RowQueue
+from runwright.settings import Settings
+from runwright.wiring.core import Core
+from runwright.wiring.functions import SANDBOX_API, Functions
+
+
+def executor_config(settings: Settings, data_dir: Path, api_port: int) -> ExecutorConfig:
+    return ExecutorConfig(
+        data_dir=data_dir,
+        api_port=api_port,
+        is_isolated=settings.executor == "bubblewrap",
+        pool_sizes={"node": settings.pool_node, "python": settings.pool_python},
+        sandboxes=settings.sandboxes,
+        idle_s=settings.pool_idle_s,
+        max_calls=settings.concurrency,
+        max_waiting=settings.execution_queue,
+        wait_s=settings.sync_timeout_s,
+        tmp_mib=settings.tmp_mib,
+        uid_base=settings.uid_base,
+    )
+
+
+async def make_executions(
+    settings: Settings,
+    data_dir: Path,
+    core: Core,
+    functions: Functions,
+    executor: Executor,
+    api_port: int,
+    stack: AsyncExitStack,
+) -> tuple[Executions, Dispatcher]:
+    queue, epochs = RowQueue(), Epochs(data_dir / "keys", core.clock)
+    acceptance = Acceptance(core.storage, queue, epochs, queue_jobs=settings.queue_jobs)
+    upkeep = QueueUpkeep(core.storage, core.clock, queue, epochs, acceptance)
+    await upkeep.start()
+    stack.push_async_callback(upkeep.stop)
+    recorder = Recorder(core.storage)
+    recorder.start()
+    stack.push_async_callback(recorder.stop)
+    executions = Executions(
+        storage=core.storage,
+        signals=core.signals,
+        clock=core.clock,
+        projects=core.authenticator.project,
+        catalog=functions.catalog,
+        tokens=core.tokens,
+        executor=executor,
+        recorder=recorder,
+        acceptance=acceptance,
+        artifact_path=functions.deployments.artifact_path,
+        endpoint=SANDBOX_API.format(port=api_port),
+        sync_timeout_s=settings.sync_timeout_s,
+    )
+    await executions.start()
+    stack.push_async_callback(executions.stop, settings.drain_s)
+    retention = Retention(core.storage, core.clock, keep_s=settings.execution_retention_s)
+    retention.start()
+    stack.push_async_callback(retention.stop)
+    dispatcher = Dispatcher(
+        storage=core.storage,
+        signals=core.signals,
+        clock=core.clock,
+        queue=queue,
+        epochs=epochs,
+        executor=executor,
+        executions=executions,
+        acceptance=acceptance,
+        workers=settings.workers,
+        is_alone=True,  # the lock on the data folder says so
+    )
+    return executions, dispatcher

@@ -1,0 +1,118 @@
+"""One server process: its parts, started and stopped in order.
+
+`running` enters the parts in the order in which they depend on each other and leaves them
+in reverse: what accepts work stops first, what stores its results stops last.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from runwright import welcome
+from runwright.executor.host import BubblewrapExecutor
+from runwright.executor.spawn import SpawnFailed
+from runwright.gateway.protocol import DomainProtocol
+from runwright.identity import first_start
+from runwright.settings import Settings
+from runwright.storage.errors import StorageRefused
+from runwright.storage.lock import locked
+from runwright.wiring.application import make_application
+from runwright.wiring.core import Core, open_core
+from runwright.wiring.executions import executor_config, make_executions
+from runwright.wiring.functions import make_functions, start_workers
+
+log = logging.getLogger(__name__)
+
+# What adapters raise when this machine or this data folder cannot be used; the text says why.
+CANNOT_START: Final = (StorageRefused, SpawnFailed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the server process needs from the wiring."""
+
+    app: Any  # the ASGI application
+    http: Any  # makes the protocol of one connection, for uvicorn
+    tls: ssl.SSLContext | None
+    credentials: welcome.Credentials
+    drain: Callable[[float], Awaitable[None]]  # ends executions within that many seconds
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
+    """Every part of one server process, started; `api_port` is where it listens."""
+    data_dir = private_folder(settings)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(locked(data_dir))
+        core = await open_core(data_dir, stack)
+        executor = BubblewrapExecutor(executor_config(settings, data_dir, api_port), core.clock)
+        await executor.start()
+        stack.push_async_callback(executor.stop, 0.0)
+        functions = await make_functions(settings, data_dir, core, executor, api_port, stack)
+        runs = await make_executions(settings, data_dir, core, functions, executor, api_port, stack)
+        executions, dispatcher = runs
+        certificates = functions.certificates
+        await start_workers(core, functions, stack)
+        await dispatcher.start()
+        stack.push_async_callback(dispatcher.stop, settings.drain_s)
+        app, door = make_application(settings, data_dir, core, functions, executions)
+        credentials = await _credentials(settings, data_dir, core, api_port)
+
+        async def drain(drain_s: float) -> None:
+            await asyncio.gather(executions.stop(drain_s), dispatcher.stop(drain_s))
+
+        yield Parts(
+            app=app,
+            http=partial(DomainProtocol, door=door),
+            tls=certificates.context() if certificates is not None else None,
+            credentials=credentials,
+            drain=drain,
+        )
+
+
+async def _credentials(
+    settings: Settings, data_dir: Path, core: Core, api_port: int
+) -> welcome.Credentials:
+    """Those of an earlier start with today's endpoint, else new ones.
+
+    New secrets are on disk before the database knows them: a crash between the two loses none.
+    """
+    kept = welcome.Credentials.load(data_dir)
+    login = first_start.new_first_login()
+    if kept is not None:
+        login = first_start.FirstLogin(
+            email=kept.consoleEmail,
+            password=kept.consolePassword,
+            project_id=kept.projectId,
+            api_key=kept.apiKey,
+        )
+    credentials = welcome.Credentials(
+        endpoint=welcome.endpoint(settings, api_port),
+        projectId=login.project_id,
+        apiKey=login.api_key,
+        consoleEmail=login.email,
+        consolePassword=login.password,
+        functions=kept.functions if kept is not None else [],
+    )
+    credentials.prepare(data_dir)
+    made = await first_start.bootstrap(core.storage, core.passwords, core.clock, login)
+    if kept is None and not made:
+        log.warning(
+            "the credentials file is gone and its secrets cannot be shown again",
+            extra={"action": "credentials_missing"},
+        )
+    return credentials
+
+
+def private_folder(settings: Settings) -> Path:
+    """The data folder, which nobody else on this machine may look into."""
+    folder = Path(settings.data_dir).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
