@@ -33,7 +33,11 @@ InUse = Callable[[], Awaitable[Collection[str]]]
 class Epochs:
     """One folder of epoch keys, used by one server."""
 
-    def __init__(self, folder: Path, clock: Clock, *, every_s: float = EPOCH_S) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, *, every_s: float = EPOCH_S, prefix: str = ""
+    ) -> None:
+        """`prefix` begins the name of every epoch, which tells it from those of others."""
+        self.prefix = prefix
         self._folder = folder
         self._clock = clock
         self._every_s = every_s
@@ -44,7 +48,7 @@ class Epochs:
         self._making = asyncio.Lock()
 
     async def start(self) -> None:
-        await asyncio.to_thread(self._folder.mkdir, mode=0o700, exist_ok=True)
+        await asyncio.to_thread(self._folder.mkdir, mode=0o700, parents=True, exist_ok=True)
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[tuple[str, Sealer]]:
@@ -61,6 +65,11 @@ class Epochs:
             yield epoch, self._sealers[epoch]
         finally:
             self._lent[epoch] -= 1
+
+    async def turn(self) -> None:
+        """End the present epoch: who asks next seals under a new one."""
+        async with self._making:
+            self._current = ""
 
     async def sealer(self, epoch: str) -> Sealer:
         """For opening. Raises CannotOpen when the key is gone."""
@@ -100,7 +109,7 @@ class Epochs:
         return self._clock.monotonic() - self._made_at >= self._every_s
 
     async def _renew(self) -> None:
-        epoch, key = new_id(), os.urandom(_KEY_BYTES)
+        epoch, key = self.prefix + new_id(), os.urandom(_KEY_BYTES)
         try:
             await asyncio.to_thread(self._store, epoch, key)
         except OSError as exc:

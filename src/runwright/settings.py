@@ -100,6 +100,13 @@ class Settings:
     queue_jobs: int = _setting(
         100_000, "queued and delayed executions that may wait; more get 429", low=1, high=10_000_000
     )
+    loop_breaker: int = _setting(
+        30,
+        "runs that one event on one thing may start in a minute when nobody knows what led to "
+        "it; more is taken for a loop; 0 = no limit",
+        low=0,
+        high=1_000_000,
+    )
     execution_retention_s: int = _setting(
         1_209_600, "age at which execution records are deleted", unit="s", low=60
     )

@@ -17,6 +17,7 @@ BASE: Final = {
     "cache",
     "sealing",
     "epochs",
+    "vault",
     "telemetry",
     "settings",
     "proxies",

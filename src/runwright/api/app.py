@@ -31,6 +31,7 @@ from runwright.api.routing import EMPTY_TYPE, Answer, Call, Nothing, Route
 from runwright.errors import AccessForbidden, RouteNotFound, RunwrightError
 from runwright.identity import access, refusals
 from runwright.identity.authentication import Authenticator, Resolved
+from runwright.model.actor import Actor, acts
 from runwright.model.execution import Headers
 from runwright.model.identity import CONSOLE, CallerKind
 from runwright.proxies import Proxies
@@ -171,7 +172,8 @@ class Api:
         _require_group(route, found)
         call = self._call(exchange, found)
         params = parse(route.params or Nothing, call.raw)
-        answer = await route.handler(call, params)
+        with acts(Actor.of(found.principal)):
+            answer = await route.handler(call, params)
         return self._finish(exchange, route, call, answer)
 
     async def _read_params(self, exchange: _Exchange, receive: Receive) -> None:

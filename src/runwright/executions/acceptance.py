@@ -1,19 +1,21 @@
 """Taking an execution into the queue: its record and its job in one committed transaction."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from runwright.epochs import Epochs
 from runwright.errors import RateLimited
 from runwright.executions.batches import Batches
 from runwright.executions.envelope import Request, seal
-from runwright.model.execution import Execution
+from runwright.model.execution import Execution, Status
 from runwright.model.job import Job, JobKind
 from runwright.ports.queue import Queue
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import Sealer
+from runwright.vault import Vault
 
 _RETRY_AFTER_S: Final = 5
 _LARGE_BYTES: Final = 256 * 1024  # sealing more than this on the event loop would be felt
@@ -28,34 +30,45 @@ class QueueFull(RateLimited):
 
 
 @dataclass(frozen=True, slots=True)
-class _Accepted:
+class Accepted:
+    """An execution that is to be queued. No request = one without any content."""
+
     execution: Execution
-    request: Request
+    request: Request | None
+    is_kept: bool = False  # the request may be needed after the first attempt
 
 
 class Acceptance:
     """`recount` before use and now and then; `close` last."""
 
-    def __init__(self, storage: Storage, queue: Queue, epochs: Epochs, *, queue_jobs: int) -> None:
+    def __init__(self, storage: Storage, queue: Queue, vault: Vault, *, queue_jobs: int) -> None:
         self._storage = storage
         self._queue = queue
-        self._epochs = epochs
+        self._vault = vault
         self._queue_jobs = queue_jobs
         self._size = 0  # counted again by `recount`, since rows also go with their function
-        self._batches: Batches[_Accepted, None] = Batches(
-            self._store, name="accepted-jobs", bytes_of=lambda item: len(item.request.body)
+        self._batches: Batches[Accepted, None] = Batches(
+            self._store, name="accepted-jobs", bytes_of=lambda item: _body_bytes(item.request)
         )
 
-    async def accept(self, execution: Execution, request: Request) -> None:
+    @property
+    def is_full(self) -> bool:
+        return self._size >= self._queue_jobs
+
+    async def accept(self, item: Accepted) -> None:
         """Return when execution and job are on disk. Raises QueueFull."""
-        if self._size >= self._queue_jobs:
+        if self.is_full:
             raise QueueFull(self._queue_jobs)
         self._size += 1
         try:
-            await self._batches.put(_Accepted(execution, request))
+            await self._batches.put(item)
         except Exception:
             self._size -= 1
             raise
+
+    def began(self, jobs: int) -> None:
+        """Jobs that somebody stored who made them by `jobs`."""
+        self._size += jobs
 
     def ended(self, jobs: int) -> None:
         self._size = max(0, self._size - jobs)
@@ -66,40 +79,63 @@ class Acceptance:
     async def close(self) -> None:
         await self._batches.close()
 
-    async def _store(self, accepted: Sequence[_Accepted]) -> Sequence[None]:
-        # The epoch is held until the commit, so its key cannot go before its jobs are seen.
-        async with self._epochs.lend() as (epoch, sealer):
-            jobs = [await self._job(item, epoch, sealer) for item in accepted]
+    @asynccontextmanager
+    async def jobs(self, items: Sequence[Accepted]) -> AsyncIterator[list[Job]]:
+        """The jobs of new executions, sealed. Stay inside until they are committed.
+
+        The keys are held until then, so none can go before its jobs are seen.
+        """
+        async with AsyncExitStack() as stack:
+            lines: dict[bool, tuple[str, Sealer]] = {}
+            jobs = []
+            for item in items:
+                if item.request is None:
+                    jobs.append(_job(item, "", b""))
+                    continue
+                is_long = item.is_kept or item.execution.scheduled_at is not None
+                if is_long not in lines:
+                    line = self._vault.kept if is_long else self._vault.runs
+                    lines[is_long] = await stack.enter_async_context(line.lend())
+                epoch, sealer = lines[is_long]
+                jobs.append(_job(item, epoch, await _sealed(item, item.request, sealer)))
+            yield jobs
+
+    async def _store(self, accepted: Sequence[Accepted]) -> Sequence[None]:
+        async with self.jobs(accepted) as jobs:
 
             def work(uow: UnitOfWork) -> None:
                 uow.executions.add_all([item.execution for item in accepted])
                 self._queue.put(uow, jobs)
 
             await self._storage.write(work)
-        return [None] * len(jobs)
-
-    async def _job(self, item: _Accepted, epoch: str, sealer: Sealer) -> Job:
-        execution, request = item.execution, item.request
-        if len(request.body) > _LARGE_BYTES:
-            sealed = await asyncio.to_thread(_sealed, item, sealer)
-        else:
-            sealed = _sealed(item, sealer)
-        due_at = execution.scheduled_at or execution.created_at
-        return Job(
-            id=execution.id,
-            project_id=execution.project_id,
-            created_at=execution.created_at,
-            updated_at=execution.updated_at,
-            function_id=execution.function_id,
-            kind=JobKind.RUN if execution.scheduled_at is None else JobKind.DELAYED,
-            trigger=execution.trigger,
-            due_at=due_at,
-            ready_at=due_at,
-            epoch=epoch,
-            sealed=sealed,
-        )
+        return [None] * len(accepted)
 
 
-def _sealed(item: _Accepted, sealer: Sealer) -> bytes:
+def _job(item: Accepted, epoch: str, sealed: bytes) -> Job:
     execution = item.execution
-    return seal(item.request, sealer, project_id=execution.project_id, job_id=execution.id)
+    due_at = execution.scheduled_at or execution.created_at
+    return Job(
+        id=execution.id,
+        project_id=execution.project_id,
+        created_at=execution.created_at,
+        updated_at=execution.updated_at,
+        function_id=execution.function_id,
+        kind=JobKind.RUN if execution.status is Status.WAITING else JobKind.DELAYED,
+        trigger=execution.trigger,
+        due_at=due_at,
+        ready_at=due_at,
+        epoch=epoch,
+        sealed=sealed,
+    )
+
+
+async def _sealed(item: Accepted, request: Request, sealer: Sealer) -> bytes:
+    execution = item.execution
+    sealing = partial(seal, request, sealer, project_id=execution.project_id, job_id=execution.id)
+    if len(request.body) > _LARGE_BYTES:
+        return await asyncio.to_thread(sealing)
+    return sealing()
+
+
+def _body_bytes(request: Request | None) -> int:
+    return len(request.body) if request is not None else 0

@@ -23,12 +23,11 @@ from datetime import timedelta
 from typing import Final
 
 from runwright.clock import Clock
-from runwright.epochs import Epochs
 from runwright.errors import RunwrightError
 from runwright.executions.acceptance import Acceptance
 from runwright.executions.attempt import Attempt
 from runwright.executions.batches import Batches
-from runwright.executions.envelope import Request, unseal
+from runwright.executions.envelope import PLAIN, Request, unseal
 from runwright.executions.records import reduced
 from runwright.executions.service import Executions, loop_outcome
 from runwright.ids import new_id
@@ -39,6 +38,7 @@ from runwright.ports.queue import Queue
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import CannotOpen
+from runwright.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Dispatcher:
         signals: Signals,
         clock: Clock,
         queue: Queue,
-        epochs: Epochs,
+        vault: Vault,
         executor: Executor,
         executions: Executions,
         acceptance: Acceptance,
@@ -86,7 +86,7 @@ class Dispatcher:
         self._storage = storage
         self._clock = clock
         self._queue = queue
-        self._epochs = epochs
+        self._vault = vault
         self._executor = executor
         self._executions = executions
         self._acceptance = acceptance
@@ -297,8 +297,10 @@ class Dispatcher:
         return attempt.finished(outcome, self._clock.now())
 
     async def _request(self, job: Job) -> Request:
-        sealer = await self._epochs.sealer(job.epoch)
         sealed = self._sealed.pop(_claim_of(job))
+        if not job.epoch:
+            return PLAIN
+        sealer = await self._vault.sealer(job.epoch)
         return unseal(sealed, sealer, project_id=job.project_id, job_id=job.id)
 
     async def _run(self, attempt: Attempt) -> Outcome:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from runwright.model.execution import Headers
-from runwright.model.lineage import Lineage
+from runwright.model.lineage import NO_LINEAGE, Lineage
 from runwright.sealing import CannotOpen, Sealer
 
 _LENGTH: Final = 4
@@ -31,6 +31,19 @@ class Request:
     event: str = ""  # name of the event that started it, as its header gives it
     event_name: str = ""  # the same with its attribute
     body: bytes = b""
+
+
+# Of a run that has no content, such as a tick: there is nothing to seal.
+PLAIN: Final = Request(
+    method="POST",
+    path="/",
+    headers=(),
+    client_ip="",
+    user_id="",
+    session_id="",
+    user_jwt="",
+    lineage=NO_LINEAGE,
+)
 
 
 def seal(request: Request, sealer: Sealer, *, project_id: str, job_id: str) -> bytes:

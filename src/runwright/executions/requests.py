@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from runwright.executions.envelope import Request
 from runwright.model.execution import Headers, Trigger
 
 _BEFORE_SPACE: Final = re.compile(r"[\x00-\x20\x7f]")
@@ -25,12 +26,14 @@ def injected(
     trigger: Trigger = Trigger.HTTP,
 ) -> Headers:
     """The platform's own headers of a run; empty ones are sent as empty."""
+    # Nobody called when an event or a schedule starts a run, so there is no address.
+    caller: Headers = (("x-appwrite-client-ip", client_ip),)
     return (
         ("x-appwrite-execution-id", execution_id),
         ("x-appwrite-key", key),
         ("x-appwrite-user-id", user_id),
         ("x-appwrite-user-jwt", user_jwt),
-        ("x-appwrite-client-ip", client_ip),
+        *(caller if client_ip or trigger is Trigger.HTTP else ()),
         ("x-appwrite-trigger", trigger),
         *_NOWHERE,
     )
@@ -43,6 +46,17 @@ def sendable_target(path: str) -> str:
     return _BEFORE_SPACE.sub(lambda found: f"%{ord(found.group()):02X}", path)
 
 
-def queued(attempt: int) -> Headers:
+def queued(attempt: int, request: Request) -> Headers:
     """What a run from the queue gets on top."""
-    return (("x-appwrite-event", ""), ("x-runwright-attempt", str(attempt)))
+    found: Headers = (
+        ("x-appwrite-event", request.event),
+        ("x-runwright-attempt", str(attempt)),
+    )
+    if request.event:
+        depth = str(len(request.lineage.functions) + 1)
+        found += (
+            ("x-appwrite-event-name", request.event_name),
+            ("x-appwrite-event-depth", depth),
+            ("x-appwrite-chain-id", request.lineage.chain_id),
+        )
+    return found

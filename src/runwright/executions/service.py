@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from runwright.clock import Clock
 from runwright.errors import Unauthorized
-from runwright.executions.acceptance import Acceptance
+from runwright.executions.acceptance import Acceptance, Accepted
 from runwright.executions.attempt import Attempt
 from runwright.executions.envelope import Request
 from runwright.executions.errors import (
@@ -219,7 +219,7 @@ class Executions:
             runs_disabled=not function.is_enabled,
             body=body,
         )
-        await self._acceptance.accept(execution, request)
+        await self._acceptance.accept(Accepted(execution, request, is_kept=keeps(function)))
         return execution
 
     def queued_attempt(self, runnable: Runnable, job: Job, request: Request) -> Attempt:
@@ -229,7 +229,7 @@ class Executions:
             execution_id=job.id,
             method=request.method,
             path=request.path,
-            headers=request.headers + queued(job.attempt),
+            headers=request.headers + queued(job.attempt, request),
             body=request.body,
             client_ip=request.client_ip,
             user_id=request.user_id,
@@ -452,3 +452,8 @@ def loop_outcome(lineage: Lineage, function: Function) -> Outcome | None:
     if not lineage.is_loop(function.id, function.loop_limit):
         return None
     return Outcome(status_code=508, error_class=ErrorClass.LOOP, errors=lineage.told(function.id))
+
+
+def keeps(function: Function) -> bool:
+    """Whether a queued request of the function may be needed after its first attempt."""
+    return function.retry.attempts > 1 or function.request_retention_s > 0

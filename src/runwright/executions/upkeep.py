@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from runwright.clock import Clock
-from runwright.epochs import Epochs
 from runwright.executions.acceptance import Acceptance
 from runwright.ports.queue import Queue
-from runwright.ports.storage import Storage
+from runwright.ports.storage import Storage, UnitOfWork
+from runwright.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -23,21 +24,23 @@ class QueueUpkeep:
         storage: Storage,
         clock: Clock,
         queue: Queue,
-        epochs: Epochs,
+        vault: Vault,
         acceptance: Acceptance,
         *,
+        rotate: Callable[[], Awaitable[None]] | None = None,
         every_s: float = EVERY_S,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._queue = queue
-        self._epochs = epochs
+        self._vault = vault
         self._acceptance = acceptance
+        self._rotate = rotate
         self._every_s = every_s
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        await self._epochs.start()
+        await self._vault.start()
         await self.turn()
         self._task = asyncio.create_task(self._run(), name="queue-upkeep")
 
@@ -51,10 +54,15 @@ class QueueUpkeep:
 
     async def turn(self) -> None:
         await self._acceptance.recount()
-        await self._epochs.sweep(self._in_use)
+        if self._rotate is not None:
+            await self._rotate()
+        await self._vault.sweep(self._in_use)
 
     async def _in_use(self) -> frozenset[str]:
-        return await self._storage.read(self._queue.epochs)
+        def work(uow: UnitOfWork) -> frozenset[str]:
+            return self._queue.epochs(uow) | uow.outbox.epochs()
+
+        return await self._storage.read(work)
 
     async def _safe_turn(self) -> None:
         try:

@@ -207,9 +207,13 @@ class Event:
             return (whole, *(f"{stem}.*" for stem in stems))
         return _doubled(_expanded(self.path, self.action, self.attribute))
 
+    @cached_property
+    def name_set(self) -> frozenset[str]:
+        return frozenset(self.names)
+
     def matches(self, pattern: str) -> bool:
         if not self.is_custom:
-            return pattern in self.names
+            return pattern in self.name_set
         wanted = pattern.split(".")
         if len(wanted) > len(self.path) or (len(wanted) < len(self.path) and wanted[-1] != "*"):
             return False

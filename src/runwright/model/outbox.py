@@ -1,9 +1,11 @@
 """What has happened, on its way to those who want to know: events and their waiting form."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from runwright.model.event import Event
 from runwright.model.lineage import NO_LINEAGE, Lineage
@@ -36,7 +38,7 @@ class OutboxEvent:
         return Event(self.path, self.action, self.attribute)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Announcement:
     """An event with its payload in the clear, as subscribers get it."""
 
@@ -44,7 +46,11 @@ class Announcement:
     project_id: str
     at: datetime
     event: Event
-    payload: Mapping[str, Any] = field(default_factory=dict)
+    body: bytes  # the payload, as JSON
     user_id: str = ""
     session_id: str = ""
     lineage: Lineage = NO_LINEAGE
+
+    @cached_property
+    def payload(self) -> Any:
+        return msgspec.json.decode(self.body)

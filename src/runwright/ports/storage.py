@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from runwright.model.event import Event
 from runwright.model.execution import Execution
 from runwright.model.function import Deployment, Function, Rule, Variable
 from runwright.model.identity import (
@@ -199,8 +200,20 @@ class UnitOfWork(Protocol):
     def remove_project_rows(self, project_id: str) -> None:
         """Delete whatever a project holds, of every kind; its own row stays."""
 
+    def emit(self, project_id: str, event: Event, subject: object) -> None:
+        """Announce an event about `subject`, a value of the model or of a service.
+
+        It is stored with this transaction and handed to its subscribers after the commit.
+        """
+
     def touch(self, kind: str, project_id: str, item_id: str) -> None:
         """Say that something changed: caches hear of it after the commit (see Changed)."""
+
+
+class Emit(Protocol):
+    """What `UnitOfWork.emit` does, on the thread of the transaction."""
+
+    def __call__(self, uow: UnitOfWork, project_id: str, event: Event, subject: object) -> None: ...
 
 
 class Storage(Protocol):

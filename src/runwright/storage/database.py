@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from runwright.errors import ServiceUnavailable
-from runwright.ports.storage import Changed, UnitOfWork
+from runwright.ports.storage import Changed, Emit, UnitOfWork
 from runwright.storage.dialect import sqlite_engine
 from runwright.storage.errors import NotRead, StorageRefused, translated
 from runwright.storage.tables import metadata
@@ -67,6 +67,10 @@ class Database:
     def listen(self, changed: Changed) -> None:
         """Call `changed` for each touched thing after its commit, from the event loop."""
         self._listeners.append(changed)
+
+    def emit_by(self, emit: Emit) -> None:
+        """Let `emit` store the events of units of work; before the first of them."""
+        self._writer.emit = emit
 
     async def write(self, work: Callable[[UnitOfWork], R]) -> R:
         return await self._submit(work, is_read=False)

@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import delete
 from sqlalchemy.engine import Connection, Dialect
 
+from runwright.model.event import Event
 from runwright.model.function import Deployment, Function, Rule, Variable
 from runwright.model.identity import (
     ApiKey,
@@ -20,6 +21,7 @@ from runwright.model.identity import (
 from runwright.model.repeat import RepeatKey
 from runwright.model.webhook import EventSource, Webhook
 from runwright.ports.storage import (
+    Emit,
     ExecutionRepository,
     JobRepository,
     OutboxRepository,
@@ -96,7 +98,8 @@ def codecs_for(dialect: Dialect) -> Codecs:
 class SqlUnitOfWork:
     """Lives as long as its connection; `take_touched` empties it between two works."""
 
-    def __init__(self, connection: Connection, codecs: Codecs) -> None:
+    def __init__(self, connection: Connection, codecs: Codecs, emit: Emit | None = None) -> None:
+        self._emit = emit
         self.projects: Repository[Project] = SqlRepository(connection, codecs.projects)
         self.keys: Repository[ApiKey] = SqlRepository(connection, codecs.keys)
         self.platforms: Repository[Platform] = SqlRepository(connection, codecs.platforms)
@@ -126,6 +129,10 @@ class SqlUnitOfWork:
         for table in metadata.sorted_tables:
             if "project_id" in table.c:
                 self._connection.execute(delete(table).where(table.c.project_id == project_id))
+
+    def emit(self, project_id: str, event: Event, subject: object) -> None:
+        if self._emit is not None:
+            self._emit(self, project_id, event, subject)
 
     def touch(self, kind: str, project_id: str, item_id: str) -> None:
         self._touched.append((kind, project_id, item_id))

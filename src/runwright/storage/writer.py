@@ -19,6 +19,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,7 +27,8 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from runwright.errors import ServiceUnavailable
-from runwright.ports.storage import Changed, UnitOfWork
+from runwright.model.event import Event
+from runwright.ports.storage import Changed, Emit, UnitOfWork
 from runwright.storage.errors import NotRead, NotStored, translated
 from runwright.storage.work import SqlUnitOfWork, Touched, codecs_for
 
@@ -43,6 +45,7 @@ class Job:
     work: Callable[[UnitOfWork], Any]
     future: asyncio.Future[Any]
     is_read: bool = False
+    context: Context = field(default_factory=copy_context)  # of the caller: who acts
     result: Any = None
     error: BaseException | None = None
     touched: Sequence[Touched] = field(default=())
@@ -60,6 +63,7 @@ class Writer:
     def __init__(
         self, engine: Engine, loop: asyncio.AbstractEventLoop, changed: Sequence[Changed]
     ) -> None:
+        self.emit: Emit | None = None
         self._engine = engine
         self._loop = loop
         self._changed = changed
@@ -158,7 +162,7 @@ class Writer:
         if job.is_read:
             driver.execute("PRAGMA query_only=ON")
         try:
-            job.result = job.work(unit)
+            job.result = job.context.run(job.work, unit)
         except BaseException as exc:  # handed to the caller
             job.error = translated(exc, otherwise=NotRead if job.is_read else NotStored)
             if job.error is not exc:
@@ -176,8 +180,12 @@ class Writer:
         if self._connection is None:
             connection = self._engine.connect().execution_options(begin="BEGIN IMMEDIATE")
             self._connection = connection
-            self._work = SqlUnitOfWork(connection, codecs_for(self._engine.dialect))
+            self._work = SqlUnitOfWork(connection, codecs_for(self._engine.dialect), self._emitted)
         return self._connection
+
+    def _emitted(self, uow: UnitOfWork, project_id: str, event: Event, subject: object) -> None:
+        if self.emit is not None:
+            self.emit(uow, project_id, event, subject)
 
     def _disconnect(self) -> None:
         """A connection that failed once is not trusted again; the next batch gets a new one."""

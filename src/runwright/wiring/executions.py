@@ -3,19 +3,16 @@
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from runwright.epochs import Epochs
-from runwright.executions.acceptance import Acceptance
 from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.records import Recorder
 from runwright.executions.retention import Retention
 from runwright.executions.service import Executions
-from runwright.executions.upkeep import QueueUpkeep
 from runwright.executor.host import ExecutorConfig
 from runwright.ports.executor import Executor
-from runwright.queue.rows import RowQueue
 from runwright.settings import Settings
 from runwright.wiring.core import Core
 from runwright.wiring.functions import SANDBOX_API, Functions
+from runwright.wiring.waiting import Waiting
 
 
 def executor_config(settings: Settings, data_dir: Path, api_port: int) -> ExecutorConfig:
@@ -36,18 +33,13 @@ def executor_config(settings: Settings, data_dir: Path, api_port: int) -> Execut
 
 async def make_executions(
     settings: Settings,
-    data_dir: Path,
     core: Core,
     functions: Functions,
     executor: Executor,
     api_port: int,
+    waiting: Waiting,
     stack: AsyncExitStack,
 ) -> tuple[Executions, Dispatcher]:
-    queue, epochs = RowQueue(), Epochs(data_dir / "keys", core.clock)
-    acceptance = Acceptance(core.storage, queue, epochs, queue_jobs=settings.queue_jobs)
-    upkeep = QueueUpkeep(core.storage, core.clock, queue, epochs, acceptance)
-    await upkeep.start()
-    stack.push_async_callback(upkeep.stop)
     recorder = Recorder(core.storage)
     recorder.start()
     stack.push_async_callback(recorder.stop)
@@ -60,7 +52,7 @@ async def make_executions(
         tokens=core.tokens,
         executor=executor,
         recorder=recorder,
-        acceptance=acceptance,
+        acceptance=waiting.acceptance,
         artifact_path=functions.deployments.artifact_path,
         endpoint=SANDBOX_API.format(port=api_port),
         sync_timeout_s=settings.sync_timeout_s,
@@ -74,11 +66,11 @@ async def make_executions(
         storage=core.storage,
         signals=core.signals,
         clock=core.clock,
-        queue=queue,
-        epochs=epochs,
+        queue=waiting.queue,
+        vault=waiting.vault,
         executor=executor,
         executions=executions,
-        acceptance=acceptance,
+        acceptance=waiting.acceptance,
         workers=settings.workers,
         is_alone=True,  # the lock on the data folder says so
     )

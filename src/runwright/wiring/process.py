@@ -26,6 +26,8 @@ from runwright.wiring.application import make_application
 from runwright.wiring.core import Core, open_core
 from runwright.wiring.executions import executor_config, make_executions
 from runwright.wiring.functions import make_functions, start_workers
+from runwright.wiring.triggers import start_triggers
+from runwright.wiring.waiting import open_waiting
 
 log = logging.getLogger(__name__)
 
@@ -54,11 +56,13 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         executor = BubblewrapExecutor(executor_config(settings, data_dir, api_port), core.clock)
         await executor.start()
         stack.push_async_callback(executor.stop, 0.0)
+        waiting = await open_waiting(settings, data_dir, core, stack)
         functions = await make_functions(settings, data_dir, core, executor, api_port, stack)
-        runs = await make_executions(settings, data_dir, core, functions, executor, api_port, stack)
+        runs = await make_executions(settings, core, functions, executor, api_port, waiting, stack)
         executions, dispatcher = runs
         certificates = functions.certificates
         await start_workers(core, functions, stack)
+        await start_triggers(settings, core, waiting, stack)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop, settings.drain_s)
         app, door = make_application(settings, data_dir, core, functions, executions)

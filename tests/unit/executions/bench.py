@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from runwright.clock import Clock, SystemClock
-from runwright.epochs import Epochs
 from runwright.executions.acceptance import Acceptance
 from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.records import Recorder
@@ -31,6 +30,7 @@ from runwright.queue.rows import RowQueue
 from runwright.sealing import Sealer
 from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_memory
+from runwright.vault import Vault
 from tests.fakes.user_code import UserCode
 
 PROJECT = "shop"
@@ -134,7 +134,7 @@ class Bench:
     recorder: Recorder
     executions: Executions
     queue: RowQueue
-    epochs: Epochs
+    vault: Vault
     upkeep: QueueUpkeep
     acceptance: Acceptance
     clock: Clock
@@ -147,7 +147,7 @@ class Bench:
             signals=self.signals,
             clock=self.clock,
             queue=self.queue,
-            epochs=self.epochs,
+            vault=self.vault,
             executor=self.code,
             executions=self.executions,
             acceptance=self.acceptance,
@@ -218,9 +218,9 @@ async def a_bench(
                 executor=code,
             )
             recorder = Recorder(storage)
-            queue, epochs = RowQueue(), Epochs(Path(folder) / "keys", clock)
-            acceptance = Acceptance(storage, queue, epochs, queue_jobs=queue_jobs)
-            upkeep = QueueUpkeep(storage, clock, queue, epochs, acceptance, every_s=3600)
+            queue, vault = RowQueue(), Vault(Path(folder) / "keys", clock)
+            acceptance = Acceptance(storage, queue, vault, queue_jobs=queue_jobs)
+            upkeep = QueueUpkeep(storage, clock, queue, vault, acceptance, every_s=3600)
             executions = Executions(
                 storage=storage,
                 signals=signals,
@@ -246,11 +246,11 @@ async def a_bench(
                 recorder=recorder,
                 executions=executions,
                 queue=queue,
-                epochs=epochs,
+                vault=vault,
                 upkeep=upkeep,
                 acceptance=acceptance,
                 clock=clock,
-                keys=Path(folder) / "keys",
+                keys=Path(folder) / "keys" / "runs",
             )
             await bench.put(a_project(), a_function(), a_deployment())
             await upkeep.start()

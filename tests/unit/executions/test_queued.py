@@ -337,7 +337,7 @@ async def test_a_run_whose_key_is_gone_fails_and_says_so() -> None:
         made = await accepted(bench)
         for file in bench.keys.iterdir():
             file.unlink()
-        bench.epochs._sealers.clear()
+        bench.vault.runs._sealers.clear()
         async with dispatching(bench):
             done = await ended(bench, made)
     assert (done.status, done.error_class) == (Status.FAILED, ErrorClass.PLATFORM)

@@ -1,0 +1,260 @@
+"""Events on their way out, second half: from the outbox to everybody who subscribes.
+
+Rules:
+
+- One turn takes some rows, works out what each of them starts, and stores all of it together
+  with the removal of the rows in one transaction. A crash before the commit leaves the rows,
+  a crash after it leaves the jobs; so each event starts each subscribed function once. Two
+  relays on one database are told apart by the removal: only who removed a row stores its jobs.
+- Subscribers are told apart from there on: each has a job of its own.
+- A run that would go on with a loop is stored as a failed execution that says so, and is not
+  queued. The change that caused the event stands.
+- When the queue is full, events wait in the outbox.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from runwright.clock import Clock
+from runwright.executions.acceptance import Acceptance, Accepted
+from runwright.executions.envelope import Request
+from runwright.executions.service import keeps
+from runwright.model.execution import ErrorClass, Execution, Headers, Status, Trigger
+from runwright.model.function import Function
+from runwright.model.job import Job
+from runwright.model.outbox import Announcement, OutboxEvent
+from runwright.model.webhook import Webhook
+from runwright.ports.queue import Queue
+from runwright.ports.signals import Signals
+from runwright.ports.storage import Storage, UnitOfWork
+from runwright.sealing import CannotOpen
+from runwright.triggers.outbox import opened
+from runwright.triggers.subscriptions import Subscriptions
+from runwright.vault import Vault
+
+log = logging.getLogger(__name__)
+
+POLL_S: Final = 0.5
+AT_ONCE: Final = 100  # events of one transaction
+_HEADERS: Final[Headers] = (
+    ("content-type", "application/json"),
+    ("user-agent", "Appwrite/1.9.6"),  # by which functions recognize such calls
+)
+_KEPT_HEADERS: Final[Headers] = (("content-type", "application/json"),)
+
+Hear = Callable[[Announcement], None]
+
+
+class Deliveries(Protocol):
+    """Makes the jobs that tell webhooks."""
+
+    async def jobs(self, due: Sequence[tuple[Webhook, Announcement]]) -> list[Job]: ...
+
+
+class Breaker(Protocol):
+    """Stops runs that come too often while nobody knows where from."""
+
+    def refusal(self, function: Function, announcement: Announcement) -> str:
+        """Why the run must not start; "" when it may."""
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What some events start."""
+
+    accepted: list[tuple[str, Accepted]] = field(default_factory=list)  # by event id
+    stopped: list[tuple[str, Execution]] = field(default_factory=list)
+    deliveries: list[tuple[Webhook, Announcement]] = field(default_factory=list)
+
+
+class Relay:
+    """`start`, then `stop`. `hear` is called for each event after it has been handed on."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        signals: Signals,
+        clock: Clock,
+        queue: Queue,
+        vault: Vault,
+        acceptance: Acceptance,
+        subscriptions: Subscriptions,
+        breaker: Breaker,
+        deliveries: Deliveries,
+        hear: Hear,
+        poll_s: float = POLL_S,
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._queue = queue
+        self._vault = vault
+        self._acceptance = acceptance
+        self._subscriptions = subscriptions
+        self._breaker = breaker
+        self._deliveries = deliveries
+        self._hear = hear
+        self._poll_s = poll_s
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        signals.on("event", lambda project_id, item_id: self._wake.set())
+
+    def start(self) -> None:
+        self._wake.set()
+        self._task = asyncio.create_task(self._run(), name="event-relay")
+
+    async def stop(self) -> None:
+        """What is left in the outbox is the first thing that the next start hands on."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+
+    async def turn(self) -> bool:
+        """Hand on some events; whether there may be more."""
+        if self._acceptance.is_full:
+            return False
+        rows = await self._storage.read(lambda uow: uow.outbox.oldest(limit=AT_ONCE))
+        if not rows:
+            return False
+        announcements = [item for row in rows if (item := await self._open(row)) is not None]
+        plan = _Plan()
+        for announcement in announcements:
+            await self._plan(announcement, plan)
+        taken = await self._store(rows, plan)
+        for announcement in announcements:
+            if announcement.id in taken:
+                self._tell(announcement)
+        return len(rows) == AT_ONCE
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                while await self.turn():
+                    pass
+            except Exception as exc:  # the rows are still there for the next turn
+                log.warning("events not handed on", extra={"reason": type(exc).__name__})
+            try:
+                async with asyncio.timeout(self._poll_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _open(self, row: OutboxEvent) -> Announcement | None:
+        try:
+            return opened(row, await self._vault.sealer(row.epoch))
+        except CannotOpen:
+            log.error("event lost: its key is gone", extra={"event_id": row.id})
+            return None
+
+    async def _plan(self, announcement: Announcement, plan: _Plan) -> None:
+        subscribers = await self._subscriptions.of(announcement.project_id)
+        for function in subscribers.functions_for(announcement.event):
+            why = self._why_stopped(function, announcement)
+            if why:
+                stopped = self._execution(function, announcement, Status.FAILED)
+                stopped = replace(stopped, errors=why, error_class=ErrorClass.LOOP)
+                plan.stopped.append((announcement.id, stopped))
+                log.warning(
+                    "loop stopped",
+                    extra={"function_id": function.id, "chain_id": announcement.lineage.chain_id},
+                )
+            else:
+                accepted = Accepted(
+                    self._execution(function, announcement, Status.WAITING),
+                    _request(announcement),
+                    is_kept=keeps(function),
+                )
+                plan.accepted.append((announcement.id, accepted))
+        webhooks = subscribers.webhooks_for(announcement.event)
+        plan.deliveries += [(webhook, announcement) for webhook in webhooks]
+
+    def _why_stopped(self, function: Function, announcement: Announcement) -> str:
+        lineage = announcement.lineage
+        if lineage.is_loop(function.id, function.loop_limit):
+            return lineage.told(function.id)
+        return self._breaker.refusal(function, announcement)
+
+    def _execution(
+        self, function: Function, announcement: Announcement, status: Status
+    ) -> Execution:
+        now = self._clock.now()
+        return Execution(
+            id=execution_id_of(announcement.id, function.id),
+            project_id=announcement.project_id,
+            created_at=now,
+            updated_at=now,
+            function_id=function.id,
+            deployment_id=function.deployment_id,
+            user_id=announcement.user_id,
+            trigger=Trigger.EVENT,
+            status=status,
+            request_method="POST",
+            request_path="/",
+            request_headers=_KEPT_HEADERS,
+            event=announcement.event.full_name,
+            chain_id=announcement.lineage.chain_id,
+        )
+
+    async def _store(self, rows: Sequence[OutboxEvent], plan: _Plan) -> frozenset[str]:
+        """Store what was planned for rows that nobody else has taken; the ids of these."""
+        deliveries = await self._deliveries.jobs(plan.deliveries)
+        sources = [announcement.id for _, announcement in plan.deliveries]
+        async with self._acceptance.jobs([item for _, item in plan.accepted]) as runs:
+
+            def work(uow: UnitOfWork) -> tuple[frozenset[str], int]:
+                taken = frozenset(row.id for row in uow.outbox.take(rows))
+                jobs = [
+                    job
+                    for (event_id, _), job in zip(plan.accepted, runs, strict=True)
+                    if event_id in taken
+                ]
+                jobs += [
+                    job
+                    for event_id, job in zip(sources, deliveries, strict=True)
+                    if event_id in taken
+                ]
+                uow.executions.add_all(
+                    [
+                        *(item.execution for event_id, item in plan.accepted if event_id in taken),
+                        *(item for event_id, item in plan.stopped if event_id in taken),
+                    ]
+                )
+                self._queue.put(uow, jobs)
+                return taken, len(jobs)
+
+            taken, jobs = await self._storage.write(work)
+        self._acceptance.began(jobs)
+        return taken
+
+    def _tell(self, announcement: Announcement) -> None:
+        try:
+            self._hear(announcement)
+        except Exception:  # a listener's fault must not hold back the next event
+            log.exception("event listener failed", extra={"event_id": announcement.id})
+
+
+def execution_id_of(cause: str, function_id: str) -> str:
+    """The same for the same cause and function, so that storing it twice is refused."""
+    return hashlib.blake2b(f"{cause}:{function_id}".encode(), digest_size=10).hexdigest()
+
+
+def _request(announcement: Announcement) -> Request:
+    return Request(
+        method="POST",
+        path="/",
+        headers=_HEADERS,
+        client_ip="",
+        user_id=announcement.user_id,
+        session_id=announcement.session_id,
+        user_jwt="",
+        lineage=announcement.lineage,
+        event=announcement.event.names[0],
+        event_name=announcement.event.full_name,
+        body=announcement.body,
+    )

@@ -1,0 +1,42 @@
+"""Epoch keys in lines, by how long what they seal has to wait.
+
+What ends within moments must not become readable for longer because a neighbour under the
+same key waits for a week. So each way of waiting has epochs of its own.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from runwright.clock import Clock
+from runwright.epochs import Epochs, InUse
+from runwright.sealing import CannotOpen, Sealer
+
+_KEPT: Final = "k-"
+_EVENTS: Final = "e-"
+
+
+class Vault:
+    """`start` before use, `sweep` now and then."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.runs = Epochs(folder / "runs", clock)  # what waits for its turn
+        # delayed runs, and requests that are kept for retries and replays
+        self.kept = Epochs(folder / "kept", clock, prefix=_KEPT)
+        self.events = Epochs(folder / "events", clock, prefix=_EVENTS)  # the outbox
+
+    async def start(self) -> None:
+        for line in (self.runs, self.kept, self.events):
+            await line.start()
+
+    async def sealer(self, epoch: str) -> Sealer:
+        """For opening. Raises CannotOpen when the key is gone."""
+        for line in (self.kept, self.events, self.runs):
+            if epoch.startswith(line.prefix):
+                return await line.sealer(epoch)
+        raise CannotOpen("no such epoch")
+
+    async def sweep(self, in_use: InUse) -> int:
+        """Remove the keys that nothing needs any more; how many."""
+        swept = [line.sweep(in_use) for line in (self.runs, self.kept, self.events)]
+        return sum(await asyncio.gather(*swept))

@@ -1,0 +1,38 @@
+"""What starts runs without a caller, and what is told of events."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+from runwright.model.job import Job
+from runwright.model.outbox import Announcement
+from runwright.model.webhook import Webhook
+from runwright.settings import Settings
+from runwright.triggers.breaker import RateBreaker
+from runwright.triggers.relay import Relay
+from runwright.triggers.subscriptions import Subscriptions
+from runwright.wiring.core import Core
+from runwright.wiring.waiting import Waiting
+
+
+class _NoDeliveries:
+    async def jobs(self, due: Sequence[tuple[Webhook, Announcement]]) -> list[Job]:
+        return []
+
+
+async def start_triggers(
+    settings: Settings, core: Core, waiting: Waiting, stack: AsyncExitStack
+) -> None:
+    relay = Relay(
+        storage=core.storage,
+        signals=core.signals,
+        clock=core.clock,
+        queue=waiting.queue,
+        vault=waiting.vault,
+        acceptance=waiting.acceptance,
+        subscriptions=Subscriptions(core.storage, core.signals),
+        breaker=RateBreaker(core.clock, most=settings.loop_breaker),
+        deliveries=_NoDeliveries(),
+        hear=lambda announcement: None,
+    )
+    relay.start()
+    stack.push_async_callback(relay.stop)

@@ -1,0 +1,38 @@
+"""What waits: the queue, the keys that seal it, and the outbox of events."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from runwright.api.shapes.events import payload
+from runwright.executions.acceptance import Acceptance
+from runwright.executions.upkeep import QueueUpkeep
+from runwright.queue.rows import RowQueue
+from runwright.settings import Settings
+from runwright.triggers.outbox import Outbox
+from runwright.vault import Vault
+from runwright.wiring.core import Core
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    queue: RowQueue
+    vault: Vault
+    acceptance: Acceptance
+    outbox: Outbox
+
+
+async def open_waiting(
+    settings: Settings, data_dir: Path, core: Core, stack: AsyncExitStack
+) -> Waiting:
+    """Before the first change: each may have an event, and that goes through here."""
+    queue, vault = RowQueue(), Vault(data_dir / "keys", core.clock)
+    acceptance = Acceptance(core.storage, queue, vault, queue_jobs=settings.queue_jobs)
+    outbox = Outbox(core.storage, core.clock, vault.events, payload)
+    upkeep = QueueUpkeep(core.storage, core.clock, queue, vault, acceptance, rotate=outbox.rotate)
+    await upkeep.start()
+    await outbox.start()
+    core.storage.emit_by(outbox.emit)
+    stack.push_async_callback(upkeep.stop)
+    stack.push_async_callback(outbox.stop)
+    return Waiting(queue=queue, vault=vault, acceptance=acceptance, outbox=outbox)
