@@ -35,6 +35,7 @@ from runwright.model.function import (
     LiveFunction,
     Variable,
 )
+from runwright.model.job import OF_FUNCTIONS
 from runwright.model.query import ListQuery, Page
 from runwright.ports.executor import Executor
 from runwright.ports.signals import Signals
@@ -241,7 +242,7 @@ class FunctionCatalog:
             uow.deployments.remove_where(project_id, function_id=function_id)
             uow.variables.remove_where(project_id, function_id=function_id)
             uow.executions.remove_where(project_id, function_id=function_id)
-            uow.jobs.remove_where(project_id, function_id=function_id)
+            uow.jobs.remove_where(project_id, function_id=function_id, kind=OF_FUNCTIONS)
             for rule in uow.rules.find(project_id, resource_id=function_id):
                 uow.rules.remove(project_id, rule.id)
                 uow.touch("rule", project_id, rule.id)

@@ -8,6 +8,7 @@ of the lease of whoever holds it. So a lease that nobody extends is a job that i
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from runwright.model.execution import Trigger
 
@@ -18,6 +19,10 @@ class JobKind(StrEnum):
     DELIVERY = "delivery"  # of an event to a webhook, claimed like a run; has no execution
     DEAD = "dead"  # its execution failed for good; kept until it is redriven or `ready_at`
     KEPT = "kept"  # its execution has ended; kept for a replay until `ready_at`
+
+
+# Those that belong to a function; webhooks have ids of their own, which may be the same.
+OF_FUNCTIONS: Final = tuple(kind for kind in JobKind if kind is not JobKind.DELIVERY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

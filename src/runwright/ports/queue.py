@@ -6,17 +6,28 @@ A claimed job belongs to its holder until the lease ends. `Job.attempt` and `Job
 proof is void, and what the former holder wants to store is refused.
 """
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from runwright.model.job import Job
 from runwright.ports.storage import UnitOfWork
 
+# (project id, function id) -> how many more jobs of the function may be held now
+RoomFor = Callable[[str, str], int]
+
+
+def unbounded(project_id: str, function_id: str) -> int:
+    return sys.maxsize
+
 
 class Queue(Protocol):
+    """The jobs of one kind: runs, or deliveries to webhooks."""
+
     def put(self, uow: UnitOfWork, jobs: Sequence[Job]) -> None:
-        """Store new jobs and, after the commit, announce `job` for those that may run now."""
+        """Store new jobs, of any kind, and, after the commit, announce `job` or `delivery` for
+        those that may be claimed now."""
 
     def promote(self, uow: UnitOfWork, *, now: datetime, limit: int) -> list[Job]:
         """Delayed jobs that have become due, now ordinary ones."""
@@ -31,13 +42,14 @@ class Queue(Protocol):
         until: datetime,
         project_limit: int,
         held: Mapping[str, int],
+        room_for: RoomFor = unbounded,
     ) -> list[Job]:
         """Up to `limit` ready jobs, leased to `owner` until `until`, attempt counted.
 
         Projects take turns, and functions within a project, so a long queue of one does not
         delay another's. A project gets at most `project_limit` together with those that
-        `held` says are running already. Within a function the job that was ready first
-        goes first.
+        `held` says are running already, a function as many as there is room for. Within a
+        function the job that was ready first goes first.
         """
 
     def extend(self, uow: UnitOfWork, jobs: Sequence[Job], *, until: datetime) -> list[Job]:
@@ -58,7 +70,7 @@ class Queue(Protocol):
         """Remove a job, whoever holds it."""
 
     def size(self, uow: UnitOfWork) -> int:
-        """All jobs: ready, held and delayed."""
+        """All jobs of the kind: ready, held and, for runs, delayed."""
 
     def epochs(self, uow: UnitOfWork) -> frozenset[str]:
-        """The epochs under which some job is sealed."""
+        """The epochs under which some job is sealed, of whatever kind."""

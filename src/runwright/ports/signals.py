@@ -16,6 +16,7 @@ class Signals(Protocol):
     deployment  a deployment's state
     rule        a domain rule
     job         a job that may run now
+    delivery    an event that may be delivered to a webhook now
     webhook     a webhook of the project
     event       an event that waits in the outbox
     timer       a function's next tick

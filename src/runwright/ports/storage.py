@@ -24,7 +24,7 @@ from runwright.model.identity import (
     Token,
     User,
 )
-from runwright.model.job import Job
+from runwright.model.job import Job, JobKind
 from runwright.model.outbox import OutboxEvent
 from runwright.model.query import ListQuery, Page
 from runwright.model.repeat import RepeatKey
@@ -118,16 +118,24 @@ class JobRepository(Repository[Job], Protocol):
     def add_all(self, items: Sequence[Job]) -> None:
         """Insert a batch of new jobs."""
 
-    def projects(self, after: str, *, limit: int) -> list[str]:
-        """Ids of projects that have runnable jobs, held ones included, in order."""
+    def projects(self, kind: JobKind, after: str, *, limit: int) -> list[str]:
+        """Ids of projects that have jobs of a kind, held ones included, in order."""
 
-    def functions(self, project_id: str, after: str, *, limit: int) -> list[str]:
+    def functions(self, kind: JobKind, project_id: str, after: str, *, limit: int) -> list[str]:
         """The same for the functions of one project."""
 
     def ready(
-        self, project_id: str, function_id: str, moment: datetime, *, limit: int, offset: int = 0
+        self,
+        kind: JobKind,
+        project_id: str,
+        function_id: str,
+        moment: datetime,
+        *,
+        limit: int,
+        offset: int = 0,
     ) -> list[Job]:
-        """Runnable jobs of a function that nobody else looks at now, longest ready first."""
+        """Jobs of a function that are ready and that nobody else looks at now, longest ready
+        first."""
 
     def due(self, moment: datetime, *, limit: int) -> list[Job]:
         """Delayed jobs whose time has come."""
@@ -145,9 +153,9 @@ class JobRepository(Repository[Job], Protocol):
     def give_back(self, items: Sequence[Job], *, at: datetime, attempts: int) -> None:
         """End leases at `at`; `attempts` is added to the count."""
 
-    def give_back_all(self, *, at: datetime) -> None: ...
+    def give_back_all(self, kind: JobKind, *, at: datetime) -> None: ...
 
-    def count(self) -> int: ...
+    def count(self, kinds: Sequence[JobKind]) -> int: ...
 
     def epochs(self) -> frozenset[str]: ...
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from runwright.model.job import Job, JobKind
+from runwright.ports.queue import RoomFor, unbounded
 from runwright.ports.storage import UnitOfWork
 
 K = TypeVar("K")
@@ -21,18 +22,30 @@ SPARE: Final = 16
 _REMEMBERED: Final = 1024
 
 
-class RowQueue:
-    """Answers the `Queue` port. Keeps nothing but the place where turns go on."""
+SIGNALS: Final = {JobKind.RUN: "job", JobKind.DELIVERY: "delivery"}
+_COUNTED: Final = {
+    JobKind.RUN: (JobKind.RUN, JobKind.DELAYED),
+    JobKind.DELIVERY: (JobKind.DELIVERY,),
+}
 
-    def __init__(self) -> None:
+
+class RowQueue:
+    """Answers the `Queue` port for the jobs of one kind; `put` takes those of any kind.
+
+    Keeps nothing but the place where turns go on.
+    """
+
+    def __init__(self, kind: JobKind = JobKind.RUN) -> None:
+        self._kind = kind
         # Only hints: losing one, or moving it in a unit of work that is undone, costs a turn.
         self._project = ""  # that was served last
         self._functions: dict[str, str] = {}  # by project: the function that was served last
 
     def put(self, uow: UnitOfWork, jobs: Sequence[Job]) -> None:
         uow.jobs.add_all(jobs)
-        for project_id in {job.project_id for job in jobs if job.kind is JobKind.RUN}:
-            uow.touch("job", project_id, "")
+        for kind, project_id in {(job.kind, job.project_id) for job in jobs}:
+            if kind in SIGNALS:
+                uow.touch(SIGNALS[kind], project_id, "")
 
     def promote(self, uow: UnitOfWork, *, now: datetime, limit: int) -> list[Job]:
         due = uow.jobs.due(now, limit=limit)
@@ -49,10 +62,13 @@ class RowQueue:
         until: datetime,
         project_limit: int,
         held: Mapping[str, int],
+        room_for: RoomFor = unbounded,
     ) -> list[Job]:
         busy = sum(held.values()) + SPARE
         projects = _from(
-            self._project, limit + busy, lambda after, most: uow.jobs.projects(after, limit=most)
+            self._project,
+            limit + busy,
+            lambda after, most: uow.jobs.projects(self._kind, after, limit=most),
         )
         room = {name: max(0, project_limit - held.get(name, 0)) for name in projects}
         functions: dict[str, list[str]] = {}
@@ -61,7 +77,10 @@ class RowQueue:
 
         def from_function(project_id: str, function_id: str, most: int) -> int:
             lane = (project_id, function_id)
-            jobs = uow.jobs.ready(*lane, now, limit=most, offset=taken[lane])
+            most = min(most, room_for(*lane) - taken[lane])
+            if most <= 0:
+                return 0
+            jobs = uow.jobs.ready(self._kind, *lane, now, limit=most, offset=taken[lane])
             taken[lane] += len(jobs)
             found.extend(jobs)
             if jobs:
@@ -73,7 +92,9 @@ class RowQueue:
                 functions[project_id] = _from(
                     self._functions.get(project_id, ""),
                     limit + busy,
-                    lambda after, most: uow.jobs.functions(project_id, after, limit=most),
+                    lambda after, most: uow.jobs.functions(
+                        self._kind, project_id, after, limit=most
+                    ),
                 )
             got = _shared(
                 functions[project_id],
@@ -100,16 +121,16 @@ class RowQueue:
     ) -> None:
         uow.jobs.give_back(jobs, at=now, attempts=0 if has_started else -1)
         for project_id in {job.project_id for job in jobs}:
-            uow.touch("job", project_id, "")
+            uow.touch(SIGNALS[self._kind], project_id, "")
 
     def release_all(self, uow: UnitOfWork, *, now: datetime) -> None:
-        uow.jobs.give_back_all(at=now)
+        uow.jobs.give_back_all(self._kind, at=now)
 
     def cancel(self, uow: UnitOfWork, project_id: str, job_id: str) -> None:
         uow.jobs.remove(project_id, job_id)
 
     def size(self, uow: UnitOfWork) -> int:
-        return uow.jobs.count()
+        return uow.jobs.count(_COUNTED[self._kind])
 
     def epochs(self, uow: UnitOfWork) -> frozenset[str]:
         return uow.jobs.epochs()

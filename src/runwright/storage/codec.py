@@ -25,7 +25,6 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ColumnElement
 
 from runwright.model.execution import Status
-from runwright.model.job import JobKind
 from runwright.storage.dialect import upsert
 from runwright.storage.tables import SEARCH, SEQUENCE, Kind, searchable
 
@@ -156,23 +155,23 @@ class JobCodec(Codec[Any]):
         self.add_sql = Batches(self.insert_sql, len(kind.fields))
         column = kind.table.c
         after = bindparam("after", type_=Text)
-        runs: ColumnElement[bool] = column.kind == literal_column(f"'{JobKind.RUN}'")
+        of_kind = column.kind == bindparam("kind", type_=Text)
         self.next_project_sql = self._text(
-            select(func.min(column.project_id)).where(runs, column.project_id > after),
+            select(func.min(column.project_id)).where(of_kind, column.project_id > after),
             (),
-            ("after",),
+            ("kind", "after"),
         )
         self.next_function_sql = self._text(
             select(func.min(column.function_id)).where(
-                runs, column.project_id == bindparam("project_id"), column.function_id > after
+                of_kind, column.project_id == bindparam("project_id"), column.function_id > after
             ),
             (),
-            ("project_id", "after"),
+            ("kind", "project_id", "after"),
         )
         self.ready_sql = self._text(
             self.select()
             .where(
-                runs,
+                of_kind,
                 column.project_id == bindparam("project_id"),
                 column.function_id == bindparam("function_id"),
                 column.ready_at <= bindparam("moment"),
@@ -182,7 +181,7 @@ class JobCodec(Codec[Any]):
             .offset(bindparam("skip", type_=Integer))
             .with_for_update(skip_locked=True),
             (),
-            ("project_id", "function_id", "moment", "most", "skip"),
+            ("kind", "project_id", "function_id", "moment", "most", "skip"),
         )
         bind = column.ready_at.type.dialect_impl(dialect).bind_processor(dialect)
         self.moment: Convert = bind if bind is not None else lambda value: value

@@ -24,16 +24,24 @@ class SqlJobs(SqlRepository[Job]):
         for statement in self._codec.add_sql.split([self._codec.params(item) for item in items]):
             self._change(*statement)
 
-    def projects(self, after: str, *, limit: int) -> list[str]:
-        return self._steps(self._codec.next_project_sql, (), after, limit)
+    def projects(self, kind: JobKind, after: str, *, limit: int) -> list[str]:
+        return self._steps(self._codec.next_project_sql, (kind.value,), after, limit)
 
-    def functions(self, project_id: str, after: str, *, limit: int) -> list[str]:
-        return self._steps(self._codec.next_function_sql, (project_id,), after, limit)
+    def functions(self, kind: JobKind, project_id: str, after: str, *, limit: int) -> list[str]:
+        return self._steps(self._codec.next_function_sql, (kind.value, project_id), after, limit)
 
     def ready(
-        self, project_id: str, function_id: str, moment: datetime, *, limit: int, offset: int = 0
+        self,
+        kind: JobKind,
+        project_id: str,
+        function_id: str,
+        moment: datetime,
+        *,
+        limit: int,
+        offset: int = 0,
     ) -> list[Job]:
-        params = (project_id, function_id, self._codec.moment(moment), limit, offset)
+        at = self._codec.moment(moment)
+        params = (kind.value, project_id, function_id, at, limit, offset)
         rows = self._connection.exec_driver_sql(self._codec.ready_sql, params).fetchall()
         return [self._codec.from_driver(row) for row in rows]
 
@@ -74,15 +82,14 @@ class SqlJobs(SqlRepository[Job]):
             attempt=_C.attempt + attempts,
         )
 
-    def give_back_all(self, *, at: datetime) -> None:
+    def give_back_all(self, kind: JobKind, *, at: datetime) -> None:
         self._connection.execute(
-            update(_TABLE)
-            .where(_C.kind == JobKind.RUN, _C.owner != "")
-            .values(owner="", ready_at=at)
+            update(_TABLE).where(_C.kind == kind, _C.owner != "").values(owner="", ready_at=at)
         )
 
-    def count(self) -> int:
-        return int(self._connection.execute(select(func.count()).select_from(_TABLE)).scalar_one())
+    def count(self, kinds: Sequence[JobKind]) -> int:
+        statement = select(func.count()).select_from(_TABLE).where(_C.kind.in_(kinds))
+        return int(self._connection.execute(statement).scalar_one())
 
     def epochs(self) -> frozenset[str]:
         found: set[str] = set()

@@ -12,7 +12,7 @@ import pytest
 
 from runwright.model.execution import Trigger
 from runwright.model.job import Job, JobKind
-from runwright.ports.queue import Queue
+from runwright.ports.queue import Queue, RoomFor, unbounded
 from runwright.ports.storage import Storage
 from runwright.queue.rows import RowQueue
 from runwright.storage.database import Database, open_database, open_memory
@@ -51,7 +51,8 @@ class QueueBench:
     """The port with one unit of work for each call, and a clock that the test moves."""
 
     storage: Storage
-    queue: Queue
+    queue: Queue  # of runs
+    deliveries: Queue
     now: datetime = NOW
     heard: list[tuple[str, str, str]] = field(default_factory=list)
 
@@ -68,10 +69,12 @@ class QueueBench:
         *,
         project_limit: int = 1000,
         held: Mapping[str, int] | None = None,
+        room_for: RoomFor = unbounded,
+        queue: Queue | None = None,
     ) -> list[Job]:
         running = held if held is not None else Counter[str]()
         return await self.storage.write(
-            lambda uow: self.queue.claim(
+            lambda uow: (queue or self.queue).claim(
                 uow,
                 owner=owner,
                 limit=limit,
@@ -79,6 +82,7 @@ class QueueBench:
                 until=self.now + LEASE,
                 project_limit=project_limit,
                 held=running,
+                room_for=room_for,
             )
         )
 
@@ -112,6 +116,6 @@ def _open(adapter: str, folder: Path) -> AbstractAsyncContextManager[Database]:
 @pytest.fixture(params=ADAPTERS)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[QueueBench]:
     async with _open(request.param, tmp_path) as database:
-        made = QueueBench(database, RowQueue())
+        made = QueueBench(database, RowQueue(), RowQueue(JobKind.DELIVERY))
         database.listen(lambda *touched: made.heard.append(touched))
         yield made

@@ -190,6 +190,28 @@ async def test_a_project_gets_no_more_than_its_limit(bench: QueueBench) -> None:
     assert await bench.claim(limit=40, project_limit=10, held={"big": 10}) == []
 
 
+async def test_a_function_gets_no_more_than_there_is_room_for(bench: QueueBench) -> None:
+    await bench.put(*(a_job(f"s{at}", function="slow") for at in range(9)))
+    await bench.put(*(a_job(f"f{at}", function="full") for at in range(9)))
+    await bench.put(*(a_job(f"q{at}", function="quick") for at in range(9)))
+    room = {"slow": 2, "full": 0, "quick": 100}
+    claimed = await bench.claim(limit=20, room_for=lambda project_id, name: room[name])
+    functions = [job.function_id for job in claimed]
+    assert [functions.count(name) for name in room] == [2, 0, 9]
+
+
+async def test_deliveries_and_runs_have_queues_of_their_own(bench: QueueBench) -> None:
+    await bench.put(a_job("run"), a_job("told", kind=JobKind.DELIVERY, function="hook"))
+    assert set(bench.heard) == {("job", "shop", ""), ("delivery", "shop", "")}
+    assert await bench.size() == await bench.storage.read(bench.deliveries.size) == 1
+    (run,) = await bench.claim()
+    (delivery,) = await bench.claim(queue=bench.deliveries)
+    assert (run.id, delivery.id, delivery.kind) == ("run", "told", JobKind.DELIVERY)
+    await bench.storage.write(lambda uow: bench.queue.release_all(uow, now=bench.now))
+    assert ids(await bench.claim("two")) == ["run"]
+    assert await bench.claim("two", queue=bench.deliveries) == []
+
+
 async def test_the_same_id_may_be_in_two_projects(bench: QueueBench) -> None:
     await bench.put(a_job("e", project="a"), a_job("e", project="b"))
     held = await bench.claim("one")
