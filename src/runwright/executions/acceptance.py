@@ -1,15 +1,17 @@
 """Taking an execution into the queue: its record and its job in one committed transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from runwright.errors import RateLimited
+from runwright.executions.announcing import announce
 from runwright.executions.batches import Batches
 from runwright.executions.envelope import Request, seal
+from runwright.model.actor import Actor
 from runwright.model.execution import Execution, Status
 from runwright.model.job import Job, JobKind
 from runwright.ports.queue import Queue
@@ -36,13 +38,24 @@ class Accepted:
     execution: Execution
     request: Request | None
     is_kept: bool = False  # the request may be needed after the first attempt
+    caller: Actor | None = None  # whose call this is; None = the platform's, not announced
 
 
 class Acceptance:
     """`recount` before use and now and then; `close` last."""
 
-    def __init__(self, storage: Storage, queue: Queue, vault: Vault, *, queue_jobs: int) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        queue: Queue,
+        vault: Vault,
+        *,
+        queue_jobs: int,
+        wants: Callable[[str], bool] = lambda project_id: True,
+    ) -> None:
+        """`wants` says whether anybody may listen to executions of a project."""
         self._storage = storage
+        self._wants = wants
         self._queue = queue
         self._vault = vault
         self._queue_jobs = queue_jobs
@@ -101,10 +114,17 @@ class Acceptance:
             yield jobs
 
     async def _store(self, accepted: Sequence[Accepted]) -> Sequence[None]:
+        announced = [
+            (item.execution, item.caller)
+            for item in accepted
+            if item.caller is not None and self._wants(item.execution.project_id)
+        ]
         async with self.jobs(accepted) as jobs:
 
             def work(uow: UnitOfWork) -> None:
                 uow.executions.add_all([item.execution for item in accepted])
+                for execution, caller in announced:
+                    announce(uow, execution, "create", caller)
                 self._queue.put(uow, jobs)
 
             await self._storage.write(work)

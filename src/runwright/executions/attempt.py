@@ -30,6 +30,7 @@ class Attempt:
     __slots__ = (
         "answer",
         "created_at",
+        "event_action",
         "has_row",
         "invocation",
         "is_streaming",
@@ -69,6 +70,7 @@ class Attempt:
         self.number = number
         self.has_row = False
         self.is_streaming = False
+        self.event_action = ""  # as which its end is announced; "" = not at all
         self.record: Execution | None = None  # the final one
 
     @property

@@ -17,7 +17,7 @@ Rules:
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -25,6 +25,7 @@ from typing import Final
 from runwright.clock import Clock
 from runwright.errors import RunwrightError
 from runwright.executions.acceptance import Acceptance
+from runwright.executions.announcing import announce_ended
 from runwright.executions.attempt import Attempt
 from runwright.executions.batches import Batches
 from runwright.executions.envelope import PLAIN, Request, unseal
@@ -80,6 +81,7 @@ class Dispatcher:
         acceptance: Acceptance,
         workers: int,
         is_alone: bool,
+        wants: Callable[[str], bool] = lambda project_id: True,
         lease_s: float = LEASE_S,
         poll_s: float = POLL_S,
     ) -> None:
@@ -90,6 +92,7 @@ class Dispatcher:
         self._executor = executor
         self._executions = executions
         self._acceptance = acceptance
+        self._wants = wants  # whether anybody may listen to executions of a project
         self._workers = workers
         # Some slots are out of one project's reach, so others find a slot at once.
         self._project_slots = max(1, workers - workers // 4)
@@ -348,6 +351,7 @@ class Dispatcher:
 
     async def _store_ended(self, ended: Sequence[Ended]) -> Sequence[None]:
         jobs = [job for job, _ in ended]
+        wanted = {job.project_id for job in jobs if self._wants(job.project_id)}
 
         def work(uow: UnitOfWork) -> list[Job]:
             kept = self._queue.ack(uow, jobs)
@@ -356,6 +360,9 @@ class Dispatcher:
                 record for job, record in ended if record is not None and _claim_of(job) in mine
             ]
             uow.executions.finish_all(records)
+            for final in records:
+                if final.project_id in wanted:
+                    announce_ended(uow, final)
             for job, record in ended:
                 if record is None and _claim_of(job) in mine:
                     uow.executions.remove(job.project_id, job.id)

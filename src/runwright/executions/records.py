@@ -11,11 +11,13 @@ others is stored without its texts, and only if that fails too is it given up, l
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from runwright.errors import ServiceUnavailable
+from runwright.executions.announcing import announce
+from runwright.model.actor import Actor, acting
 from runwright.model.execution import Execution, Status
 from runwright.ports.storage import Storage, UnitOfWork
 
@@ -54,6 +56,7 @@ class Recorder:
         self,
         storage: Storage,
         *,
+        wants: Callable[[str], bool] = lambda project_id: True,
         gather_s: float = GATHER_S,
         batch_rows: int = BATCH_ROWS,
         pending_rows: int = PENDING_ROWS,
@@ -61,7 +64,9 @@ class Recorder:
         durable_wait_s: float = DURABLE_WAIT_S,
         room_wait_s: float = ROOM_WAIT_S,
     ) -> None:
+        """`wants` says whether anybody may listen to executions of a project."""
         self._storage = storage
+        self._wants = wants
         self._gather_s = gather_s
         self._batch_rows = batch_rows
         self._pending_rows = pending_rows
@@ -76,6 +81,7 @@ class Recorder:
         self._writing_done: asyncio.Future[frozenset[str]] | None = None
         self._joined_done: list[asyncio.Future[frozenset[str]]] = []
         self._opened: set[str] = set()  # executions that have an unfinished row, or soon will
+        self._events: dict[str, tuple[str, Actor]] = {}  # to be announced with the final record
         self._arrived = asyncio.Event()
         self._hurry = asyncio.Event()
         self._eased = asyncio.Event()
@@ -121,8 +127,13 @@ class Recorder:
         except TimeoutError as exc:
             raise RecordsBehind from exc
 
-    def record(self, execution: Execution) -> None:
-        """Take a record; it is durable after a moment that nobody waits for."""
+    def record(self, execution: Execution, event_action: str = "") -> None:
+        """Take a record; it is durable after a moment that nobody waits for.
+
+        With `event_action` its end is announced, as done by whoever acts now.
+        """
+        if event_action and self._wants(execution.project_id):
+            self._events[execution.id] = (event_action, acting())
         older = self._waiting.pop(execution.id, None)
         if older is not None:
             self._waiting_bytes -= _bytes(older)
@@ -215,6 +226,7 @@ class Recorder:
         for execution in self._writing.values():
             if execution.status in _FINAL:
                 self._opened.discard(execution.id)
+                self._events.pop(execution.id, None)
             else:
                 self._opened.add(execution.id)
         ended = [*self._joined_done, self._writing_done]
@@ -261,8 +273,12 @@ class Recorder:
         moved = [row for row in rows if row.status in _FINAL and row.id in self._opened]
         if is_retry:
             new, moved = [], moved + new
+        announced = [(row, *self._events[row.id]) for row in new + moved if row.id in self._events]
 
         def work(uow: UnitOfWork) -> None:
+            for row, action, actor in announced:
+                if not (is_retry and _has_ended(uow, row)):
+                    announce(uow, row, action, actor)
             if is_retry:
                 for row in opened:
                     if uow.executions.get(row.project_id, row.id) is None:
@@ -300,6 +316,12 @@ class Recorder:
         for row in refused:
             log.error("execution record given up", extra={"execution_id": row.id})
         return [], frozenset(row.id for row in refused)
+
+
+def _has_ended(uow: UnitOfWork, row: Execution) -> bool:
+    """An earlier commit came through after all, and its event with it."""
+    stored = uow.executions.get(row.project_id, row.id)
+    return stored is not None and stored.status in _FINAL
 
 
 def _bytes(execution: Execution) -> int:

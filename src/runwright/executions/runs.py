@@ -112,9 +112,14 @@ class Runs:
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         self._forget(attempt)
-        self._recorder.record(attempt.finished(outcome, self._clock.now()))
-        if not attempt.answer.done():
-            attempt.answer.set_result(outcome)
+        answer = attempt.answer
+        # A call that was answered with an error has made no execution as far as anybody was
+        # told; one whose caller hung up has.
+        is_told = not answer.done() or answer.cancelled()
+        record = attempt.finished(outcome, self._clock.now())
+        self._recorder.record(record, attempt.event_action if is_told else "")
+        if not answer.done():
+            answer.set_result(outcome)
 
     def _refuse(self, attempt: Attempt, refusal: NoSlot) -> None:
         # Nothing ran, so there is nothing to record, unless it was shown as running already.

@@ -14,6 +14,7 @@ from typing import Any, Final
 from runwright.clock import Clock
 from runwright.errors import Unauthorized
 from runwright.executions.acceptance import Acceptance, Accepted
+from runwright.executions.announcing import announce
 from runwright.executions.attempt import Attempt
 from runwright.executions.envelope import Request
 from runwright.executions.errors import (
@@ -33,6 +34,7 @@ from runwright.identity.errors import ProjectNotFound
 from runwright.identity.permissions import may_execute
 from runwright.identity.tokens import Tokens, UserJwtInvalid
 from runwright.ids import new_id
+from runwright.model.actor import acting
 from runwright.model.execution import (
     ErrorClass,
     Execution,
@@ -162,6 +164,7 @@ class Executions:
             user_jwt=user_jwt or self._minted_jwt(principal, runnable.live),
             lineage=principal.lineage,
         )
+        attempt.event_action = "create"
         outcome = await self.run(attempt, lineage=principal.lineage)
         await self._recorder.stored(attempt.execution_id)
         assert attempt.record is not None  # the run has ended
@@ -219,7 +222,9 @@ class Executions:
             runs_disabled=not function.is_enabled,
             body=body,
         )
-        await self._acceptance.accept(Accepted(execution, request, is_kept=keeps(function)))
+        await self._acceptance.accept(
+            Accepted(execution, request, is_kept=keeps(function), caller=acting())
+        )
         return execution
 
     def queued_attempt(self, runnable: Runnable, job: Job, request: Request) -> Attempt:
@@ -288,7 +293,8 @@ class Executions:
         """Run an attempt; a chain that has become a loop ends here, as a failed record."""
         outcome = loop_outcome(lineage, attempt.runnable.function)
         if outcome is not None:
-            self._recorder.record(attempt.finished(outcome, self._clock.now()))
+            record = attempt.finished(outcome, self._clock.now())
+            self._recorder.record(record, attempt.event_action)
             return outcome
         return await self._runs.run(attempt)
 
@@ -362,6 +368,7 @@ class Executions:
                 raise ExecutionInProgress(execution_id)
             uow.executions.remove(project_id, execution_id)
             uow.jobs.remove(project_id, execution_id)  # that of a scheduled one
+            announce(uow, found, "delete", acting())
 
         await self._storage.write(work)
 

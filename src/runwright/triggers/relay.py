@@ -21,6 +21,7 @@ from typing import Final, Protocol
 
 from runwright.clock import Clock
 from runwright.executions.acceptance import Acceptance, Accepted
+from runwright.executions.announcing import announce_ended
 from runwright.executions.envelope import Request
 from runwright.executions.service import keeps
 from runwright.model.execution import ErrorClass, Execution, Headers, Status, Trigger
@@ -226,6 +227,9 @@ class Relay:
                     ]
                 )
                 self._queue.put(uow, jobs)
+                for event_id, item in plan.stopped:
+                    if event_id in taken:
+                        announce_ended(uow, item)
                 return taken, len(jobs)
 
             taken, jobs = await self._storage.write(work)

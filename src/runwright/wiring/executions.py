@@ -40,7 +40,7 @@ async def make_executions(
     waiting: Waiting,
     stack: AsyncExitStack,
 ) -> tuple[Executions, Dispatcher]:
-    recorder = Recorder(core.storage)
+    recorder = Recorder(core.storage, wants=waiting.interest.wants)
     recorder.start()
     stack.push_async_callback(recorder.stop)
     executions = Executions(
@@ -72,6 +72,7 @@ async def make_executions(
         executions=executions,
         acceptance=waiting.acceptance,
         workers=settings.workers,
+        wants=waiting.interest.wants,
         is_alone=True,  # the lock on the data folder says so
     )
     return executions, dispatcher

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runwright.api.shapes.events import payload
 from runwright.executions.acceptance import Acceptance
+from runwright.executions.interest import Interest
 from runwright.executions.upkeep import QueueUpkeep
 from runwright.queue.rows import RowQueue
 from runwright.settings import Settings
@@ -20,6 +21,7 @@ class Waiting:
     vault: Vault
     acceptance: Acceptance
     outbox: Outbox
+    interest: Interest
 
 
 async def open_waiting(
@@ -27,7 +29,11 @@ async def open_waiting(
 ) -> Waiting:
     """Before the first change: each may have an event, and that goes through here."""
     queue, vault = RowQueue(), Vault(data_dir / "keys", core.clock)
-    acceptance = Acceptance(core.storage, queue, vault, queue_jobs=settings.queue_jobs)
+    interest = Interest(core.storage, core.signals)
+    stack.push_async_callback(interest.stop)
+    acceptance = Acceptance(
+        core.storage, queue, vault, queue_jobs=settings.queue_jobs, wants=interest.wants
+    )
     outbox = Outbox(core.storage, core.clock, vault.events, payload)
     upkeep = QueueUpkeep(core.storage, core.clock, queue, vault, acceptance, rotate=outbox.rotate)
     await upkeep.start()
@@ -35,4 +41,6 @@ async def open_waiting(
     core.storage.emit_by(outbox.emit)
     stack.push_async_callback(upkeep.stop)
     stack.push_async_callback(outbox.stop)
-    return Waiting(queue=queue, vault=vault, acceptance=acceptance, outbox=outbox)
+    return Waiting(
+        queue=queue, vault=vault, acceptance=acceptance, outbox=outbox, interest=interest
+    )

@@ -11,7 +11,7 @@ from runwright.triggers.outbox import Custom
 Json = dict[str, Any]
 
 _SHAPES: Final[dict[type, Callable[[Any, Actor], Any]]] = {
-    Execution: lambda item, actor: executions.execution(item, shows_logs=True),
+    Execution: lambda item, actor: executions.execution(item, shows_logs=actor.is_trusted),
     Custom: lambda item, actor: item.payload,
     dict: lambda item, actor: item,
 }
