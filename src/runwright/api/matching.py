@@ -30,20 +30,29 @@ class _Entry:
     def names_project(self) -> bool:
         return len(self.parts) > 2 and self.parts[:3] == ("v1", "projects", "")
 
-    def fits(self, segments: tuple[str, ...]) -> bool:
-        return all(
-            not part or part == segment for part, segment in zip(self.parts, segments, strict=True)
-        )
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The paths of one method and length whose placeholders stand at the same places."""
+
+    placeholders: tuple[int, ...]
+    entries: dict[tuple[str, ...], _Entry]
+
+    def find(self, segments: tuple[str, ...]) -> _Entry | None:
+        parts = list(segments)
+        for place in self.placeholders:
+            parts[place] = ""
+        return self.entries.get(tuple(parts))
 
 
 class RouteTable:
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._entries: dict[tuple[str, int], list[_Entry]] = {}
+        self._shapes: dict[tuple[str, int], list[_Shape]] = {}
         for route in routes:
             for place, path in enumerate(route.paths):
                 self._add(route, _under_root(path), is_alias=place > 0)
-        for entries in self._entries.values():
-            entries.sort(key=lambda entry: [not part for part in entry.parts])
+        for (_, length), shapes in self._shapes.items():
+            shapes.sort(key=lambda shape: [at in shape.placeholders for at in range(length)])
 
     def _add(self, route: Route, template: str, *, is_alias: bool) -> None:
         segments = _split(template)
@@ -54,23 +63,27 @@ class RouteTable:
             tuple("" if segment.startswith("{") else segment for segment in segments),
             tuple(segment[1:-1] for segment in segments if segment.startswith("{")),
         )
-        entries = self._entries.setdefault((route.method, len(segments)), [])
-        clash = next((other for other in entries if other.parts == entry.parts), None)
+        placeholders = tuple(at for at, part in enumerate(entry.parts) if not part)
+        shapes = self._shapes.setdefault((route.method, len(segments)), [])
+        shape = next((item for item in shapes if item.placeholders == placeholders), None)
+        if shape is None:
+            shape = _Shape(placeholders, {})
+            shapes.append(shape)
+        clash = shape.entries.get(entry.parts)
         if clash is not None:
             raise ValueError(
                 f"{route.method} {template} is both {clash.route.name} and {route.name}"
             )
-        entries.append(entry)
+        shape.entries[entry.parts] = entry
 
     def match(self, method: str, path: str) -> Match | None:
         """HEAD is served by GET; empty segments do not count."""
         segments = _split(path)
         wanted = "GET" if method == "HEAD" else method
-        for entry in self._entries.get((wanted, len(segments)), ()):
-            if entry.fits(segments):
-                found = (
-                    segment for part, segment in zip(entry.parts, segments, strict=True) if not part
-                )
+        for shape in self._shapes.get((wanted, len(segments)), ()):
+            entry = shape.find(segments)
+            if entry is not None:
+                found = [segments[place] for place in shape.placeholders]
                 named = dict(zip(entry.names, found, strict=True))
                 project_id = segments[2] if entry.names_project else ""
                 return Match(entry.route, entry.template, entry.is_alias, named, project_id)
@@ -78,7 +91,7 @@ class RouteTable:
 
 
 def _split(path: str) -> tuple[str, ...]:
-    return tuple(segment for segment in path.split("/") if segment)
+    return tuple([segment for segment in path.split("/") if segment])
 
 
 def _under_root(path: str) -> str:

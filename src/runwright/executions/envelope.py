@@ -5,7 +5,7 @@ other. The head is JSON in ASCII, which keeps even text that is no valid Unicode
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from runwright.model.execution import Headers
@@ -46,11 +46,15 @@ PLAIN: Final = Request(
 )
 
 
+_HEAD: Final = tuple(item.name for item in fields(Request) if item.name not in ("body", "lineage"))
+_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
 def seal(request: Request, sealer: Sealer, *, project_id: str, job_id: str) -> bytes:
-    head = asdict(request)
-    body = head.pop("body")
-    text = json.dumps(head, separators=(",", ":")).encode("ascii")
-    plain = b"".join((len(text).to_bytes(_LENGTH), text, body))
+    head = {name: getattr(request, name) for name in _HEAD}
+    head["lineage"] = (request.lineage.functions, request.lineage.chain_id)
+    text = _encode(head).encode("ascii")
+    plain = b"".join((len(text).to_bytes(_LENGTH), text, request.body))
     return sealer.seal(plain, _context(project_id, job_id))
 
 
@@ -61,8 +65,8 @@ def unseal(sealed: bytes, sealer: Sealer, *, project_id: str, job_id: str) -> Re
     try:
         head: dict[str, Any] = json.loads(plain[_LENGTH:end])
         headers = tuple((name, value) for name, value in head.pop("headers"))
-        led = head.pop("lineage")
-        lineage = Lineage(tuple(led["functions"]), led["chain_id"])
+        functions, chain_id = head.pop("lineage")
+        lineage = Lineage(tuple(functions), chain_id)
         return Request(headers=headers, lineage=lineage, body=plain[end:], **head)
     except (ValueError, TypeError, KeyError) as exc:
         raise CannotOpen("the sealed request is of another version") from exc
