@@ -1,4 +1,4 @@
-"""Executions: create, list, get, delete.
+"""Starting executions. What became of them is in history.py.
 
 Checks of a synchronous call stand in the documented order. Its last one is the execute
 permission, so a caller without it can learn that a function exists and whether it is built;
@@ -14,14 +14,10 @@ from typing import Any, Final
 from runwright.clock import Clock
 from runwright.errors import Unauthorized
 from runwright.executions.acceptance import Acceptance, Accepted
-from runwright.executions.announcing import announce
 from runwright.executions.attempt import Attempt
 from runwright.executions.envelope import Request
-from runwright.executions.errors import (
-    ExecutionInProgress,
-    ExecutionNotFound,
-)
 from runwright.executions.headers import checked, kept
+from runwright.executions.history import History
 from runwright.executions.logs import kept_path
 from runwright.executions.records import Recorder
 from runwright.executions.requests import injected, queued, sendable_target
@@ -48,13 +44,11 @@ from runwright.model.function import Deployment, Function, LiveFunction
 from runwright.model.identity import CallerKind, Principal, Project
 from runwright.model.job import Job
 from runwright.model.lineage import Lineage
-from runwright.model.query import ListQuery, Page
 from runwright.ports.executor import Executor, ResponseSink
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
 
 _RUNNABLES: Final = 10_000
-_UNFINISHED: Final = frozenset({Status.WAITING, Status.PROCESSING})
 _LEFT_BEHIND: Final = (
     "The server ended while this execution was running, so its outcome is not known. "
     "Run it again if that is safe."
@@ -106,6 +100,7 @@ class Executions:
             sync_timeout_s=sync_timeout_s,
             shown_after_s=shown_after_s,
         )
+        self.history = History(storage, catalog, recorder, self._runs)
         self._runnables: dict[tuple[str, str], Runnable] = {}
         self._projects = projects
         signals.on("function", self._forget_function)
@@ -126,8 +121,6 @@ class Executions:
     async def stop(self, drain_s: float) -> None:
         """Drain; the recorder is to be stopped after this."""
         await self._runs.stop(drain_s)
-
-    # Starting runs
 
     async def create(
         self,
@@ -320,58 +313,6 @@ class Executions:
         self._runnables[key] = made
         return made
 
-    # Reading and deleting records
-
-    async def list(
-        self, principal: Principal, function_id: str, query: ListQuery
-    ) -> Page[Execution]:
-        await self._visible(principal, function_id)
-        await self._recorder.flush()
-        equals: dict[str, object] = {"function_id": function_id}
-        if not principal.is_trusted:
-            equals["user_id"] = principal.user_id
-        return await self._storage.read(
-            lambda uow: uow.executions.page(principal.project_id, query, **equals)
-        )
-
-    async def get(self, principal: Principal, function_id: str, execution_id: str) -> Execution:
-        await self._visible(principal, function_id)
-        project_id = principal.project_id
-        found = self._recorder.pending(project_id, execution_id) or self._runs.running(
-            project_id, execution_id
-        )
-        if found is None:
-            found = await self._storage.read(
-                lambda uow: uow.executions.get(project_id, execution_id)
-            )
-        if found is None or found.function_id != function_id or not _may_read(principal, found):
-            raise ExecutionNotFound(execution_id)
-        return found
-
-    async def delete(self, principal: Principal, function_id: str, execution_id: str) -> None:
-        """Only ended or not yet due executions; cancelling is the way to stop others."""
-        project_id = principal.project_id
-        if not principal.is_trusted:
-            raise FunctionNotFound(function_id)
-        await self._visible(principal, function_id)
-        running = self._runs.running(project_id, execution_id)
-        if running is not None and running.function_id == function_id:
-            raise ExecutionInProgress(execution_id)
-        if self._recorder.pending(project_id, execution_id) is not None:
-            await self._recorder.stored(execution_id)
-
-        def work(uow: UnitOfWork) -> None:
-            found = uow.executions.get(project_id, execution_id)
-            if found is None or found.function_id != function_id:
-                raise ExecutionNotFound(execution_id)
-            if found.status in _UNFINISHED:
-                raise ExecutionInProgress(execution_id)
-            uow.executions.remove(project_id, execution_id)
-            uow.jobs.remove(project_id, execution_id)  # that of a scheduled one
-            announce(uow, found, "delete", acting())
-
-        await self._storage.write(work)
-
     async def _admitted(self, principal: Principal, function_id: str) -> Runnable:
         """The function, ready to run, for a caller who may run it; checks in their order."""
         live = await self._catalog.live(principal.project_id, function_id)
@@ -381,11 +322,6 @@ class Executions:
         if not may_execute(principal, live.function.execute):
             raise Unauthorized
         return runnable
-
-    async def _visible(self, principal: Principal, function_id: str) -> None:
-        live = await self._catalog.live(principal.project_id, function_id)
-        if live is None or not (live.function.is_enabled or principal.is_trusted):
-            raise FunctionNotFound(function_id)
 
     def _minted_jwt(self, principal: Principal, live: LiveFunction) -> str:
         """A token for the function that acts as the signed-in caller; "" for others."""
@@ -446,12 +382,6 @@ def _with_host(headers: Headers, host: str) -> Headers:
     if not host or any(name == "host" for name, _ in headers):
         return headers
     return (("host", host), *headers)
-
-
-def _may_read(principal: Principal, execution: Execution) -> bool:
-    return principal.is_trusted or (
-        execution.user_id != "" and execution.user_id == principal.user_id
-    )
 
 
 def loop_outcome(lineage: Lineage, function: Function) -> Outcome | None:

@@ -51,7 +51,7 @@ async def test_a_caller_gets_408_at_the_limit_and_the_true_outcome_is_recorded()
         await stored(bench, execution_id, Status.PROCESSING)
         gate.opened.set()
         await stored(bench, execution_id, Status.COMPLETED)
-        record = await bench.executions.get(a_key(), FUNCTION, execution_id)
+        record = await bench.executions.history.get(a_key(), FUNCTION, execution_id)
     assert (record.response_status_code, record.logs) == (201, "late")
 
 
@@ -131,7 +131,7 @@ async def test_a_run_that_outlasts_the_drain_is_recorded_as_the_platforms_failur
         await until(lambda: bool(bench.code.calls))
         await bench.executions.stop(0.01)
         done = await call
-        record = await bench.executions.get(a_key(), FUNCTION, done.execution.id)
+        record = await bench.executions.history.get(a_key(), FUNCTION, done.execution.id)
     assert (record.status, record.error_class) == (Status.FAILED, ErrorClass.PLATFORM)
     assert "stopped" in record.errors
     assert record.response_status_code == 503

@@ -250,7 +250,7 @@ async def test_a_caller_that_leaves_a_stream_ends_the_writing_and_not_the_run() 
         execution_id = web.door.bench.code.calls[0][1].execution_id
 
         async def is_recorded() -> bool:
-            found = await web.door.bench.executions.get(a_key(), FUNCTION, execution_id)
+            found = await web.door.bench.executions.history.get(a_key(), FUNCTION, execution_id)
             return (found.status, found.logs) == (Status.COMPLETED, "went on")
 
         await until(is_recorded)

@@ -288,7 +288,7 @@ async def test_every_failure_is_recorded_with_its_class_and_phases(error_class: 
     async with a_bench() as bench:
         bench.code.run_next = answering(outcome)
         done = await bench.executions.create(a_key(), FUNCTION)
-        stored = await bench.executions.get(a_key(), FUNCTION, done.execution.id)
+        stored = await bench.executions.history.get(a_key(), FUNCTION, done.execution.id)
     assert (stored.status, stored.error_class) == (Status.FAILED, error_class)
     assert (stored.errors, stored.response_status_code) == ("what happened", 500)
     assert (stored.queue_s, stored.start_s, stored.user_s) == (0.1, 0.2, 0.3)
@@ -346,7 +346,7 @@ async def test_the_sixteenth_run_of_one_function_in_a_chain_is_stopped() -> None
         done = await bench.executions.create(a_key(lineage=(FUNCTION,) * 15), FUNCTION)
         assert done.execution.error_class is ErrorClass.LOOP
         assert len(bench.code.calls) == 1
-        stored = await bench.executions.get(a_key(), FUNCTION, done.execution.id)
+        stored = await bench.executions.history.get(a_key(), FUNCTION, done.execution.id)
         assert (stored.status, stored.error_class) == (Status.FAILED, ErrorClass.LOOP)
         others = tuple(f"f{number}" for number in range(63))
         done = await bench.executions.create(a_key(lineage=others), FUNCTION)

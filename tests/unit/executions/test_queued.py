@@ -77,7 +77,7 @@ async def accepted(bench: Bench, principal: Principal | None = None, **given: An
 
 
 async def stored(bench: Bench, execution: Execution) -> Execution:
-    return await bench.executions.get(a_key(), FUNCTION, execution.id)
+    return await bench.executions.history.get(a_key(), FUNCTION, execution.id)
 
 
 async def ended(bench: Bench, execution: Execution) -> Execution:
@@ -235,10 +235,10 @@ async def test_processing_is_stored_before_user_code_starts() -> None:
             assert row is not None
             assert (row.status, row.attempt) == (Status.PROCESSING, 1)
             with pytest.raises(ExecutionInProgress):
-                await bench.executions.delete(a_key(), FUNCTION, made.id)
+                await bench.executions.history.delete(a_key(), FUNCTION, made.id)
             gate.open.set()
             assert (await ended(bench, made)).status is Status.COMPLETED
-            await bench.executions.delete(a_key(), FUNCTION, made.id)
+            await bench.executions.history.delete(a_key(), FUNCTION, made.id)
         assert await jobs(bench) == []
 
 
@@ -523,7 +523,7 @@ async def test_a_scheduled_execution_can_be_cancelled_until_it_is_due() -> None:
     clock = ManualClock()
     async with a_bench(clock=clock) as bench:
         made = await accepted(bench, scheduled_at=NEXT_HOUR)
-        await bench.executions.delete(a_key(), FUNCTION, made.id)
+        await bench.executions.history.delete(a_key(), FUNCTION, made.id)
         with pytest.raises(ExecutionNotFound):
             await stored(bench, made)
         assert await jobs(bench) == []
@@ -538,4 +538,4 @@ async def test_a_waiting_execution_cannot_be_deleted() -> None:
     async with a_bench() as bench:
         made = await accepted(bench)
         with pytest.raises(ExecutionInProgress):
-            await bench.executions.delete(a_key(), FUNCTION, made.id)
+            await bench.executions.history.delete(a_key(), FUNCTION, made.id)

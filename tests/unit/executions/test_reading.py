@@ -58,13 +58,13 @@ async def test_an_execution_is_read_by_its_user_and_by_keys_and_admins() -> None
         done = await service.create(ADA, FUNCTION)
         execution_id = done.execution.id
         for reader in (ADA, a_key(), ADMIN):
-            assert (await service.get(reader, FUNCTION, execution_id)).id == execution_id
-            assert (await service.list(reader, FUNCTION, ListQuery())).total == 1
+            assert (await service.history.get(reader, FUNCTION, execution_id)).id == execution_id
+            assert (await service.history.list(reader, FUNCTION, ListQuery())).total == 1
         not_found = "404 execution_not_found"
-        assert await refused(service.get(EVE, FUNCTION, execution_id)) == not_found
-        assert (await service.list(EVE, FUNCTION, ListQuery())).total == 0
+        assert await refused(service.history.get(EVE, FUNCTION, execution_id)) == not_found
+        assert (await service.history.list(EVE, FUNCTION, ListQuery())).total == 0
         by_key = await service.create(a_key(), FUNCTION)
-        assert await refused(service.get(ADA, FUNCTION, by_key.execution.id)) == not_found
+        assert await refused(service.history.get(ADA, FUNCTION, by_key.execution.id)) == not_found
 
 
 async def test_reading_needs_a_function_that_the_caller_may_see() -> None:
@@ -72,13 +72,13 @@ async def test_reading_needs_a_function_that_the_caller_may_see() -> None:
         service = bench.executions
         done = await service.create(ADA, FUNCTION)
         not_found = "404 function_not_found"
-        assert await refused(service.get(ADA, "no", done.execution.id)) == not_found
-        assert await refused(service.list(a_key(), "no", ListQuery())) == not_found
+        assert await refused(service.history.get(ADA, "no", done.execution.id)) == not_found
+        assert await refused(service.history.list(a_key(), "no", ListQuery())) == not_found
         await bench.put(replace(a_function(), is_enabled=False))
-        assert await refused(service.list(ADA, FUNCTION, ListQuery())) == not_found
-        assert (await service.list(a_key(), FUNCTION, ListQuery())).total == 1
+        assert await refused(service.history.list(ADA, FUNCTION, ListQuery())) == not_found
+        assert (await service.history.list(a_key(), FUNCTION, ListQuery())).total == 1
         await bench.put(a_function("other"))
-        other = service.get(a_key(), "other", done.execution.id)
+        other = service.history.get(a_key(), "other", done.execution.id)
         assert await refused(other) == "404 execution_not_found"
 
 
@@ -86,29 +86,29 @@ async def test_a_list_filters_and_orders() -> None:
     async with a_bench() as bench:
         await stored(bench, an_execution("e1"), an_execution("e2", Status.FAILED))
         only = ListQuery(filters=(Filter("equal", "status", ("failed",)),))
-        page = await bench.executions.list(a_key(), FUNCTION, only)
+        page = await bench.executions.history.list(a_key(), FUNCTION, only)
         assert [item.id for item in page.items] == ["e2"]
         newest = ListQuery(orders=(Order("$sequence", is_descending=True),))
-        page = await bench.executions.list(a_key(), FUNCTION, newest)
+        page = await bench.executions.history.list(a_key(), FUNCTION, newest)
     assert [item.id for item in page.items] == ["e2", "e1"]
 
 
 async def test_a_record_that_is_not_committed_is_already_read_and_listed() -> None:
     async with a_bench() as bench:
         bench.recorder.record(an_execution("fresh"))
-        assert (await bench.executions.get(a_key(), FUNCTION, "fresh")).id == "fresh"
+        assert (await bench.executions.history.get(a_key(), FUNCTION, "fresh")).id == "fresh"
         bench.recorder.record(an_execution("fresher"))
-        page = await bench.executions.list(a_key(), FUNCTION, ListQuery())
+        page = await bench.executions.history.list(a_key(), FUNCTION, ListQuery())
     assert [item.id for item in page.items] == ["fresh", "fresher"]
 
 
 async def test_only_keys_and_admins_delete() -> None:
     async with a_bench() as bench:
         done = await bench.executions.create(ADA, FUNCTION)
-        mine = bench.executions.delete(ADA, FUNCTION, done.execution.id)
+        mine = bench.executions.history.delete(ADA, FUNCTION, done.execution.id)
         assert await refused(mine) == "404 function_not_found"
-        await bench.executions.delete(ADMIN, FUNCTION, done.execution.id)
-        gone = bench.executions.get(a_key(), FUNCTION, done.execution.id)
+        await bench.executions.history.delete(ADMIN, FUNCTION, done.execution.id)
+        gone = bench.executions.history.get(a_key(), FUNCTION, done.execution.id)
         assert await refused(gone) == "404 execution_not_found"
 
 
@@ -125,7 +125,7 @@ async def test_only_keys_and_admins_delete() -> None:
 async def test_a_waiting_or_running_execution_is_never_deleted(status: Status, answer: str) -> None:
     async with a_bench() as bench:
         await stored(bench, an_execution("e1", status))
-        delete = bench.executions.delete(a_key(), FUNCTION, "e1")
+        delete = bench.executions.history.delete(a_key(), FUNCTION, "e1")
         if answer == "deleted":
             await delete
         else:
@@ -139,9 +139,9 @@ async def test_deleting_what_is_not_there_says_so() -> None:
         await bench.put(a_function("other"))
         await stored(bench, an_execution("e1"))
         not_found = "404 execution_not_found"
-        assert await refused(bench.executions.delete(a_key(), FUNCTION, "no")) == not_found
-        assert await refused(bench.executions.delete(a_key(), "other", "e1")) == not_found
-        unknown = bench.executions.delete(a_key(), "no", "e1")
+        assert await refused(bench.executions.history.delete(a_key(), FUNCTION, "no")) == not_found
+        assert await refused(bench.executions.history.delete(a_key(), "other", "e1")) == not_found
+        unknown = bench.executions.history.delete(a_key(), "no", "e1")
         assert await refused(unknown) == "404 function_not_found"
 
 
@@ -157,8 +157,8 @@ async def test_a_run_that_has_just_begun_can_be_read_but_not_deleted() -> None:
         running = asyncio.create_task(bench.executions.create(a_key(), FUNCTION))
         await until(lambda: bool(bench.code.calls))
         execution_id = bench.code.calls[0][1].execution_id
-        seen = await bench.executions.get(a_key(), FUNCTION, execution_id)
-        delete = bench.executions.delete(a_key(), FUNCTION, execution_id)
+        seen = await bench.executions.history.get(a_key(), FUNCTION, execution_id)
+        delete = bench.executions.history.delete(a_key(), FUNCTION, execution_id)
         assert await refused(delete) == "400 execution_in_progress"
         release.set()
         await running
@@ -169,8 +169,8 @@ async def test_runs_of_a_dead_server_become_failed_at_start() -> None:
     async with a_bench() as bench:
         await stored(bench, an_execution("left", Status.PROCESSING), an_execution("done"))
         await bench.executions.start()
-        left = await bench.executions.get(a_key(), FUNCTION, "left")
-        done = await bench.executions.get(a_key(), FUNCTION, "done")
+        left = await bench.executions.history.get(a_key(), FUNCTION, "left")
+        done = await bench.executions.history.get(a_key(), FUNCTION, "done")
     assert (left.status, left.error_class) == (Status.FAILED, ErrorClass.PLATFORM)
     assert "server ended" in left.errors
     assert left.updated_at > NOW

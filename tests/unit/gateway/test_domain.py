@@ -43,7 +43,7 @@ async def user_jwt(door: Door, user_id: str = "ada") -> str:
 
 
 async def is_completed(door: Door, execution_id: str) -> bool:
-    found = await door.bench.executions.get(a_key(), FUNCTION, execution_id)
+    found = await door.bench.executions.history.get(a_key(), FUNCTION, execution_id)
     return found.status is Status.COMPLETED
 
 
@@ -125,7 +125,7 @@ async def test_the_run_is_recorded_with_its_path_and_without_an_owner() -> None:
         door.bench.code.run_next = answering(Outcome(status_code=404, logs="seen", body=b"x"))
         reply = await door.call("DELETE", "/thing?id=1")
         execution_id = reply["x-appwrite-execution-id"]
-        record = await door.bench.executions.get(a_key(), FUNCTION, execution_id)
+        record = await door.bench.executions.history.get(a_key(), FUNCTION, execution_id)
     assert (record.request_method, record.request_path) == ("DELETE", "/thing?id=1")
     assert (record.status, record.response_status_code) == (Status.COMPLETED, 404)
     assert (record.user_id, record.logs) == ("", "seen")
@@ -245,7 +245,7 @@ async def test_a_failed_run_is_a_page_or_json_and_names_its_execution(
         door.bench.code.run_next = answering(failed)
         page = await door.call(headers=[("accept", "text/html,*/*;q=0.8")])
         reply = await door.call(headers=ASK_JSON)
-        record = await door.bench.executions.get(
+        record = await door.bench.executions.history.get(
             a_key(), FUNCTION, reply["x-appwrite-execution-id"]
         )
     assert page["content-type"].startswith("text/html")
@@ -259,7 +259,7 @@ async def test_a_fault_of_the_executor_still_has_an_execution() -> None:
     async with a_door() as door:
         door.bench.code.run_next = failing(ConnectionResetError("/run/sandbox/7.sock"))
         reply = await door.call(headers=ASK_JSON)
-        record = await door.bench.executions.get(
+        record = await door.bench.executions.history.get(
             a_key(), FUNCTION, reply["x-appwrite-execution-id"]
         )
     assert as_json(reply) == "500 general_server_error"
@@ -421,7 +421,7 @@ async def test_a_valid_jwt_is_handed_to_the_function_with_the_user_id() -> None:
         jwt = await user_jwt(door)
         reply = await door.call(headers=[("X-Appwrite-User-Jwt", jwt)])
         seen = door.bench.code.seen
-        record = await door.bench.executions.get(
+        record = await door.bench.executions.history.get(
             a_key(), FUNCTION, reply["x-appwrite-execution-id"]
         )
     assert (seen["x-appwrite-user-id"], seen["x-appwrite-user-jwt"]) == ("ada", jwt)
@@ -466,7 +466,7 @@ async def test_a_key_on_a_domain_tells_the_chain_of_runs_and_nothing_else() -> N
         assert inner.scopes == ("users.read",)
         loop = tokens.execution_key(PROJECT, (), 60, Lineage((FUNCTION,) * 16))
         reply = await door.call(headers=[("x-appwrite-key", loop), *ASK_JSON])
-        record = await door.bench.executions.get(
+        record = await door.bench.executions.history.get(
             a_key(), FUNCTION, reply["x-appwrite-execution-id"]
         )
     assert reply.status == 508

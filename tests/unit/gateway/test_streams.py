@@ -58,7 +58,7 @@ async def test_a_stream_that_breaks_is_cut_and_not_closed_as_if_whole() -> None:
     async with a_door() as door:
         door.bench.code.run_next = stream
         reply = await door.call()
-        record = await door.bench.executions.get(
+        record = await door.bench.executions.history.get(
             a_key(), FUNCTION, reply["x-appwrite-execution-id"]
         )
     assert (reply.parts, reply.is_whole) == ([b"half"], False)
@@ -84,7 +84,7 @@ async def test_a_caller_that_goes_away_ends_the_writing_and_not_the_run() -> Non
     async with a_door() as door:
         door.bench.code.run_next = stream
         reply = await door.call(gone_after_parts=3)
-        record = await door.bench.executions.get(
+        record = await door.bench.executions.history.get(
             a_key(), FUNCTION, reply["x-appwrite-execution-id"]
         )
     assert 3 <= written < 1000

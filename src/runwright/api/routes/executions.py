@@ -147,7 +147,7 @@ class ExecutionRoutes:
     async def list(self, call: Call, params: ListExecutions) -> Answer:
         query = params.query(LISTED)
         with cursor_errors("Execution"):
-            page = await self._executions.list(call.principal, params.function_id, query)
+            page = await self._executions.history.list(call.principal, params.function_id, query)
         shows_logs = call.principal.is_trusted
         return listed(
             "executionList",
@@ -157,12 +157,16 @@ class ExecutionRoutes:
         )
 
     async def get(self, call: Call, params: OneExecution) -> Answer:
-        found = await self._executions.get(call.principal, params.function_id, params.execution_id)
+        found = await self._executions.history.get(
+            call.principal, params.function_id, params.execution_id
+        )
         shape = shapes.execution(found, shows_logs=call.principal.is_trusted)
         return Answer(content=shape, model=MODEL)
 
     async def delete(self, call: Call, params: OneExecution) -> Answer:
-        await self._executions.delete(call.principal, params.function_id, params.execution_id)
+        await self._executions.history.delete(
+            call.principal, params.function_id, params.execution_id
+        )
         return empty()
 
 
