@@ -22,6 +22,7 @@ from runwright.identity.people import (
     SMS,
     Person,
     add_user,
+    announce_user,
     by_email,
     check_room,
     end_sessions,
@@ -179,19 +180,20 @@ class Accounts:
         raise InvalidToken()
 
     async def rename(self, user: User, name: str) -> Person:
-        return await self._change(user, name=name)
+        return await self._change(user, "name", name=name)
 
     async def set_prefs(self, user: User, prefs: Mapping[str, Any]) -> Person:
-        return await self._change(user, prefs=prefs)
+        return await self._change(user, "prefs", prefs=prefs)
 
     async def block(self, user: User) -> Person:
         """Close one's own account; only a project admin can open it again."""
-        return await self._change(user, is_active=False)
+        return await self._change(user, "status", is_active=False)
 
-    async def _change(self, user: User, **changes: Any) -> Person:
+    async def _change(self, user: User, attribute: str, **changes: Any) -> Person:
         def work(uow: UnitOfWork) -> Person:
             stored = required_user(uow, user.project_id, user.id)
-            return person(uow, save_user(uow, stored, self._clock.now(), **changes))
+            saved = save_user(uow, stored, self._clock.now(), **changes)
+            return announce_user(uow, saved, f"update.{attribute}")
 
         return await self._storage.write(work)
 
@@ -210,7 +212,7 @@ class Accounts:
                 saved = save_user(uow, stored, now, email=email, is_email_verified=False, **changes)
             except AlreadyStored as exc:
                 raise EmailUnavailable() from exc
-            return person(uow, saved)
+            return announce_user(uow, saved, "update.email")
 
         return await self._storage.write(work)
 
@@ -228,7 +230,7 @@ class Accounts:
                 saved = save_user(uow, stored, now, phone=phone, is_phone_verified=False, **changes)
             except AlreadyStored as exc:
                 raise PhoneExists() from exc
-            return person(uow, saved)
+            return announce_user(uow, saved, "update.phone")
 
         return await self._storage.write(work)
 
@@ -270,7 +272,7 @@ class Accounts:
             saved = save_user(uow, current, now, **changes)
             if policies.invalidates_sessions and session_id:
                 end_sessions(uow, saved, but=session_id)
-            return person(uow, saved)
+            return announce_user(uow, saved, "update.password")
 
         return await self._storage.write(work)
 

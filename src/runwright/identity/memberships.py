@@ -28,6 +28,7 @@ from runwright.identity.people import (
 )
 from runwright.identity.teams import OWNER, owned_team, sees_all_teams, visible_team
 from runwright.ids import new_id, new_secret
+from runwright.model.event import Event
 from runwright.model.identity import CONSOLE, Membership, Principal, Team, User
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
@@ -84,7 +85,7 @@ class Memberships:
                 user = add_user(uow, _newcomer(principal.project_id, invitee, fields, now))
             membership = _join(uow, team, user, roles, now)
             team = visible_team(uow, principal, team_id)
-            return Member(membership, user, team)
+            return _announced(uow, "create", Member(membership, user, team))
 
         return await self._storage.write(work)
 
@@ -137,7 +138,7 @@ class Memberships:
             changed = replace(membership, roles=roles, updated_at=self._clock.now())
             uow.memberships.put(changed)
             touch_user(uow, team.project_id, user.id)
-            return Member(changed, user, team)
+            return _announced(uow, "update", Member(changed, user, team))
 
         return await self._storage.write(work)
 
@@ -163,7 +164,7 @@ class Memberships:
             if membership.is_confirmed:
                 change_total(uow, team.project_id, team.id, -1, self._clock.now())
             touch_user(uow, team.project_id, user.id)
-            return Member(membership, user, team)
+            return _announced(uow, "delete", Member(membership, user, team))
 
         return await self._storage.write(work)
 
@@ -183,6 +184,13 @@ class Memberships:
             return False
         confirmed = uow.memberships.find(CONSOLE, team_id=membership.team_id, is_confirmed=True)
         return not any(OWNER in item.roles and item.id != membership.id for item in confirmed)
+
+
+def _announced(uow: UnitOfWork, action: str, member: Member) -> Member:
+    item = member.membership
+    event = Event.of(action, "teams", item.team_id, "memberships", item.id)
+    uow.emit(item.project_id, event, member)
+    return member
 
 
 def _users(uow: UnitOfWork, project_id: str, ids: list[str]) -> dict[str, User]:

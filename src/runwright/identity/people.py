@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from runwright.identity.errors import TargetExists, UserCountExceeded, UserExists, UserNotFound
 from runwright.ids import new_id
+from runwright.model.event import Event
 from runwright.model.identity import Target, User
 from runwright.model.query import ListQuery
 from runwright.ports.storage import AlreadyStored, UnitOfWork
@@ -61,6 +62,13 @@ def persons(uow: UnitOfWork, project_id: str, users: Sequence[User]) -> tuple[Pe
     return tuple(Person(user, tuple(targets[user.id])) for user in users)
 
 
+def announce_user(uow: UnitOfWork, user: User, action: str) -> Person:
+    """Emit what happened to a user, e.g. `update.email`; the user as it is shown."""
+    shown = person(uow, user)
+    uow.emit(user.project_id, Event.of(action, "users", user.id), shown)
+    return shown
+
+
 def check_room(uow: UnitOfWork, project_id: str, limit: int) -> None:
     """Raises UserCountExceeded when the project holds `limit` users already; 0 = no limit."""
     if limit == 0:
@@ -71,7 +79,7 @@ def check_room(uow: UnitOfWork, project_id: str, limit: int) -> None:
 
 
 def add_user(uow: UnitOfWork, user: User) -> User:
-    """Store a new user with targets of its addresses. Raises UserExists.
+    """Store a new user with targets of its addresses, and say so. Raises UserExists.
 
     An address that is another user's target already does not stand in the way of signing up.
     """
@@ -83,6 +91,7 @@ def add_user(uow: UnitOfWork, user: User) -> User:
         if address and not uow.targets.find(user.project_id, identifier=address):
             _claim(uow, user, kind, address, user.created_at)
     touch_user(uow, user.project_id, user.id)
+    announce_user(uow, user, "create")
     return user
 
 
@@ -147,8 +156,12 @@ def end_sessions(uow: UnitOfWork, user: User, *, but: str = "") -> None:
 
 
 def remove_user(uow: UnitOfWork, user: User, now: datetime) -> None:
-    """Delete a user with all that is theirs; the teams they were in count one member less."""
+    """Delete a user with all that is theirs; the teams they were in count one member less.
+
+    Only the user's own end is announced.
+    """
     project_id = user.project_id
+    announce_user(uow, user, "delete")
     for membership in uow.memberships.find(project_id, user_id=user.id):
         uow.memberships.remove(project_id, membership.id)
         if membership.is_confirmed:

@@ -10,6 +10,7 @@ from typing import Final
 from runwright.clock import Clock
 from runwright.identity.errors import SessionNotFound
 from runwright.identity.people import (
+    announce_user,
     end_sessions,
     required_user,
     save_user,
@@ -18,6 +19,7 @@ from runwright.identity.people import (
 from runwright.identity.policies import Policies
 from runwright.identity.tokens import encode_session, hash_secret
 from runwright.ids import new_id, new_secret
+from runwright.model.event import Event
 from runwright.model.identity import Session, User
 from runwright.ports.storage import Storage, UnitOfWork
 
@@ -60,7 +62,7 @@ def open_session(
 ) -> Opened:
     """Sign a user in; when they have more sessions than allowed, the oldest end.
 
-    Sessions that are over are deleted on this occasion.
+    Sessions that are over are deleted on this occasion. Only the new one is announced.
     """
     secret = new_secret()
     session = Session(
@@ -86,7 +88,16 @@ def open_session(
     if user.accessed_at is None or now - user.accessed_at >= ACCESS_INTERVAL:
         user = save_user(uow, user, user.updated_at, accessed_at=now)
     touch_user(uow, user.project_id, user.id)
-    return Opened(session, secret, user)
+    opened = Opened(session, secret, user)
+    _announce(uow, session, "create", opened)
+    return opened
+
+
+def _announce(
+    uow: UnitOfWork, session: Session, action: str, subject: Session | Opened | None = None
+) -> None:
+    event = Event.of(action, "users", session.user_id, "sessions", session.id)
+    uow.emit(session.project_id, event, subject or session)
 
 
 def _address(user: User, provider: str) -> str:
@@ -154,6 +165,7 @@ class Sessions:
             session = replace(session, expires_at=expires_at, updated_at=now)
             uow.sessions.put(session)
             touch_user(uow, project_id, user_id)
+            _announce(uow, session, "update")
             return session
 
         return await self._storage.write(work)
@@ -165,14 +177,25 @@ class Sessions:
             session = self._required(uow, project_id, user_id, session_id)
             uow.sessions.remove(project_id, session.id)
             touch_user(uow, project_id, user_id)
+            _announce(uow, session, "delete")
             return session
 
         return await self._storage.write(work)
 
-    async def end_all(self, project_id: str, user_id: str) -> None:
-        await self._storage.write(
-            lambda uow: end_sessions(uow, required_user(uow, project_id, user_id))
-        )
+    async def end_all(self, project_id: str, user_id: str, *, current_id: str = "") -> None:
+        """Announced as the end of the caller's current session when that is one of them, else
+        as one event about the user."""
+
+        def work(uow: UnitOfWork) -> None:
+            user = required_user(uow, project_id, user_id)
+            current = uow.sessions.get(project_id, current_id) if current_id else None
+            end_sessions(uow, user)
+            if current is not None and current.user_id == user_id:
+                _announce(uow, current, "delete")
+            else:
+                announce_user(uow, user, "sessions.delete")
+
+        await self._storage.write(work)
 
     def _required(self, uow: UnitOfWork, project_id: str, user_id: str, session_id: str) -> Session:
         required_user(uow, project_id, user_id)

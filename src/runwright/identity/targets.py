@@ -13,6 +13,7 @@ from runwright.identity.errors import (
 )
 from runwright.identity.people import EMAIL, SMS, required_user, touch_user
 from runwright.ids import resolve
+from runwright.model.event import Event
 from runwright.model.identity import Target
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
@@ -58,6 +59,7 @@ class Targets:
             except AlreadyStored as exc:
                 raise TargetExists() from exc
             touch_user(uow, project_id, user_id)
+            _announce(uow, target, "create")
             return target
 
         return await self._storage.write(work)
@@ -101,6 +103,7 @@ class Targets:
             except AlreadyStored as exc:
                 raise TargetExists() from exc
             touch_user(uow, project_id, user_id)
+            _announce(uow, target, "update")
             return target
 
         return await self._storage.write(work)
@@ -112,6 +115,7 @@ class Targets:
             target = self._required(uow, project_id, user_id, target_id)
             uow.targets.remove(project_id, target.id)
             touch_user(uow, project_id, user_id)
+            _announce(uow, target, "delete")
             return target
 
         return await self._storage.write(work)
@@ -122,6 +126,11 @@ class Targets:
         if target is None or target.user_id != user_id:
             raise TargetNotFound(target_id)
         return target
+
+
+def _announce(uow: UnitOfWork, target: Target, action: str) -> None:
+    event = Event.of(action, "users", target.user_id, "targets", target.id)
+    uow.emit(target.project_id, event, target)
 
 
 def _check_provider(provider_id: str) -> None:

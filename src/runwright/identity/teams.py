@@ -10,6 +10,7 @@ from runwright.identity.errors import TeamExists, TeamNotFound
 from runwright.identity.people import touch_user
 from runwright.identity.projects import remove_project
 from runwright.ids import new_id, resolve
+from runwright.model.event import Event
 from runwright.model.identity import CONSOLE, CallerKind, Membership, Principal, Team
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
@@ -89,6 +90,7 @@ class Teams:
                     )
                 )
                 touch_user(uow, team.project_id, founder.id)
+            uow.emit(team.project_id, Event.of("create", "teams", team.id), team)
             return team
 
         return await self._storage.write(work)
@@ -107,20 +109,30 @@ class Teams:
 
     async def rename(self, principal: Principal, team_id: str, name: str) -> Team:
         """Raises TeamNotFound, Unauthorized."""
-        return await self._change(principal, team_id, name=name)
 
-    async def set_prefs(self, principal: Principal, team_id: str, prefs: Mapping[str, Any]) -> Team:
-        """Raises TeamNotFound, Unauthorized."""
-        return await self._change(principal, team_id, prefs=prefs)
-
-    async def _change(self, principal: Principal, team_id: str, **changes: Any) -> Team:
         def work(uow: UnitOfWork) -> Team:
-            team = owned_team(uow, principal, team_id)
-            changed = replace(team, updated_at=self._clock.now(), **changes)
-            uow.teams.put(changed)
+            changed = self._changed(uow, principal, team_id, name=name)
+            uow.emit(changed.project_id, Event.of("update", "teams", team_id), changed)
             return changed
 
         return await self._storage.write(work)
+
+    async def set_prefs(self, principal: Principal, team_id: str, prefs: Mapping[str, Any]) -> Team:
+        """Raises TeamNotFound, Unauthorized. Its event tells the preferences alone."""
+
+        def work(uow: UnitOfWork) -> Team:
+            changed = self._changed(uow, principal, team_id, prefs=prefs)
+            event = Event.of("update.prefs", "teams", team_id)
+            uow.emit(changed.project_id, event, dict(changed.prefs))
+            return changed
+
+        return await self._storage.write(work)
+
+    def _changed(self, uow: UnitOfWork, principal: Principal, team_id: str, **changes: Any) -> Team:
+        team = owned_team(uow, principal, team_id)
+        changed = replace(team, updated_at=self._clock.now(), **changes)
+        uow.teams.put(changed)
+        return changed
 
     async def delete(self, principal: Principal, team_id: str) -> Team:
         """Delete a team with its memberships; an organization takes its projects along.
@@ -137,6 +149,7 @@ class Teams:
                 for project in uow.projects.find(CONSOLE, team_id=team.id):
                     remove_project(uow, project)
             uow.teams.remove(team.project_id, team.id)
+            uow.emit(team.project_id, Event.of("delete", "teams", team.id), team)
             return team
 
         return await self._storage.write(work)

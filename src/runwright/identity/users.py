@@ -1,7 +1,7 @@
 """Users as servers and admins manage them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from runwright.identity.people import (
     SMS,
     Person,
     add_user,
+    announce_user,
     end_sessions,
     move_target,
     person,
@@ -26,11 +27,20 @@ from runwright.identity.people import (
 from runwright.identity.policies import policies_of
 from runwright.identity.tokens import Tokens, hash_secret
 from runwright.ids import new_id, new_secret, resolve
+from runwright.model.event import Event
 from runwright.model.identity import Project, Token, User
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
 
 RECENT: Final = "recent"
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token and the only copy of its secret."""
+
+    token: Token
+    secret: str
 
 
 class Users:
@@ -92,27 +102,35 @@ class Users:
         return await self._storage.write(work)
 
     async def rename(self, project_id: str, user_id: str, name: str) -> Person:
-        return await self._change(project_id, user_id, name=name)
+        return await self._change(project_id, user_id, "name", name=name)
 
     async def set_status(self, project_id: str, user_id: str, *, is_active: bool) -> Person:
-        return await self._change(project_id, user_id, is_active=is_active)
+        return await self._change(project_id, user_id, "status", is_active=is_active)
 
     async def set_labels(self, project_id: str, user_id: str, labels: tuple[str, ...]) -> Person:
-        return await self._change(project_id, user_id, labels=tuple(dict.fromkeys(labels)))
+        unique = tuple(dict.fromkeys(labels))
+        return await self._change(project_id, user_id, "labels", labels=unique)
 
     async def set_prefs(self, project_id: str, user_id: str, prefs: Mapping[str, Any]) -> Person:
-        return await self._change(project_id, user_id, prefs=prefs)
+        return await self._change(project_id, user_id, "prefs", prefs=prefs)
 
     async def set_email_verified(self, project_id: str, user_id: str, is_verified: bool) -> Person:
-        return await self._change(project_id, user_id, is_email_verified=is_verified)
+        return await self._change(
+            project_id, user_id, "verification", is_email_verified=is_verified
+        )
 
     async def set_phone_verified(self, project_id: str, user_id: str, is_verified: bool) -> Person:
-        return await self._change(project_id, user_id, is_phone_verified=is_verified)
+        return await self._change(
+            project_id, user_id, "verification", is_phone_verified=is_verified
+        )
 
-    async def _change(self, project_id: str, user_id: str, **changes: Any) -> Person:
+    async def _change(
+        self, project_id: str, user_id: str, attribute: str, **changes: Any
+    ) -> Person:
         def work(uow: UnitOfWork) -> Person:
             user = required_user(uow, project_id, user_id)
-            return person(uow, save_user(uow, user, self._clock.now(), **changes))
+            saved = save_user(uow, user, self._clock.now(), **changes)
+            return announce_user(uow, saved, f"update.{attribute}")
 
         return await self._storage.write(work)
 
@@ -147,7 +165,7 @@ class Users:
             except AlreadyStored as exc:
                 raise taken from exc
             move_target(uow, user, kind, getattr(user, field), address or None, now)
-            return person(uow, saved)
+            return announce_user(uow, saved, f"update.{field}")
 
         return await self._storage.write(work)
 
@@ -167,7 +185,7 @@ class Users:
             saved = save_user(uow, required_user(uow, project.id, user_id), now, **changes)
             if policies.invalidates_sessions:
                 end_sessions(uow, saved)
-            return person(uow, saved)
+            return announce_user(uow, saved, "update.password")
 
         return await self._storage.write(work)
 
@@ -194,6 +212,8 @@ class Users:
                 if old.expires_at <= now:
                     uow.tokens.remove(project_id, old.id)
             uow.tokens.add(token)
+            event = Event.of("create", "users", user_id, "tokens", token.id)
+            uow.emit(project_id, event, NewToken(token, secret))
             return token
 
         return await self._storage.write(work), secret

@@ -155,7 +155,7 @@ class AccountHandlers:
 
     async def delete_sessions(self, call: Call, params: Nothing) -> Answer:
         user = _user(call)
-        await self._sessions.end_all(user.project_id, user.id)
+        await self._sessions.end_all(user.project_id, user.id, current_id=_current_id(call))
         return empty(headers=signed_out(call, user.project_id))
 
     async def create_jwt(self, call: Call, params: CreateJwt) -> Answer:

@@ -1,19 +1,61 @@
-"""What subscribers of an event are told: the JSON of its subject."""
+"""What subscribers of an event are told: the JSON of its subject.
+
+It is what the API answers to the call that caused the event, with two exceptions: nothing that
+could be used to get in (password hashes, secrets of second factors) is ever told, and secrets
+that a call hands out go along only when a key or an admin made the call.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from runwright.api.shapes import executions
+from runwright.api.shapes import deployments, executions, functions, identity
+from runwright.functions.catalog import ShownFunction
+from runwright.functions.variables import ShownVariable
+from runwright.identity.memberships import Member
+from runwright.identity.people import Person
+from runwright.identity.sessions import Opened
+from runwright.identity.users import NewToken
 from runwright.model.actor import Actor
 from runwright.model.execution import Execution
+from runwright.model.function import Deployment, Rule
+from runwright.model.identity import Session, Target, Team
 from runwright.triggers.outbox import Custom
 
 Json = dict[str, Any]
 
+REDACTED: Final = ("password", "hash", "hashOptions")
+
+
+def _person(item: Person, actor: Actor) -> Json:
+    """Clients act on their own account, which has no such fields at all."""
+    if not actor.is_trusted:
+        return identity.account(item)
+    return identity.user(item) | dict.fromkeys(REDACTED)
+
+
+def _opened(item: Opened, actor: Actor) -> Json:
+    return identity.session(item.session, secret=item.value if actor.is_trusted else "")
+
+
+def _token(item: NewToken, actor: Actor) -> Json:
+    return identity.token(item.token, item.secret if actor.is_trusted else "")
+
+
 _SHAPES: Final[dict[type, Callable[[Any, Actor], Any]]] = {
+    Person: _person,
+    Session: lambda item, actor: identity.session(item),
+    Opened: _opened,
+    NewToken: _token,
+    Target: lambda item, actor: identity.target(item),
+    Team: lambda item, actor: identity.team(item),
+    Member: lambda item, actor: identity.membership(item, identity.EVERYTHING),
+    ShownFunction: lambda item, actor: functions.function(item),
+    ShownVariable: lambda item, actor: functions.variable(item),
+    Deployment: lambda item, actor: deployments.deployment(item),
+    Rule: lambda item, actor: functions.rule(item),
     Execution: lambda item, actor: executions.execution(item, shows_logs=actor.is_trusted),
     Custom: lambda item, actor: item.payload,
-    dict: lambda item, actor: item,
+    dict: lambda item, actor: item,  # preferences
 }
 
 
