@@ -16,6 +16,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -50,10 +51,15 @@ _KEPT_HEADERS: Final[Headers] = (("content-type", "application/json"),)
 Hear = Callable[[Announcement], None]
 
 
+Due = Sequence[tuple[Webhook, Announcement]]
+
+
 class Deliveries(Protocol):
     """Makes the jobs that tell webhooks."""
 
-    async def jobs(self, due: Sequence[tuple[Webhook, Announcement]]) -> list[Job]: ...
+    def jobs(self, due: Due) -> AbstractAsyncContextManager[list[tuple[str, Job]]]:
+        """The id of an event and the sealed job that tells a webhook of it, for those that may
+        be queued. Stay inside until they are committed."""
 
 
 class Breaker(Protocol):
@@ -204,9 +210,10 @@ class Relay:
 
     async def _store(self, rows: Sequence[OutboxEvent], plan: _Plan) -> frozenset[str]:
         """Store what was planned for rows that nobody else has taken; the ids of these."""
-        deliveries = await self._deliveries.jobs(plan.deliveries)
-        sources = [announcement.id for _, announcement in plan.deliveries]
-        async with self._acceptance.jobs([item for _, item in plan.accepted]) as runs:
+        async with (
+            self._acceptance.jobs([item for _, item in plan.accepted]) as runs,
+            self._deliveries.jobs(plan.deliveries) as deliveries,
+        ):
 
             def work(uow: UnitOfWork) -> tuple[frozenset[str], int]:
                 taken = frozenset(row.id for row in uow.outbox.take(rows))
@@ -215,18 +222,14 @@ class Relay:
                     for (event_id, _), job in zip(plan.accepted, runs, strict=True)
                     if event_id in taken
                 ]
-                jobs += [
-                    job
-                    for event_id, job in zip(sources, deliveries, strict=True)
-                    if event_id in taken
-                ]
+                told = [job for event_id, job in deliveries if event_id in taken]
                 uow.executions.add_all(
                     [
                         *(item.execution for event_id, item in plan.accepted if event_id in taken),
                         *(item for event_id, item in plan.stopped if event_id in taken),
                     ]
                 )
-                self._queue.put(uow, jobs)
+                self._queue.put(uow, [*jobs, *told])
                 for event_id, item in plan.stopped:
                     if event_id in taken:
                         announce_ended(uow, item)

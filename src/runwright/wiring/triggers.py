@@ -1,7 +1,7 @@
 """What starts runs without a caller, and what is told of events."""
 
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from runwright.model.job import Job
 from runwright.model.outbox import Announcement
@@ -15,8 +15,11 @@ from runwright.wiring.waiting import Waiting
 
 
 class _NoDeliveries:
-    async def jobs(self, due: Sequence[tuple[Webhook, Announcement]]) -> list[Job]:
-        return []
+    @asynccontextmanager
+    async def jobs(
+        self, due: Sequence[tuple[Webhook, Announcement]]
+    ) -> AsyncIterator[list[tuple[str, Job]]]:
+        yield []
 
 
 async def start_triggers(
