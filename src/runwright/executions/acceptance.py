@@ -68,6 +68,11 @@ class Acceptance:
     def is_full(self) -> bool:
         return self._size >= self._queue_jobs
 
+    @property
+    def waiting(self) -> int:
+        """Callers who wait for their execution to be stored."""
+        return len(self._batches)
+
     async def accept(self, item: Accepted) -> None:
         """Return when execution and job are on disk. Raises QueueFull."""
         if self.is_full:

@@ -30,7 +30,12 @@ class Batches(Generic[T, R]):
         self._bytes_of = bytes_of
         self._name = name
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+        self._storing = 0
         self._task: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        """Items that are not stored yet."""
+        return len(self._waiting) + self._storing
 
     async def put(self, item: T) -> R:
         """Return when the item is stored. It will be, even when the caller goes away."""
@@ -48,7 +53,10 @@ class Batches(Generic[T, R]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await self._store_batch(self._next())
+                batch = self._next()
+                self._storing = len(batch)
+                await self._store_batch(batch)
+                self._storing = 0
         finally:
             self._task = None
 

@@ -48,6 +48,8 @@ MAX_TAKEOVERS: Final = 5
 POLL_S: Final = 0.5
 _PROMOTED_AT_ONCE: Final = 500
 _FEW: Final = 4  # a share of the workers
+_MANY_CALLERS: Final = 16
+_FEW_SLOTS: Final = 8  # a share of the workers too
 _GATHER_S: Final = 0.003
 _BACKOFF_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 _TRIES_IN_FULL: Final = 3  # to store a record before its texts are suspected
@@ -173,20 +175,28 @@ class Dispatcher:
 
     async def _claim_some(self) -> bool:
         """Fill free slots; whether more may be there to claim for slots that are free."""
-        room = self._workers - len(self._runs)
+        room = self._room()
         if room <= 0:
             return False
         if room <= self._workers // _FEW:  # a moment later there are more, and one claim does
             await asyncio.sleep(_GATHER_S)
             if self._is_draining:
                 return False
-            room = self._workers - len(self._runs)
+            room = self._room()
         running = Counter(job.project_id for job in self._runs.values())
         held = list(self._held.values())
         jobs = await self._storage.write(lambda uow: self._claim(uow, room, running, held))
         for job in jobs:
             self._begin(job)
         return len(jobs) > 0
+
+    def _room(self) -> int:
+        """Runs that may be begun now. While many callers wait to be accepted, few are: callers
+        wait for their answer, and nobody waits for a run to the millisecond."""
+        slots = self._workers
+        if self._acceptance.waiting >= _MANY_CALLERS:
+            slots = max(1, slots // _FEW_SLOTS)
+        return slots - len(self._runs)
 
     def _claim(
         self, uow: UnitOfWork, limit: int, running: Mapping[str, int], held: Sequence[Job]
