@@ -67,6 +67,7 @@ class _Exchange:
     arrival: Arrival
     match: Match | None
     form: forms.Form = field(default_factory=forms.Form)
+    body: bytes = b""  # for a route that reads it itself
     is_origin_allowed: bool = False
     headers: Headers = ()  # of the answer, whatever it will be
     counted: Counted = _NOT_COUNTED
@@ -74,6 +75,10 @@ class _Exchange:
     @property
     def origin(self) -> str:
         return self.arrival.headers.get("origin", "")
+
+    @property
+    def reads_body(self) -> bool:
+        return self.match is not None and self.match.route.body_bytes > 0
 
 
 class Api:
@@ -182,6 +187,14 @@ class Api:
         if arrival.method in _QUERY_METHODS:
             exchange.form.params = dict(arrival.query)
             return
+        if exchange.reads_body:
+            exchange.form.params = dict(arrival.query)
+            exchange.body = await forms.read_body(
+                receive,
+                arrival.headers.get("content-length", ""),
+                exchange.match.route.body_bytes if exchange.match else 0,
+            )
+            return
         kind = forms.content_type(arrival.headers.get("content-type", ""))
         if kind not in (forms.JSON, forms.FORM):
             return
@@ -196,7 +209,7 @@ class Api:
         )
 
     async def _read_files(self, exchange: _Exchange, receive: Receive) -> None:
-        if exchange.arrival.method not in _QUERY_METHODS:
+        if exchange.arrival.method not in _QUERY_METHODS and not exchange.reads_body:
             await forms.read_multipart(
                 exchange.form,
                 receive,
@@ -275,6 +288,7 @@ class Api:
             raw={**given, **match.path_params},
             path_params=match.path_params,
             uploads=exchange.form.uploads,
+            body=exchange.body,
         )
 
     def _finish(self, exchange: _Exchange, route: Route, call: Call, answer: Answer) -> Answer:

@@ -42,6 +42,7 @@ class Call:
     raw: Mapping[str, Any]  # all parameters, path ones last
     path_params: Mapping[str, str] = field(default_factory=dict)
     uploads: Mapping[str, Upload] = field(default_factory=dict)
+    body: bytes = b""  # as it came, where the route asks for it
 
     @property
     def project_id(self) -> str:
@@ -98,6 +99,8 @@ class Route:
     auth_method: str = ""  # switchable sign-in method of the project
     limit: Limit | None = None
     is_open_origin: bool = False
+    body_bytes: int = 0  # most bytes of a body that the handler reads itself; parameters are
+    # then those of the query. 0 = the body holds the parameters
 
 
 @dataclass(frozen=True, slots=True)

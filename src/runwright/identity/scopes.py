@@ -61,6 +61,8 @@ PROJECT_SCOPES: Final[tuple[Scope, ...]] = (
     *_pair("functions", "functions and their deployments", _FUNCTIONS),
     *_pair("executions", "executions of functions", _FUNCTIONS),
     *_pair("execution", "executions of functions", _FUNCTIONS, old=True),
+    Scope("events.read", "Read the sources of events", _FUNCTIONS),
+    Scope("events.write", "Send events, and create and delete their sources", _FUNCTIONS),
     *_pair("sites", "sites and their deployments", _SITES),
     *_pair("log", "logs of sites", _SITES),
     *_pair("providers", "messaging providers", _MESSAGING),
@@ -127,7 +129,7 @@ ADMIN_SCOPES: Final = frozenset(
         *_both(
             "teams documents rows files buckets users presences databases collections tables "
             "platforms mocks project.policies project.oauth2 templates keys devKeys webhooks "
-            "project functions sites log executions rules migrations vcs targets providers "
+            "project functions sites log executions events rules migrations vcs targets providers "
             "messages topics subscribers tokens schedules stages insights reports"
         ),
         "embeddings.write",

@@ -70,7 +70,8 @@ class Outbox:
         if project_id == CONSOLE:
             return
         assert self._sealing is not None, "the outbox has not been started"
-        actor, now, event_id = acting(), self._clock.now(), new_id()
+        actor, now = acting(), self._clock.now()
+        event_id = subject.id if isinstance(subject, Custom) else new_id()
         epoch, sealer = self._sealing
         self._is_used = True
         payload = msgspec.json.encode(self._payload(subject, actor))
@@ -115,6 +116,7 @@ def _context(project_id: str, event_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """The payload of an event that was sent in: it is passed on as it came."""
+    """An event that was sent in: its payload is passed on as it came."""
 
+    id: str
     payload: Any

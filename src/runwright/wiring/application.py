@@ -9,6 +9,7 @@ from runwright.api.health import Health
 from runwright.api.limits import Limiter
 from runwright.api.routes.console import ConsoleFacts, console_routes
 from runwright.api.routes.deployments import deployment_routes
+from runwright.api.routes.events import event_routes
 from runwright.api.routes.executions import ExecutionRoutes
 from runwright.api.routes.functions import function_routes
 from runwright.api.routes.identity import identity_routes
@@ -29,6 +30,8 @@ from runwright.identity.pings import Pings
 from runwright.identity.services import Identity
 from runwright.proxies import Proxies
 from runwright.settings import Settings
+from runwright.triggers.ingest import Ingest
+from runwright.triggers.sources import EventSources
 from runwright.wiring.core import Core
 from runwright.wiring.functions import Functions
 
@@ -123,5 +126,9 @@ def routes(
         *variable_routes(functions.variables),
         *deployment_routes(functions.deployments, downloads),
         *ExecutionRoutes(executions).routes(),
+        *event_routes(
+            Ingest(core.storage, core.clock, most_waiting=settings.queue_jobs),
+            EventSources(core.storage, core.clock, core.sealer),
+        ),
         *proxy_routes(functions.domains),
     ]

@@ -82,7 +82,7 @@ def test_owners_and_developers_see_a_project(roles: tuple[str, ...], may: bool) 
 
 def test_the_catalogue_of_project_scopes_is_complete_and_free_of_doubles() -> None:
     ids = [scope.id for scope in scopes.PROJECT_SCOPES]
-    assert len(ids) == len(set(ids)) == 87
+    assert len(ids) == len(set(ids)) == 89
     assert all(scope.description and scope.category for scope in scopes.PROJECT_SCOPES)
     deprecated = {scope.id for scope in scopes.PROJECT_SCOPES if scope.is_deprecated}
     old = ("policies", "collections", "attributes", "documents", "execution")

@@ -1,0 +1,167 @@
+"""Events that other systems send in.
+
+They go through the outbox like those of the server itself, so what is promised of these is
+promised of them. An event whose sender names it (an `Idempotency-Key`, or the source and id of
+a CloudEvent) is announced once, however often it comes within a day.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from runwright.clock import Clock
+from runwright.identity.errors import UserNotFound
+from runwright.ids import new_id
+from runwright.model.actor import acting, acts
+from runwright.model.event import CUSTOM, BadEventName, Event, is_function_event
+from runwright.model.repeat import RepeatKey
+from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+from runwright.triggers.errors import BadEvent, KeyReused, OutboxFull
+from runwright.triggers.outbox import Custom
+
+PAYLOAD_BYTES: Final = 1024 * 1024
+AT_ONCE: Final = 100  # events of one call
+REMEMBERED: Final = timedelta(hours=24)
+NO_PAYLOAD: Final = b"{}"
+
+# Names travel in header lines, some of them joined by commas.
+_NAME: Final = re.compile(r"[!-)+\--~]+")
+_UNFIT: Final = re.compile(r"[^!-)+\--~]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """An event as it came in."""
+
+    event: Event
+    payload: bytes = NO_PAYLOAD  # JSON, passed on byte for byte
+    name: str = ""  # by which its sender knows it again; "" = every call is another event
+    is_name_of_call: bool = False  # the name was made for one call, not for the event itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """An event that is on disk."""
+
+    id: str
+    at: datetime
+    event: Event
+    is_repeated: bool = False  # it was there already, and is announced once
+
+
+class Ingest:
+    def __init__(self, storage: Storage, clock: Clock, *, most_waiting: int) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._most_waiting = most_waiting
+
+    async def take(
+        self, project_id: str, sent: Sequence[Sent], *, user_id: str = ""
+    ) -> list[Receipt]:
+        """Store all of the events or none; return when they are on disk.
+
+        `user_id` names who acted; otherwise it is whoever acts now. Raises BadEvent,
+        UserNotFound, OutboxFull, KeyReused.
+        """
+        for item in sent:
+            if len(item.payload) > PAYLOAD_BYTES:
+                raise BadEvent(
+                    f"The payload has {len(item.payload)} bytes; {PAYLOAD_BYTES} are allowed. "
+                    "Send a reference to what is larger."
+                )
+        actor = replace(acting(), user_id=user_id, session_id="") if user_id else acting()
+        now = self._clock.now()
+        waiting = [_Waiting(item, new_id(), project_id, now) for item in sent]
+
+        def work(uow: UnitOfWork) -> list[Receipt]:
+            if uow.outbox.count() >= self._most_waiting:
+                raise OutboxFull(self._most_waiting)
+            if user_id and uow.users.get(project_id, user_id) is None:
+                raise UserNotFound(user_id)
+            return [_announce(uow, item) for item in waiting]
+
+        with acts(actor):
+            try:
+                return await self._storage.write(work)
+            except AlreadyStored:  # the same event, stored by another server at this moment
+                return await self._storage.write(work)
+
+
+class _Waiting:
+    """An event about to be stored, with all that can be worked out beforehand."""
+
+    def __init__(self, sent: Sent, event_id: str, project_id: str, now: datetime) -> None:
+        self.sent = sent
+        self.receipt = Receipt(id=event_id, at=now, event=sent.event)
+        self.project_id = project_id
+        self.key = _repeat_key(project_id, sent, event_id, now) if sent.name else None
+
+
+def _announce(uow: UnitOfWork, waiting: _Waiting) -> Receipt:
+    sent, receipt, key = waiting.sent, waiting.receipt, waiting.key
+    if key is not None:
+        known = uow.repeat_keys.get(key.project_id, key.id)
+        if known is not None and known.expires_at > key.created_at:
+            if sent.is_name_of_call and known.fingerprint != key.fingerprint:
+                raise KeyReused
+            return replace(receipt, id=known.result_id, at=known.created_at, is_repeated=True)
+        if known is not None:
+            uow.repeat_keys.remove(key.project_id, key.id)
+        uow.repeat_keys.add(key)
+    uow.emit(waiting.project_id, sent.event, Custom(receipt.id, msgspec.Raw(sent.payload)))
+    return receipt
+
+
+def named(text: str) -> Event:
+    """An event that somebody may send in under this name. Raises BadEvent."""
+    if is_function_event(text):
+        raise BadEvent(
+            "Invalid `event` param: events of functions come from this server only. Send it as "
+            f"`{CUSTOM}.{text[:200]}`."
+        )
+    if text and not _NAME.fullmatch(text):
+        raise BadEvent(
+            "Invalid `event` param: a name has no blanks, commas, `*` or letters outside ASCII."
+        )
+    try:
+        return Event.parse(text)
+    except BadEventName as exc:
+        raise BadEvent(f"Invalid `event` param: {exc}.") from exc
+
+
+def named_elsewhere(text: str) -> Event:
+    """An event that was named by a system with names of its own: those of the catalogue stay,
+    the others go below `custom`. Raises BadEvent when the name is too long for that."""
+    if not is_function_event(text):
+        try:
+            return named(text)
+        except BadEvent:
+            pass
+    parts = [_UNFIT.sub("_", part) for part in text.split(".") if part]
+    return named(".".join((*(() if parts[:1] == [CUSTOM] else (CUSTOM,)), *parts)))
+
+
+def _repeat_key(project_id: str, sent: Sent, event_id: str, now: datetime) -> RepeatKey:
+    return RepeatKey(
+        id=_digest(b"event", sent.name.encode(errors="surrogatepass")),
+        project_id=project_id,
+        created_at=now,
+        updated_at=now,
+        function_id="",
+        result_id=event_id,
+        fingerprint=_digest(sent.event.full_name.encode(), sent.payload),
+        expires_at=now + REMEMBERED,
+    )
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
+    return digest.hexdigest()
