@@ -28,6 +28,7 @@ from runwright.functions.variables import (
     VariableSeal,
     merged,
 )
+from runwright.model.event import Event
 from runwright.model.function import (
     Deployment,
     DeploymentStatus,
@@ -159,6 +160,8 @@ class FunctionCatalog:
             uow.functions.add(function)
             add_generated(uow, self._zones, function, now)
             uow.touch("function", project_id, function.id)
+            event = Event.of("create", "functions", function.id)
+            uow.emit(project_id, event, ShownFunction(function))
 
         try:
             await self._storage.write(add)
@@ -168,8 +171,9 @@ class FunctionCatalog:
 
     async def get(self, project_id: str, function_id: str) -> ShownFunction:
         """Raises FunctionNotFound."""
-        function = await self._storage.read(lambda uow: _load(uow, project_id, function_id))
-        return await self._shown(function)
+        return await self._storage.read(
+            lambda uow: self._shown(uow, _load(uow, project_id, function_id))
+        )
 
     async def list(self, project_id: str, query: ListQuery) -> Page[ShownFunction]:
         """Raises CursorMissing, CursorOrderNull."""
@@ -180,9 +184,9 @@ class FunctionCatalog:
         shown = (ShownFunction(function, variables[function.id]) for function in page.items)
         return Page(tuple(shown), page.total)
 
-    async def _shown(self, function: Function) -> ShownFunction:
-        variables = await self._variables.of_functions(function.project_id, [function.id])
-        return ShownFunction(function, variables[function.id])
+    def _shown(self, uow: UnitOfWork, function: Function) -> ShownFunction:
+        variables = uow.variables.find(function.project_id, function_id=function.id)
+        return ShownFunction(function, tuple(self._seal.shown(item) for item in variables))
 
     async def update(
         self, project_id: str, function_id: str, settings: FunctionSettings
@@ -195,35 +199,41 @@ class FunctionCatalog:
         now = self._clock.now()
         settings.check(self._limits, now)
 
-        def put(uow: UnitOfWork) -> Function:
+        def put(uow: UnitOfWork) -> ShownFunction:
             stored = _load(uow, project_id, function_id)
             settings.check_connection()
             changed = settings.applied_to(stored, now)
             uow.functions.put(changed)
             uow.touch("function", project_id, function_id)
-            return changed
+            shown = self._shown(uow, changed)
+            uow.emit(project_id, Event.of("update", "functions", function_id), shown)
+            return shown
 
-        return await self._shown(await self._storage.write(put))
+        return await self._storage.write(put)
 
     async def activate(
         self, project_id: str, function_id: str, deployment_id: str
     ) -> ShownFunction:
-        """Let another deployment of the function run.
+        """Let another deployment of the function run; its event tells of the function.
 
         Raises FunctionNotFound, DeploymentNotFound, BuildNotReady.
         """
         now = self._clock.now()
 
-        def switch(uow: UnitOfWork) -> Function:
+        def switch(uow: UnitOfWork) -> ShownFunction:
             function = _load(uow, project_id, function_id)
             deployment = uow.deployments.get(project_id, deployment_id)
             if deployment is None or deployment.function_id != function_id:
                 raise DeploymentNotFound(deployment_id)
             if deployment.status is not DeploymentStatus.READY:
                 raise BuildNotReady(deployment_id, deployment.status)
-            return activate(uow, function, deployment, now, is_built=False)
+            active = activate(uow, function, deployment, now, is_built=False)
+            shown = self._shown(uow, active)
+            path = ("functions", function_id, "deployments", deployment_id)
+            uow.emit(project_id, Event.of("update", *path), shown)
+            return shown
 
-        return await self._shown(await self._storage.write(switch))
+        return await self._storage.write(switch)
 
     async def delete(self, project_id: str, function_id: str) -> None:
         """Remove the function with its deployments, variables, domains and executions.
@@ -236,7 +246,7 @@ class FunctionCatalog:
             pass
 
         def remove(uow: UnitOfWork) -> list[Deployment]:
-            _load(uow, project_id, function_id)
+            shown = self._shown(uow, _load(uow, project_id, function_id))
             deployments = uow.deployments.find(project_id, function_id=function_id)
             uow.functions.remove(project_id, function_id)
             uow.deployments.remove_where(project_id, function_id=function_id)
@@ -249,6 +259,7 @@ class FunctionCatalog:
             for deployment in deployments:
                 uow.touch("deployment", project_id, deployment.id)
             uow.touch("function", project_id, function_id)
+            uow.emit(project_id, Event.of("delete", "functions", function_id), shown)
             return deployments
 
         deployments = await self._storage.write(remove)

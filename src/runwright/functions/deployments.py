@@ -123,7 +123,8 @@ class Deployments:
             )
         except BlobMissing as exc:
             raise DeploymentNotFound(deployment_id) from exc
-        return await add_complete(self._storage, self._blobs, copy)
+        # Upstream announces a copy as an update, so that is what subscribers expect.
+        return await add_complete(self._storage, self._blobs, copy, "update")
 
     async def from_template(
         self, project_id: str, function_id: str, request: NewFromTemplate

@@ -21,6 +21,7 @@ from runwright.functions.errors import (
 )
 from runwright.functions.hostnames import Zones, label_for, random_label
 from runwright.functions.verification import DomainVerification, Verdict
+from runwright.model.event import Event
 from runwright.model.function import Function, Rule, RuleStatus, RuleType
 from runwright.model.identity import CONSOLE
 from runwright.model.query import ListQuery, Page
@@ -155,6 +156,7 @@ class Domains:
             _evict_orphan(uow, domain)
             uow.rules.add(rule)
             uow.touch("rule", project_id, rule.id)
+            _announce(uow, rule, "create")
             return rule
 
         try:
@@ -174,9 +176,10 @@ class Domains:
         """Raises RuleNotFound."""
 
         def remove(uow: UnitOfWork) -> None:
-            _rule(uow, project_id, rule_id)
+            rule = _rule(uow, project_id, rule_id)
             uow.rules.remove(project_id, rule_id)
             uow.touch("rule", project_id, rule_id)
+            _announce(uow, rule, "delete")
 
         await self._storage.write(remove)
 
@@ -233,6 +236,8 @@ class Domains:
             changed = replace(_with(stored, verdict), updated_at=now)
             uow.rules.put(changed)
             uow.touch("rule", changed.project_id, changed.id)
+            if changed.status is not stored.status:  # looking again is no news by itself
+                _announce(uow, changed, "update")
             return changed
 
         return await self._storage.write(put)
@@ -271,6 +276,10 @@ def _new_rule(project_id: str, domain: str, kind: RuleType, now: datetime) -> Ru
 
 def _with(rule: Rule, verdict: Verdict) -> Rule:
     return replace(rule, status=verdict.status, logs=verdict.reason)
+
+
+def _announce(uow: UnitOfWork, rule: Rule, action: str) -> None:
+    uow.emit(rule.project_id, Event.of(action, "rules", rule.id), rule)
 
 
 def _function(uow: UnitOfWork, project_id: str, function_id: str) -> Function:

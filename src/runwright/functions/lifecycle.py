@@ -7,7 +7,8 @@ died goes back to `waiting` once. A final state never changes: a late word from 
 was cancelled or deleted changes nothing.
 
 These are the inner parts of units of work: each leaves the function's `latest_*` fields, the
-claims and the active deployment right. All of them touch what they change.
+claims and the active deployment right. All of them touch what they change. Events tell of a
+deployment whose source is complete, of its end and of its deletion.
 """
 
 import math
@@ -19,6 +20,7 @@ from runwright import ids
 from runwright.functions import claims
 from runwright.functions.activation import activate, repoint
 from runwright.functions.buildlog import with_line
+from runwright.model.event import Event
 from runwright.model.function import (
     Deployment,
     DeploymentStatus,
@@ -57,12 +59,14 @@ def blank(
     )
 
 
-def add(uow: UnitOfWork, deployment: Deployment) -> None:
+def add(uow: UnitOfWork, deployment: Deployment, event_action: str = "create") -> None:
     """A new deployment appears. Raises AlreadyStored."""
     uow.deployments.add(deployment)
     if deployment.is_uploaded and deployment.is_activating:
         claims.take(uow, deployment)
     _changed(uow, deployment)
+    if deployment.is_uploaded:
+        _announce(uow, deployment, event_action)
 
 
 def submit(uow: UnitOfWork, deployment: Deployment) -> Deployment:
@@ -72,6 +76,7 @@ def submit(uow: UnitOfWork, deployment: Deployment) -> Deployment:
     if submitted.is_activating:
         claims.take(uow, submitted)
     _changed(uow, submitted)
+    _announce(uow, submitted, "create")
     return submitted
 
 
@@ -116,6 +121,7 @@ def succeed(
     if ready.is_activating:
         _go_live(uow, ready, now)
     _changed(uow, ready)
+    _announce(uow, ready, "update")
 
 
 def fail(uow: UnitOfWork, deployment: Deployment, *, logs: str, now: datetime) -> None:
@@ -124,6 +130,8 @@ def fail(uow: UnitOfWork, deployment: Deployment, *, logs: str, now: datetime) -
     uow.deployments.put(failed)
     _inherit(uow, failed, now)
     _changed(uow, failed)
+    if failed.is_uploaded:  # else nobody was told that it began
+        _announce(uow, failed, "update")
 
 
 def cancel(uow: UnitOfWork, deployment: Deployment, line: str, now: datetime) -> Deployment:
@@ -132,11 +140,13 @@ def cancel(uow: UnitOfWork, deployment: Deployment, line: str, now: datetime) ->
     if deployment.status is DeploymentStatus.CANCELED:
         canceled = replace(deployment, updated_at=now, build_logs=logs)
         uow.deployments.put(canceled)
+        _announce(uow, canceled, "update")
         return canceled
     canceled = _ended(deployment, DeploymentStatus.CANCELED, logs, now)
     uow.deployments.put(canceled)
     _inherit(uow, canceled, now)
     _changed(uow, canceled)
+    _announce(uow, canceled, "update")
     return canceled
 
 
@@ -157,6 +167,7 @@ def remove(uow: UnitOfWork, deployment: Deployment, now: datetime) -> None:
         uow.touch("rule", project_id, rule.id)
     _inherit(uow, deployment, now)
     _changed(uow, deployment)
+    _announce(uow, deployment, "delete")
 
 
 def under_way(uow: UnitOfWork, deployment: Deployment) -> Deployment | None:
@@ -165,6 +176,11 @@ def under_way(uow: UnitOfWork, deployment: Deployment) -> Deployment | None:
     if stored is None or stored.status not in UNFINISHED:
         return None
     return stored if stored.build_attempts == deployment.build_attempts else None
+
+
+def _announce(uow: UnitOfWork, deployment: Deployment, action: str) -> None:
+    path = ("functions", deployment.function_id, "deployments", deployment.id)
+    uow.emit(deployment.project_id, Event.of(action, *path), deployment)
 
 
 def _ended(

@@ -220,7 +220,9 @@ class Receiver:
         return counted
 
 
-async def add_complete(storage: Storage, blobs: BlobStore, deployment: Deployment) -> Deployment:
+async def add_complete(
+    storage: Storage, blobs: BlobStore, deployment: Deployment, event_action: str = "create"
+) -> Deployment:
     """Store the row of a deployment whose source is in place; refused, the source goes.
 
     After any other failure it stays: the row may be stored, or the housekeeper finds the source.
@@ -228,7 +230,7 @@ async def add_complete(storage: Storage, blobs: BlobStore, deployment: Deploymen
 
     def add(uow: UnitOfWork) -> None:
         load_function(uow, deployment.project_id, deployment.function_id)
-        lifecycle.add(uow, deployment)
+        lifecycle.add(uow, deployment, event_action)
 
     try:
         await storage.write(add)

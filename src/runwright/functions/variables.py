@@ -17,6 +17,7 @@ from runwright.functions.errors import (
     VariableCannotUnsetSecret,
     VariableNotFound,
 )
+from runwright.model.event import Event
 from runwright.model.function import Variable
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
@@ -100,7 +101,7 @@ class Variables:
         def add(uow: UnitOfWork) -> None:
             _require_function(uow, project_id, function_id)
             uow.variables.add(variable)
-            _touch(uow, variable)
+            self._changed(uow, variable, "create")
 
         try:
             await self._storage.write(add)
@@ -138,9 +139,9 @@ class Variables:
             stored = _load(uow, project_id, function_id, variable_id)
             if change.is_empty:
                 raise BadArgument("Send at least one of `key`, `value`, `secret`, `description`.")
-            changed = self._changed(stored, change)
+            changed = self._applied(stored, change)
             uow.variables.put(changed)
-            _touch(uow, changed)
+            self._changed(uow, changed, "update")
             return changed
 
         try:
@@ -148,7 +149,7 @@ class Variables:
         except AlreadyStored as exc:
             raise VariableAlreadyExists from exc
 
-    def _changed(self, stored: Variable, change: VariableChange) -> Variable:
+    def _applied(self, stored: Variable, change: VariableChange) -> Variable:
         if stored.is_secret and change.is_secret is False:
             raise VariableCannotUnsetSecret(stored.id)
         sealed = stored.sealed_value
@@ -170,9 +171,15 @@ class Variables:
         def remove(uow: UnitOfWork) -> None:
             variable = _load(uow, project_id, function_id, variable_id)
             uow.variables.remove(project_id, variable_id)
-            _touch(uow, variable)
+            self._changed(uow, variable, "delete")
 
         await self._storage.write(remove)
+
+    def _changed(self, uow: UnitOfWork, variable: Variable, action: str) -> None:
+        # For a variable of the project this is "", which means every function of it.
+        uow.touch("function", variable.project_id, variable.function_id)
+        event = Event.of(action, "variables", variable.id)
+        uow.emit(variable.project_id, event, self._seal.shown(variable))
 
     async def of_functions(
         self, project_id: str, function_ids: Collection[str]
@@ -218,8 +225,3 @@ def _load(uow: UnitOfWork, project_id: str, function_id: str, variable_id: str) 
 def _require_function(uow: UnitOfWork, project_id: str, function_id: str) -> None:
     if function_id != PROJECT and uow.functions.get(project_id, function_id) is None:
         raise FunctionNotFound(function_id)
-
-
-def _touch(uow: UnitOfWork, variable: Variable) -> None:
-    # For a variable of the project this is "", which means every function of it.
-    uow.touch("function", variable.project_id, variable.function_id)
