@@ -107,6 +107,40 @@ class Settings:
         low=0,
         high=1_000_000,
     )
+    webhooks_allow_private: Literal["on", "off"] = _setting(
+        "off",
+        "let webhooks reach loopback and private addresses and bare host names; only where "
+        "whoever may make webhooks may also see those networks",
+    )
+    webhook_workers: int = _setting(
+        32, "deliveries to webhooks that are under way at once", low=1, high=1000
+    )
+    webhook_concurrency: int = _setting(
+        4, "deliveries to one webhook that are under way at once", low=1, high=1000
+    )
+    webhook_queue: int = _setting(
+        10_000,
+        "deliveries to one webhook that may wait; events beyond that are not told to it",
+        low=1,
+        high=1_000_000,
+    )
+    webhook_tries: int = _setting(
+        5, "how often a delivery is tried before it is given up", low=1, high=20
+    )
+    webhook_backoff_s: float = _setting(
+        60.0,
+        "wait before a failed delivery is tried again, five times as long after each further "
+        "failure and at most 45 minutes; half of it is drawn at random",
+        unit="s",
+        low=0.05,
+        high=2700,
+    )
+    webhook_max_failed_attempts: int = _setting(
+        10, "failures in a row after which a webhook is disabled", low=1, high=100_000
+    )
+    abuse_email: str = _setting(
+        "", "address that webhook receivers may complain to; empty = abuse@ the API's host name"
+    )
     execution_retention_s: int = _setting(
         1_209_600, "age at which execution records are deleted", unit="s", low=60
     )

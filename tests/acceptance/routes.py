@@ -11,6 +11,7 @@ from runwright.api.routes.locale import locale_routes
 from runwright.api.routes.proxy import proxy_routes
 from runwright.api.routes.system import system_routes
 from runwright.api.routes.variables import variable_routes
+from runwright.api.routes.webhooks import webhook_routes
 from runwright.api.routing import Route
 
 
@@ -26,4 +27,5 @@ def every_route() -> list[Route]:
         *deployment_routes(service, service),
         *ExecutionRoutes(service).routes(),
         *proxy_routes(service),
+        *webhook_routes(service),
     ]

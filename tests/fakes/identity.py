@@ -16,6 +16,7 @@ from argon2 import PasswordHasher
 from runwright.api.app import ApiOptions, build_app
 from runwright.api.limits import Limiter
 from runwright.api.routes.identity import identity_routes
+from runwright.api.routes.webhooks import webhook_routes
 from runwright.api.routing import Route
 from runwright.identity.authentication import Authenticator
 from runwright.identity.first_start import FirstLogin, bootstrap
@@ -23,8 +24,10 @@ from runwright.identity.passwords import Passwords
 from runwright.identity.services import Identity
 from runwright.identity.tokens import Tokens
 from runwright.model.identity import Project
+from runwright.sealing import Sealer
 from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_memory
+from runwright.triggers.webhooks import Webhooks, WebhookSeal
 
 START = datetime(2026, 8, 21, 13, 42, 57, tzinfo=UTC)
 KEY = b"k" * 32
@@ -65,6 +68,10 @@ class Bench:
 
     async def project(self) -> Project:
         return await self.identity.projects.get(PROJECT_ID)
+
+    def webhooks(self, *, allows_private: bool = False) -> Webhooks:
+        seal = WebhookSeal(Sealer(KEY))
+        return Webhooks(self.storage, self.clock, seal, allows_private=allows_private)
 
 
 @asynccontextmanager
@@ -233,6 +240,7 @@ async def open_world(
     *,
     console_signup: Literal["first", "open"] = "first",
     limits: bool = False,
+    allows_private: bool = False,
     more_routes: Sequence[Route] = (),
 ) -> AsyncIterator[World]:
     async with open_bench(console_signup=console_signup) as bench:
@@ -240,7 +248,11 @@ async def open_world(
         bench.storage.listen(signals.announce)
         authenticator = Authenticator(bench.storage, signals, bench.identity.tokens, bench.clock)
         app = build_app(
-            [*identity_routes(bench.identity), *more_routes],
+            [
+                *identity_routes(bench.identity),
+                *webhook_routes(bench.webhooks(allows_private=allows_private)),
+                *more_routes,
+            ],
             authenticator,
             Limiter(bench.clock, is_on=limits),
             ApiOptions(upload_dir="/nonexistent"),

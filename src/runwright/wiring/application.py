@@ -17,6 +17,7 @@ from runwright.api.routes.locale import locale_routes
 from runwright.api.routes.proxy import proxy_routes
 from runwright.api.routes.system import system_routes
 from runwright.api.routes.variables import variable_routes
+from runwright.api.routes.webhooks import webhook_routes
 from runwright.api.routing import Route
 from runwright.executions.service import Executions
 from runwright.functions.downloads import DownloadTokens
@@ -32,6 +33,7 @@ from runwright.proxies import Proxies
 from runwright.settings import Settings
 from runwright.triggers.ingest import Ingest
 from runwright.triggers.sources import EventSources
+from runwright.triggers.webhooks import Webhooks, WebhookSeal
 from runwright.wiring.core import Core
 from runwright.wiring.functions import Functions
 
@@ -111,6 +113,13 @@ def routes(
     )
     downloads = DownloadTokens(core.token_key, core.clock, build_timeout_s=settings.build_timeout_s)
 
+    webhooks = Webhooks(
+        core.storage,
+        core.clock,
+        WebhookSeal(core.sealer),
+        allows_private=settings.webhooks_allow_private == "on",
+    )
+
     async def is_taken(domain: str) -> bool:
         return await functions.domains.by_host(domain) is not None
 
@@ -131,4 +140,5 @@ def routes(
             EventSources(core.storage, core.clock, core.sealer),
         ),
         *proxy_routes(functions.domains),
+        *webhook_routes(webhooks),
     ]

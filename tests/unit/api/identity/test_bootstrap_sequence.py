@@ -21,7 +21,7 @@ async def post(
 
 
 async def test_the_console_sets_up_a_project_with_a_key_that_works() -> None:
-    async with open_world(console_signup="open") as world:
+    async with open_world(console_signup="open", allows_private=True) as world:
         client = world.client
         login: dict[str, object] = {"email": "First@localhost.test", "password": "password"}
 
@@ -90,6 +90,21 @@ async def test_the_console_sets_up_a_project_with_a_key_that_works() -> None:
 
         as_admin = {**ORIGIN, **cookie, "x-appwrite-mode": "admin", "x-appwrite-project": "demo"}
         assert (await client.get("/v1/users", headers=as_admin)).status_code == 200
+
+        webhook = await post(
+            client,
+            "/v1/webhooks",
+            {
+                "webhookId": "unique()",
+                "name": "Webhook Test",
+                "events": ["databases.*", "functions.*", "buckets.*", "teams.*", "users.*"],
+                "url": "http://request-catcher-webhook:5000/",
+                "tls": False,
+            },
+            as_admin,
+        )
+        assert webhook.status_code == 201
+        assert len(webhook.json()["secret"]) == 128
 
         switched = await client.patch(
             "/v1/projects/demo/auth/session-invalidation",
