@@ -8,6 +8,7 @@ from runwright.ports.executor import (
     BuildJob,
     BuildResult,
     CancelSignal,
+    Output,
     ResponseSink,
     RuntimeStatus,
 )
@@ -42,6 +43,12 @@ class FakeExecutor:
     ) -> Outcome:
         self.runs.append((workload, invocation))
         return self.answers(workload, invocation)
+
+    def cancel(self, execution_id: str) -> bool:
+        raise NotImplementedError
+
+    async def output(self, execution_id: str, *, wait_s: float) -> Output | None:
+        raise NotImplementedError
 
     async def build(self, job: BuildJob, on_log: OnLog, cancelled: CancelSignal) -> BuildResult:
         self.jobs.append(job)

@@ -1,13 +1,15 @@
 """An executor that runs what a test says, in this process."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from runwright.model.execution import Invocation, Outcome, Workload
+from runwright.model.execution import ErrorClass, Invocation, Outcome, Workload
 from runwright.ports.executor import (
     BuildJob,
     BuildResult,
     CancelSignal,
+    Output,
     ResponseSink,
     RuntimeStatus,
 )
@@ -24,6 +26,36 @@ async def hello(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
     )
 
 
+class Printed:
+    """The output of a run, which the test adds to. Answers the `Output` port."""
+
+    def __init__(self, *, is_over: bool = False) -> None:
+        self.logs, self.errors = bytearray(), bytearray()
+        self.lost = 0  # so many bytes at the beginning of the logs are no longer kept
+        self.is_over = is_over
+        self._changed = asyncio.Event()
+
+    def print(self, text: str) -> None:
+        self.logs += text.encode()
+        self._changed.set()
+
+    def end(self) -> None:
+        self.is_over = True
+        self._changed.set()
+
+    def read(self, *, errors: bool, start: int, most: int) -> tuple[int, bytes]:
+        start = start if errors else max(start, self.lost)
+        return start, bytes((self.errors if errors else self.logs)[start : start + most])
+
+    async def news(self, wait_s: float) -> None:
+        try:
+            async with asyncio.timeout(0 if self.is_over else wait_s):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+        self._changed.clear()
+
+
 @dataclass
 class UserCode:
     """`run_next` is user code; `calls` is what it was called with."""
@@ -32,12 +64,35 @@ class UserCode:
     calls: list[tuple[Workload, Invocation]] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
     installed: tuple[str, ...] = ("node-22", "python-3.12")
+    outputs: dict[str, Printed] = field(default_factory=dict)
+    running: dict[str, asyncio.Future[Outcome]] = field(default_factory=dict)
 
     async def run(
         self, workload: Workload, invocation: Invocation, *, sink: ResponseSink | None = None
     ) -> Outcome:
         self.calls.append((workload, invocation))
-        return await self.run_next(invocation, sink)
+        cancelled: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.running[invocation.execution_id] = cancelled
+        task = asyncio.ensure_future(self.run_next(invocation, sink))
+        try:
+            await asyncio.wait({task, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else cancelled.result()
+        finally:
+            task.cancel()
+            self.running.pop(invocation.execution_id, None)
+
+    def cancel(self, execution_id: str) -> bool:
+        run = self.running.get(execution_id)
+        if run is not None and not run.done():
+            run.set_result(
+                Outcome(status_code=500, error_class=ErrorClass.CANCELLED, logs="so far\n")
+            )
+        return run is not None
+
+    async def output(self, execution_id: str, *, wait_s: float) -> Output | None:
+        if execution_id not in self.outputs:
+            await asyncio.sleep(wait_s)
+        return self.outputs.get(execution_id)
 
     async def build(
         self, job: BuildJob, on_log: Callable[[str], None], cancelled: CancelSignal

@@ -22,6 +22,8 @@ _SMALL_BYTES: Final = 4096
 _JOINED_BYTES: Final = 64 * 1024
 _LAST_PART_S: Final = 1.0  # for a reader that takes its first byte near the deadline
 TIMED_OUT: Final = "Execution timed out."
+NOT_BEGUN: Final = "The execution was cancelled before it began."
+CANCELLED: Final = "The execution was cancelled while it ran."
 
 _CLASSES: Final = {
     wire.ResultClass.OK: None,
@@ -34,27 +36,32 @@ _CLASSES: Final = {
 class LogTail:
     """The last LOG_BYTES of a stream of text."""
 
-    __slots__ = ("_buffer", "_is_cut", "_title")
+    __slots__ = ("_buffer", "_cut_bytes", "_title")
 
     def __init__(self, title: str) -> None:
         self._buffer = bytearray()
-        self._is_cut = False
+        self._cut_bytes = 0  # from the beginning
         self._title = title
 
     def add(self, data: bytes) -> None:
         self._buffer += data
         if len(self._buffer) > LOG_BYTES + _LOG_SLACK:
+            self._cut_bytes += len(self._buffer) - LOG_BYTES
             del self._buffer[:-LOG_BYTES]
-            self._is_cut = True
 
     def add_line(self, text: str) -> None:
         if self._buffer and not self._buffer.endswith(b"\n"):
             self._buffer += b"\n"
         self.add(text.encode("utf-8", "replace"))
 
+    def read(self, start: int, most: int) -> tuple[int, bytes]:
+        """Up to `most` bytes from `start` on, or from the first that is kept."""
+        at = max(start - self._cut_bytes, 0)
+        return self._cut_bytes + at, bytes(self._buffer[at : at + most])
+
     def text(self) -> str:
         """The contract's form: a warning line first when the beginning is missing."""
-        if not self._is_cut and len(self._buffer) <= LOG_BYTES:
+        if not self._cut_bytes and len(self._buffer) <= LOG_BYTES:
             return self._buffer.decode("utf-8", "replace")
         warning = (
             f"[WARNING] {self._title} truncated. Only the end is kept; "
@@ -76,13 +83,17 @@ class Host(Protocol):
     def caller_left(self, call: "Call") -> None:
         """Nobody waits for this call any more."""
 
+    def cancel(self, call: "Call") -> None:
+        """End this call and, as soon as no other needs it, the process that runs it."""
+
 
 class Call:
-    """One invocation. `future` gets its Outcome exactly once."""
+    """One invocation. `future` gets its Outcome exactly once. Answers the `Output` port."""
 
     __slots__ = (
         "_errors",
         "_logs",
+        "_readers",
         "asked_at",
         "body",
         "body_bytes",
@@ -127,6 +138,7 @@ class Call:
         self.stream: Stream | None = None
         self._logs: LogTail | None = None
         self._errors: LogTail | None = None
+        self._readers: list[asyncio.Future[None]] = []  # they wait for news
 
     def lend(self, now: float, *, is_cold: bool, start_s: float) -> None:
         self.lent_at = now
@@ -143,6 +155,40 @@ class Call:
             if self._logs is None:
                 self._logs = LogTail("Logs")
             self._logs.add(payload[1:])
+        if self._readers:
+            self._tell_readers()
+
+    # Reading along
+
+    @property
+    def is_over(self) -> bool:
+        return self.future.done()
+
+    def read(self, *, errors: bool, start: int, most: int) -> tuple[int, bytes]:
+        tail = self._errors if errors else self._logs
+        return tail.read(start, most) if tail is not None else (start, b"")
+
+    async def news(self, wait_s: float) -> None:
+        if self.is_over:
+            return
+        reader = asyncio.get_running_loop().create_future()
+        self._readers.append(reader)
+        try:
+            async with asyncio.timeout(wait_s):
+                await reader
+        except TimeoutError:
+            pass
+        finally:
+            if reader in self._readers:
+                self._readers.remove(reader)
+
+    def _tell_readers(self) -> None:
+        readers, self._readers = self._readers, []
+        for reader in readers:
+            if not reader.done():
+                reader.set_result(None)
+
+    # The end
 
     def _error_tail(self) -> LogTail:
         if self._errors is None:
@@ -219,6 +265,8 @@ class Call:
                 ),
             )
         )
+        if self._readers:
+            self._tell_readers()
 
 
 class Stream:

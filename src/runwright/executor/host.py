@@ -35,6 +35,7 @@ from runwright.ports.executor import (
     BuildJob,
     BuildResult,
     CancelSignal,
+    Output,
     ResponseSink,
     RuntimeStatus,
 )
@@ -88,6 +89,8 @@ class BubblewrapExecutor:
         self._spawner: Spawner | None = None
         self._pool: Pool | None = None
         self._builder: Builder | None = None
+        self._calls: dict[str, Call] = {}  # of every execution, the newest
+        self._expected: dict[str, list[asyncio.Future[Call]]] = {}  # readers wait for these
 
     async def start(self) -> None:
         """Find interpreters, start the helpers and begin to fill the pool.
@@ -155,12 +158,50 @@ class BubblewrapExecutor:
         if pool is None:
             raise SpawnFailed("the executor is not running")
         call = Call(invocation, sink, asyncio.get_running_loop().create_future(), self._now())
-        pool.submit(workload, call)
+        execution_id = invocation.execution_id
+        self._calls[execution_id] = call
+        if self._expected:
+            self._tell(execution_id, call)
         try:
+            pool.submit(workload, call)
             return await call.future
         except asyncio.CancelledError:
             pool.abandon(call)
             raise
+        finally:
+            if self._calls.get(execution_id) is call:
+                del self._calls[execution_id]
+
+    def cancel(self, execution_id: str) -> bool:
+        call = self._calls.get(execution_id)
+        if call is None or self._pool is None:
+            return False
+        if not call.future.done():
+            self._pool.cancel(call)
+        return True
+
+    async def output(self, execution_id: str, *, wait_s: float) -> Output | None:
+        call = self._calls.get(execution_id)
+        if call is not None:
+            return call
+        expected: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
+        self._expected.setdefault(execution_id, []).append(expected)
+        try:
+            async with asyncio.timeout(wait_s):
+                return await expected
+        except TimeoutError:
+            return None
+        finally:
+            others = self._expected.get(execution_id, [])
+            if expected in others:
+                others.remove(expected)
+            if not others:
+                self._expected.pop(execution_id, None)
+
+    def _tell(self, execution_id: str, call: Call) -> None:
+        for expected in self._expected.pop(execution_id, []):
+            if not expected.done():
+                expected.set_result(call)
 
     async def build(
         self, job: BuildJob, on_log: Callable[[str], None], cancelled: CancelSignal

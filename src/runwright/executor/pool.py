@@ -21,7 +21,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Final
 
 from runwright.executor.bubblewrap import FUNCTION_DIR
-from runwright.executor.call import Call
+from runwright.executor.call import NOT_BEGUN, Call
 from runwright.executor.cgroups import Limits
 from runwright.executor.runtimes import Interpreter
 from runwright.executor.sandbox import Owner, Sandbox, State
@@ -156,6 +156,13 @@ class Pool(Owner):
         """The caller was cancelled. A call that has not begun never will."""
         if call.sandbox is not None:
             call.sandbox.caller_left(call)
+
+    def cancel(self, call: Call) -> None:
+        """End a call that somebody waits for, whether or not it has begun."""
+        if call.sandbox is not None:
+            call.sandbox.cancel(call)
+        else:
+            call.fail(ErrorClass.CANCELLED, NOT_BEGUN, self._now())
 
     def _pump(self, group: Group) -> None:
         now = self._now()

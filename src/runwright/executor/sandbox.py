@@ -20,7 +20,7 @@ from enum import IntEnum
 from typing import Final, cast
 
 from runwright.executor import wire
-from runwright.executor.call import TIMED_OUT, Call, Stream
+from runwright.executor.call import CANCELLED, TIMED_OUT, Call, Stream
 from runwright.executor.spawn import Exit
 from runwright.model.execution import ErrorClass
 
@@ -170,10 +170,18 @@ class Sandbox(asyncio.Protocol):
 
     def caller_left(self, call: Call) -> None:
         """A caller was cancelled: user code goes on until its deadline, unheard."""
-        self.live_calls -= 1
         for request_id, other in self.calls.items():
             if other is call:
+                self.live_calls -= 1
                 self._write(wire.frame(wire.Kind.CANCEL, request_id))
+
+    def cancel(self, call: Call) -> None:
+        """End a call; while its user code runs there is no way to end that code alone."""
+        is_running = call in self.calls.values()  # else only its response is on its way yet
+        self.caller_left(call)
+        call.fail(ErrorClass.CANCELLED, CANCELLED, self._now())
+        if is_running:
+            self.drain()
 
     def open_window(self, request_id: int, call: Call, more_bytes: int) -> None:
         call.owed += more_bytes

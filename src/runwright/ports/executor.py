@@ -31,6 +31,27 @@ class ResponseSink(Protocol):
         """
 
 
+class Output(Protocol):
+    """What one run has printed, while it runs and for as long as somebody holds this.
+
+    Positions are bytes since the beginning of the stream. Only the newest part is kept, however
+    much is printed, so a reader that is slow misses something and nothing is held up by it.
+    """
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has ended; nothing is added then."""
+
+    def read(self, *, errors: bool, start: int, most: int) -> tuple[int, bytes]:
+        """Up to `most` bytes of the logs, or of the errors, and where they begin.
+
+        That is `start`, or later when what was there is no longer kept.
+        """
+
+    async def news(self, wait_s: float) -> None:
+        """Return when something was added or the run is over, at the latest after `wait_s`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildJob:
     """Commands to run over a source tree, inside a sandbox with network access."""
@@ -75,9 +96,20 @@ class Executor(Protocol):
         `sink` the response is streamed and `Outcome.body` stays empty; a response that came
         in one piece may be returned in `Outcome.body` with `sink.start` never called.
 
-        Cancelling the call does not stop user code that has started.
+        Cancelling the call does not stop user code that has started; `cancel` does.
         Raises NoSlot when no slot comes free in time.
         """
+
+    def cancel(self, execution_id: str) -> bool:
+        """End the run of an execution: its outcome has class `cancelled` and what was printed.
+
+        A run that waits for a slot never begins. User code that runs is treated as after its
+        timeout: its process takes no new work, and is asked to end and then killed as soon as
+        nobody else waits for an answer of it. False when no run of it is here.
+        """
+
+    async def output(self, execution_id: str, *, wait_s: float) -> Output | None:
+        """The output of a run, which may begin within `wait_s` seconds; None if it does not."""
 
     async def build(
         self, job: BuildJob, on_log: Callable[[str], None], cancelled: "CancelSignal"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from runwright.executor import wire
-from runwright.executor.call import Call
+from runwright.executor.call import NOT_BEGUN, Call
 from runwright.executor.cgroups import Limits
 from runwright.executor.pool import Pool
 from runwright.executor.runtimes import Interpreter
@@ -395,6 +395,37 @@ async def test_a_cancelled_caller_leaves_its_call_running() -> None:
         again = await bench.run(a_workload())
         assert (again.body, again.is_cold) == (OK, False)
         assert bench.pool._groups["a"].members[0].state is State.ASSIGNED
+
+
+async def test_a_cancelled_run_ends_its_process_when_its_neighbours_are_done() -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload())
+        calls = [bench.call(a_workload(), "/hold") for _ in range(2)]
+        runner = bench.spawner.runners[1]
+        await bench.until(lambda: len(runner.held) == 2)
+        bench.pool.cancel(calls[0])
+        assert (await outcome(calls[0])).error_class is ErrorClass.CANCELLED
+        assert (await bench.run(a_workload())).is_cold  # it takes nothing new
+        assert runner.signals == []
+        runner.release()
+        assert (await outcome(calls[1])).body == OK
+        await bench.until(lambda: runner.signals == [signal.SIGTERM])
+
+
+async def test_a_call_that_is_cancelled_while_it_waits_never_begins() -> None:
+    async with a_bench(sandboxes=1) as bench:
+        held = bench.call(a_workload(), "/hold")
+        await bench.until(
+            lambda: 1 in bench.spawner.runners and bool(bench.spawner.runners[1].held)
+        )
+        waiting = bench.call(a_workload("b"), "/never")
+        bench.pool.cancel(waiting)
+        ended = await outcome(waiting)
+        assert (ended.error_class, ended.errors) == (ErrorClass.CANCELLED, NOT_BEGUN)
+        bench.spawner.runners[1].release()
+        await outcome(held)
+        await bench.run(a_workload("b"))
+        assert all("/never" not in runner.seen for runner in bench.spawner.runners.values())
 
 
 async def test_after_the_stop_nothing_is_taken() -> None:

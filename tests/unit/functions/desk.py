@@ -21,6 +21,7 @@ from runwright.ports.executor import (
     BuildJob,
     BuildResult,
     CancelSignal,
+    Output,
     ResponseSink,
     RuntimeStatus,
 )
@@ -60,6 +61,12 @@ class IdleExecutor:
     async def run(
         self, workload: Workload, invocation: Invocation, *, sink: ResponseSink | None = None
     ) -> Outcome:
+        raise NotImplementedError
+
+    def cancel(self, execution_id: str) -> bool:
+        raise NotImplementedError
+
+    async def output(self, execution_id: str, *, wait_s: float) -> Output | None:
         raise NotImplementedError
 
     async def build(

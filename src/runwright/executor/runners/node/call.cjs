@@ -17,6 +17,7 @@ const NOTICE = 'Native logs detected. Use context.log() or context.error() for b
 // whatever it does. Programs that log more than that are served in batches.
 const IMMEDIATE_ENTRIES = 32;
 const BATCH_BYTES = 60 * 1024;
+const BATCH_MS = 50;
 
 class Call {
   constructor(wire, id, isLogging, head, body) {
@@ -34,6 +35,7 @@ class Call {
     this.batch = [];
     this.batchBytes = 0;
     this.batchStream = LOGS;
+    this.flushedAt = 0;
     this.isNoticed = false;
     this.line = ''; // native output that lacks its newline
     this.isDropping = false;
@@ -122,7 +124,9 @@ class Call {
     this.batchStream = stream;
     this.batch.push(bytes);
     this.batchBytes += bytes.length;
-    this.flushSoon();
+    // A program that never yields gives the loop no turn, and somebody may be reading along.
+    if (performance.now() - this.flushedAt >= BATCH_MS) this.flushLogs();
+    else this.flushSoon();
   }
 
   flushSoon() {
@@ -136,6 +140,7 @@ class Call {
     const bytes = this.batch.length === 1 ? this.batch[0] : Buffer.concat(this.batch, this.batchBytes);
     this.batch = [];
     this.batchBytes = 0;
+    this.flushedAt = performance.now();
     if (this.isDropping && !this.wire.flushFirmly()) {
       this.droppedBytes += bytes.length;
       return;
