@@ -1,10 +1,12 @@
-"""The quick road into the gateway: calls of functions on domains, without ASGI between.
+"""The quick road: calls of functions on domains without ASGI between, and calls of the API.
 
 uvicorn's protocol stays in charge of the connection: parsing, keep-alive, pipelining, limits,
 graceful stop. What it would turn into an ASGI call is answered here instead when it is a plain
 call of a function: HTTP/1.1, no body, no upgrade, straight from its caller, on a host whose
-place is known. Every other request takes the ASGI road of `asgi.py`, on the same connection.
-Per request this saves the scope, the message dictionaries and one of two writes.
+place is known. A plain call of the API with a small body is handed to its application from
+here, which saves what a server does for the general case. Every other request takes the ASGI
+road of `asgi.py`, on the same connection. Per request this saves the scope, the message
+dictionaries and one of two writes.
 
 It also bounds what uvicorn leaves to a proxy in front: how long the head of a request may take,
 and how much may arrive that is neither a whole head nor a body.
@@ -14,17 +16,19 @@ import asyncio
 import logging
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from runwright.gateway.domain import BrokenAnswer, Gateway
+from runwright.gateway.asgi import App
+from runwright.gateway.domain import Gateway
+from runwright.gateway.exchange import ApiExchange, Exchange
 from runwright.gateway.hosts import Hosts
-from runwright.gateway.messages import GatewayAnswer, RawHeaders, RawRequest
-from runwright.gateway.outgoing import BODYLESS
+from runwright.gateway.messages import RawRequest
 from runwright.gateway.router import Kind, Place
 from runwright.proxies import Proxies
 
 log = logging.getLogger(__name__)
 
+_API: Final = b"/v1/"
 _NOT_QUICK: Final = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
 HEAD_WAIT_S: Final = 30.0
 # Of a head, of trailers or of chunk extensions. More than one read of the socket can hold, as
@@ -34,28 +38,19 @@ _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
 )
-_JOINED_BYTES: Final = 64 * 1024  # larger bodies are not worth a copy to save a write
+_API_BODY_BYTES: Final = 64 * 1024  # of the API; larger ones are read in parts, on the ASGI road
 
 
 class Door:
     """What the protocol asks about each request, shared by all connections."""
 
-    __slots__ = ("gateway", "hosts", "proxies")
+    __slots__ = ("api", "gateway", "hosts", "proxies")
 
-    def __init__(self, gateway: Gateway, hosts: Hosts, proxies: Proxies) -> None:
+    def __init__(self, api: App, gateway: Gateway, hosts: Hosts, proxies: Proxies) -> None:
+        self.api = api
         self.gateway = gateway
         self.hosts = hosts
         self.proxies = proxies
-
-
-class _NoEvent:
-    """Stands where the protocol would wake the reader of a body; there is none."""
-
-    def set(self) -> None:
-        pass
-
-
-_NO_EVENT: Final = _NoEvent()
 
 
 class DomainProtocol(HttpToolsProtocol):
@@ -169,9 +164,15 @@ class DomainProtocol(HttpToolsProtocol):
             scheme=self.scheme or "http",
             peer=self.client[0] if self.client else "",
         )
-        exchange = _Exchange(self, request, keep_alive=self.parser.should_keep_alive())
+        keep_alive = self.parser.should_keep_alive()
+        if place.kind is Kind.API:
+            api = ApiExchange(self, request, keep_alive=keep_alive)
+            exchange: Exchange = api
+            task = self.loop.create_task(api.run_app(self._door.api))
+        else:
+            exchange = Exchange(self, request, keep_alive=keep_alive)
+            task = self.loop.create_task(exchange.run(self._door.gateway, place))
         self.cycle = exchange  # type: ignore[assignment]  # has all that the base class uses
-        task = self.loop.create_task(exchange.run(self._door.gateway, place))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
@@ -182,117 +183,22 @@ class DomainProtocol(HttpToolsProtocol):
             return None  # pipelined
         if parser.get_http_version() != "1.1" or not url.startswith(b"/") or b"#" in url:
             return None
-        host = b""
+        host, body_bytes = b"", 0
         for name, value in self.headers:
             if name == b"host":
                 if host:
                     return None
                 host = value
-            elif name in _NOT_QUICK or (name == b"content-length" and value != b"0"):
+            elif name in _NOT_QUICK:
                 return None
+            elif name == b"content-length":
+                body_bytes = int(value)  # the parser has refused what is no number
         if not host or (self.client and self._door.proxies.trusts(self.client[0])):
             return None
         place = self._door.hosts.known(host)
-        is_function = place is not None and place.kind is Kind.FUNCTION
-        return place if is_function and place is not None and place.rule is not None else None
-
-
-class _Exchange:
-    """One request and its answer; also the gateway's channel to the caller.
-
-    The attributes without underscore are those that the base protocol reads and sets.
-    """
-
-    __slots__ = (
-        "_is_chunked",
-        "_protocol",
-        "_request",
-        "body",
-        "disconnected",
-        "keep_alive",
-        "message_event",
-        "more_body",
-        "response_complete",
-    )
-
-    def __init__(self, protocol: DomainProtocol, request: RawRequest, *, keep_alive: bool) -> None:
-        self._protocol = protocol
-        self._request = request
-        self._is_chunked = False
-        self.keep_alive = keep_alive
-        self.body = b""
-        self.more_body = False
-        self.message_event = _NO_EVENT
-        self.disconnected = False
-        self.response_complete = False
-
-    async def run(self, gateway: Gateway, place: Place) -> None:
-        try:
-            answer = await gateway.answer(place, self._request, self)
-            if self._protocol.flow.write_paused:
-                await self._protocol.flow.drain()
-            if answer is not None:
-                self._send(answer)
-            elif self._is_chunked:
-                self._write(b"0\r\n\r\n")
-            self._complete()
-        except (BrokenAnswer, ConnectionError):
-            # Nothing more is sent, so the caller sees that the answer is not whole.
-            self._protocol.transport.close()
-        except asyncio.CancelledError:
-            self._protocol.transport.close()
-            raise
-        except Exception:  # the connection must end whatever happens
-            log.exception("domain answer failed", extra={"host": place.host})
-            self._protocol.transport.close()
-
-    async def read_body(self, most: int) -> bytes:
-        return b""
-
-    def start(self, status: int, headers: RawHeaders) -> None:
-        """Begin a streamed answer."""
-        has_length = any(name == b"content-length" for name, _ in headers)
-        self._is_chunked = self._may_have_body(status) and not has_length
-        framing = [(b"transfer-encoding", b"chunked")] if self._is_chunked else []
-        self._write(self._head(status, [*headers, *framing]))
-
-    async def write(self, chunk: bytes) -> None:
-        if self._protocol.flow.write_paused:
-            await self._protocol.flow.drain()
-        if self.disconnected:
-            raise ConnectionError("the caller has gone")
-        if chunk and self._request.method != "HEAD":
-            self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._is_chunked else chunk)
-
-    def _send(self, answer: GatewayAnswer) -> None:
-        head = self._head(answer.status, answer.headers)
-        body = answer.body if self._may_have_body(answer.status) else b""
-        if len(body) <= _JOINED_BYTES:
-            self._write(head + body)
-        else:
-            self._write(head)
-            self._write(body)
-
-    def _head(self, status: int, headers: RawHeaders) -> bytes:
-        lines = [STATUS_LINE[status]]
-        for name, value in headers:
-            if name == b"connection" and value == b"close":
-                self.keep_alive = False
-            else:
-                lines.append(b"%b: %b\r\n" % (name, value))
-        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        return b"".join(lines)
-
-    def _may_have_body(self, status: int) -> bool:
-        return self._request.method != "HEAD" and status not in BODYLESS
-
-    def _write(self, data: bytes) -> None:
-        # uvloop raises when a closed transport is written to.
-        if not self.disconnected and not self._protocol.transport.is_closing():
-            self._protocol.transport.write(data)
-
-    def _complete(self) -> None:
-        self.response_complete = True
-        if not self.keep_alive:
-            self._protocol.transport.close()
-        self._protocol.on_response_complete()
+        if place is None:
+            return None
+        if place.kind is Kind.API:
+            return place if url.startswith(_API) and body_bytes <= _API_BODY_BYTES else None
+        is_function = place.kind is Kind.FUNCTION and place.rule is not None
+        return place if is_function and not body_bytes else None

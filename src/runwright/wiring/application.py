@@ -85,7 +85,7 @@ def make_application(
     )
     hosts = Hosts(router, functions.domains, core.signals)
     app = DomainFirst(api, gateway=gateway, hosts=hosts, domains=functions.domains, proxies=proxies)
-    return app, Door(gateway, hosts, proxies)
+    return app, Door(api, gateway, hosts, proxies)
 
 
 def routes(

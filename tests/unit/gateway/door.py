@@ -200,4 +200,4 @@ async def a_door(
         hosts = Hosts(router, domains, bench.signals)
         app = DomainFirst(api, gateway=gateway, hosts=hosts, domains=domains, proxies=proxies)
         await bench.put(a_rule())
-        yield Door(bench, app, domains, api_calls, QuickDoor(gateway, hosts, proxies), hosts)
+        yield Door(bench, app, domains, api_calls, QuickDoor(api, gateway, hosts, proxies), hosts)

@@ -1,0 +1,228 @@
+"""One request on the quick road, and its answer."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from runwright.gateway.domain import BrokenAnswer, Gateway
+from runwright.gateway.messages import GatewayAnswer, RawHeaders, RawRequest
+from runwright.gateway.outgoing import BODYLESS
+from runwright.gateway.router import Place
+
+if TYPE_CHECKING:
+    from runwright.gateway.asgi import App, Message
+    from runwright.gateway.protocol import DomainProtocol
+
+log = logging.getLogger(__name__)
+
+_JOINED_BYTES: Final = 64 * 1024  # larger bodies are not worth a copy to save a write
+
+
+class NoEvent:
+    """Stands where the protocol would wake the reader of a body; there is none."""
+
+    def set(self) -> None:
+        pass
+
+
+_NO_EVENT: Final = NoEvent()
+
+
+class Exchange:
+    """A call of a function; also the gateway's channel to its caller.
+
+    The attributes without underscore are those that the base protocol reads and sets.
+    """
+
+    __slots__ = (
+        "_is_chunked",
+        "_protocol",
+        "_request",
+        "body",
+        "disconnected",
+        "keep_alive",
+        "message_event",
+        "more_body",
+        "response_complete",
+    )
+
+    def __init__(
+        self, protocol: "DomainProtocol", request: RawRequest, *, keep_alive: bool
+    ) -> None:
+        self._protocol = protocol
+        self._request = request
+        self._is_chunked = False
+        self.keep_alive = keep_alive
+        self.body: bytes | bytearray = b""
+        self.more_body = False
+        self.message_event: NoEvent | asyncio.Event = _NO_EVENT
+        self.disconnected = False
+        self.response_complete = False
+
+    async def run(self, gateway: Gateway, place: Place) -> None:
+        try:
+            answer = await gateway.answer(place, self._request, self)
+            if self._protocol.flow.write_paused:
+                await self._protocol.flow.drain()
+            if answer is not None:
+                self._send(answer)
+            elif self._is_chunked:
+                self._write(b"0\r\n\r\n")
+            self._complete()
+        except (BrokenAnswer, ConnectionError):
+            # Nothing more is sent, so the caller sees that the answer is not whole.
+            self._protocol.transport.close()
+        except asyncio.CancelledError:
+            self._protocol.transport.close()
+            raise
+        except Exception:  # the connection must end whatever happens
+            log.exception("domain answer failed", extra={"host": place.host})
+            self._protocol.transport.close()
+
+    async def read_body(self, most: int) -> bytes:
+        return b""
+
+    def start(self, status: int, headers: RawHeaders) -> None:
+        """Begin a streamed answer."""
+        has_length = any(name == b"content-length" for name, _ in headers)
+        self._is_chunked = self._may_have_body(status) and not has_length
+        framing = [(b"transfer-encoding", b"chunked")] if self._is_chunked else []
+        self._write(self._head(status, [*headers, *framing]))
+
+    async def write(self, chunk: bytes) -> None:
+        if self._protocol.flow.write_paused:
+            await self._protocol.flow.drain()
+        if self.disconnected:
+            raise ConnectionError("the caller has gone")
+        if chunk and self._request.method != "HEAD":
+            self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._is_chunked else chunk)
+
+    def _send(self, answer: GatewayAnswer) -> None:
+        head = self._head(answer.status, answer.headers)
+        body = answer.body if self._may_have_body(answer.status) else b""
+        if len(body) <= _JOINED_BYTES:
+            self._write(head + body)
+        else:
+            self._write(head)
+            self._write(body)
+
+    def _head(self, status: int, headers: RawHeaders) -> bytes:
+        lines = [STATUS_LINE[status]]
+        for name, value in headers:
+            if name == b"connection" and value == b"close":
+                self.keep_alive = False
+            else:
+                lines.append(b"%b: %b\r\n" % (name, value))
+        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        return b"".join(lines)
+
+    def _may_have_body(self, status: int) -> bool:
+        return self._request.method != "HEAD" and status not in BODYLESS
+
+    def _write(self, data: bytes) -> None:
+        # uvloop raises when a closed transport is written to.
+        if not self.disconnected and not self._protocol.transport.is_closing():
+            self._protocol.transport.write(data)
+
+    def _complete(self) -> None:
+        self.response_complete = True
+        if not self.keep_alive:
+            self._protocol.transport.close()
+        self._protocol.on_response_complete()
+
+
+class ApiExchange(Exchange):
+    """A request to the API: the ASGI application without a server's general machinery."""
+
+    __slots__ = ("_head_bytes", "_is_answered", "_is_read")
+
+    def __init__(
+        self, protocol: "DomainProtocol", request: RawRequest, *, keep_alive: bool
+    ) -> None:
+        super().__init__(protocol, request, keep_alive=keep_alive)
+        self.body = bytearray()
+        self.more_body = True
+        self.message_event = asyncio.Event()
+        self._head_bytes: bytes | None = None  # until the first part of the body comes
+        self._is_read = False
+        self._is_answered = False
+
+    async def run_app(self, app: "App") -> None:
+        try:
+            await app(self._scope(), self._receive, self._send_message)
+            if self._is_answered:
+                self._complete()
+            else:  # it broke off, and the caller is to see that
+                self._protocol.transport.close()
+        except asyncio.CancelledError:
+            self._protocol.transport.close()
+            raise
+        except Exception:  # the connection must end whatever happens
+            log.exception("answer failed", extra={"method": self._request.method})
+            self._protocol.transport.close()
+
+    def _scope(self) -> dict[str, Any]:
+        request, protocol = self._request, self._protocol
+        target = request.target.encode("utf-8", "surrogateescape")
+        raw_path, _, query = target.partition(b"?")
+        path = raw_path.decode("ascii", "surrogateescape")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": protocol.server,
+            "client": protocol.client,
+            "scheme": request.scheme,
+            "method": request.method,
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": raw_path,
+            "query_string": query,
+            "headers": request.headers,
+            "state": {},
+        }
+
+    async def _receive(self) -> "Message":
+        event = self.message_event
+        assert isinstance(event, asyncio.Event)
+        while not self.disconnected and (self.more_body or self._is_read):
+            if self._is_answered:
+                break
+            event.clear()
+            await event.wait()
+        if self.disconnected or self._is_read:
+            return {"type": "http.disconnect"}
+        self._is_read = True
+        return {"type": "http.request", "body": bytes(self.body), "more_body": False}
+
+    async def _send_message(self, message: "Message") -> None:
+        if self.disconnected or self._is_answered:
+            return
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], list(message["headers"])
+            has_length = any(name == b"content-length" for name, _ in headers)
+            if self._may_have_body(status) and not has_length:
+                self._is_chunked = True
+                headers.append((b"transfer-encoding", b"chunked"))
+            self._head_bytes = self._head(status, headers)
+            return
+        await self._send_part(message.get("body", b""), message.get("more_body", False))
+
+    async def _send_part(self, part: bytes, has_more: bool) -> None:
+        if self._protocol.flow.write_paused:
+            await self._protocol.flow.drain()
+        if self._request.method == "HEAD":
+            part = b""
+        if self._is_chunked:
+            part = b"%x\r\n%b\r\n" % (len(part), part) if part else b""
+            if not has_more:
+                part += b"0\r\n\r\n"
+        head, self._head_bytes = self._head_bytes or b"", None
+        if len(part) > _JOINED_BYTES:
+            self._write(head)
+            head = b""
+        self._write(head + part)
+        self._is_answered = not has_more
