@@ -72,14 +72,17 @@ class Epochs:
             self._current = ""
 
     async def sealer(self, epoch: str) -> Sealer:
-        """For opening. Raises CannotOpen when the key is gone."""
+        """For opening. Raises CannotOpen when the key is gone, ServiceUnavailable when it cannot
+        be read at the moment."""
         found = self._sealers.get(epoch)
         if found is None:
             try:
                 key = await asyncio.to_thread(self._path(epoch).read_bytes)
                 found = Sealer(key)
-            except (OSError, ValueError) as exc:
+            except (FileNotFoundError, ValueError) as exc:
                 raise CannotOpen("the key of this epoch is gone") from exc
+            except OSError as exc:
+                raise ServiceUnavailable("A stored key cannot be read. Try again.") from exc
             self._remember(epoch, found)
         return found
 

@@ -6,7 +6,7 @@ It may be run again (after a serialization failure, or when a neighbour in the s
 transaction had to be undone), so it must not have effects outside.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -104,6 +104,10 @@ class ExecutionRepository(Repository[Execution], Protocol):
     def await_turn(self, jobs: Sequence[Job], at: datetime) -> None:
         """`scheduled` -> `waiting` for the executions of these jobs."""
 
+    def with_open_tick(self, project_id: str, function_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these functions have a run that a schedule started and that has not ended;
+        delayed executions are no such runs."""
+
     def begin_all(self, jobs: Sequence[Job], at: datetime) -> frozenset[tuple[str, str]]:
         """`waiting` -> `processing` for the executions of claimed jobs, with their attempt.
 
@@ -161,8 +165,11 @@ class JobRepository(Repository[Job], Protocol):
 
 
 class TimerRepository(Repository[Timer], Protocol):
-    def due(self, moment: datetime, *, limit: int) -> list[Timer]:
-        """Timers whose tick has come, the longest due first."""
+    def due(self, moment: datetime, *, limit: int, since: datetime | None = None) -> list[Timer]:
+        """Timers whose tick has come, the longest due first; none that came before `since`."""
+
+    def first_due(self) -> datetime | None:
+        """The earliest tick of all."""
 
     def move_on(self, moves: Sequence[tuple[Timer, datetime]]) -> list[bool]:
         """Set each timer's next tick, if it still has the one that the given value says.
@@ -172,8 +179,13 @@ class TimerRepository(Repository[Timer], Protocol):
 
 
 class OutboxRepository(Repository[OutboxEvent], Protocol):
-    def oldest(self, *, limit: int) -> list[OutboxEvent]:
-        """In the order in which they were written."""
+    def oldest(
+        self, *, limit: int, most_bytes: int = 0, but: Collection[str] = ()
+    ) -> list[OutboxEvent]:
+        """In the order in which they were written, without those whose ids are in `but`.
+
+        `most_bytes` bounds what they hold together, apart from the first; 0 = no bound.
+        """
 
     def take(self, items: Sequence[OutboxEvent]) -> list[OutboxEvent]:
         """Remove rows; those of `items` that were still there."""

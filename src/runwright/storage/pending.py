@@ -1,7 +1,8 @@
 """Rows that wait for a moment or for a reader: timers and the outbox."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import accumulate
 from typing import Final
 
 from sqlalchemy import delete, func, select, update
@@ -16,14 +17,23 @@ _OUTBOX: Final = OUTBOX.table
 
 
 class SqlTimers(SqlRepository[Timer]):
-    def due(self, moment: datetime, *, limit: int) -> list[Timer]:
+    def due(self, moment: datetime, *, limit: int, since: datetime | None = None) -> list[Timer]:
+        column = _TIMERS.c
+        chosen = [column.due_at <= moment]
+        if since is not None:
+            chosen.append(column.due_at >= since)
         return self._values(
             self._codec.select()
-            .where(_TIMERS.c.due_at <= moment)
-            .order_by(_TIMERS.c.due_at, _TIMERS.c[SEQUENCE])
+            .where(*chosen)
+            .order_by(column.due_at, column[SEQUENCE])
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
+
+    def first_due(self) -> datetime | None:
+        statement = select(func.min(_TIMERS.c.due_at, type_=_TIMERS.c.due_at.type))
+        found: datetime | None = self._connection.execute(statement).scalar_one()
+        return found
 
     def move_on(self, moves: Sequence[tuple[Timer, datetime]]) -> list[bool]:
         column = _TIMERS.c
@@ -47,8 +57,19 @@ class SqlTimers(SqlRepository[Timer]):
 
 
 class SqlOutbox(SqlRepository[OutboxEvent]):
-    def oldest(self, *, limit: int) -> list[OutboxEvent]:
-        return self._values(self._codec.select().order_by(_OUTBOX.c[SEQUENCE]).limit(limit))
+    def oldest(
+        self, *, limit: int, most_bytes: int = 0, but: Collection[str] = ()
+    ) -> list[OutboxEvent]:
+        column = _OUTBOX.c
+        wanted = self._codec.select().order_by(column[SEQUENCE])
+        sizes = select(column[SEQUENCE], func.length(column.sealed)).order_by(column[SEQUENCE])
+        if but:
+            wanted, sizes = (item.where(column.id.not_in(but)) for item in (wanted, sizes))
+        if most_bytes:
+            rows = self._connection.execute(sizes.limit(limit)).all()
+            totals = accumulate(size for _, size in rows)
+            limit = max(1, sum(total <= most_bytes for total in totals))
+        return self._values(wanted.limit(limit))
 
     def take(self, items: Sequence[OutboxEvent]) -> list[OutboxEvent]:
         groups: dict[str, list[str]] = {}

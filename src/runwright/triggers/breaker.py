@@ -2,10 +2,12 @@
 
 A function may write with a key of its own and so drop the lineage that would show a loop. What
 is left to see is that the same thing changes again and again.
+
+Events of other systems with names of their own (`custom.`) are not watched: such a name stands
+for a kind of thing and not for one thing, so many of them in a minute mean nothing.
 """
 
 from collections import OrderedDict, deque
-from datetime import datetime, timedelta
 from typing import Final
 
 from runwright.clock import Clock
@@ -26,15 +28,16 @@ class RateBreaker:
     def __init__(self, clock: Clock, *, most: int) -> None:
         self._clock = clock
         self._most = most
-        self._runs: OrderedDict[_Place, deque[datetime]] = OrderedDict()
-        self._open_until: dict[_Place, datetime] = {}
+        self._runs: OrderedDict[_Place, deque[tuple[float, str]]] = OrderedDict()
+        self._open_until: dict[_Place, float] = {}
 
     def refusal(self, function: Function, announcement: Announcement) -> str:
-        """Why the run must not start; "" when it may."""
-        known = announcement.lineage.functions
-        if self._most == 0 or function.loop_limit == 0 or known:
+        """Why the run must not start; "" when it may. Asking again about one event, because it
+        could not be stored the first time, counts once."""
+        is_known = bool(announcement.lineage.functions) or announcement.event.is_custom
+        if self._most == 0 or function.loop_limit == 0 or is_known:
             return ""
-        now = self._clock.now()
+        now = self._clock.monotonic()
         place = (function.project_id, function.id, announcement.event.full_name)
         if place in self._open_until:
             if now < self._open_until[place]:
@@ -42,16 +45,17 @@ class RateBreaker:
             del self._open_until[place]
         runs = self._runs.setdefault(place, deque())
         self._runs.move_to_end(place)
-        while runs and now - runs[0] > timedelta(seconds=WINDOW_S):
+        while runs and now - runs[0][0] > WINDOW_S:
             runs.popleft()
-        runs.append(now)
+        if all(event_id != announcement.id for _, event_id in runs):
+            runs.append((now, announcement.id))
         if len(self._runs) > _WATCHED:
             gone, _ = self._runs.popitem(last=False)
             self._open_until.pop(gone, None)
         if len(runs) <= self._most:
             return ""
         runs.clear()
-        self._open_until[place] = now + timedelta(seconds=OPEN_S)
+        self._open_until[place] = now + OPEN_S
         return self._told(place)
 
     def _told(self, place: _Place) -> str:

@@ -10,17 +10,21 @@ Rules:
 - A run that would go on with a loop is stored as a failed execution that says so, and is not
   queued. The change that caused the event stands.
 - When the queue is full, events wait in the outbox.
+- An event that cannot be handed on, whatever the reason, does not hold back those behind it:
+  after some tries it is set aside until the next start.
 """
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from runwright.clock import Clock
+from runwright.errors import ServiceUnavailable
 from runwright.executions.acceptance import Acceptance, Accepted
 from runwright.executions.announcing import announce_ended
 from runwright.executions.envelope import Request
@@ -42,6 +46,13 @@ log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.5
 AT_ONCE: Final = 100  # events of one transaction
+# Bounds what one transaction holds in memory, and how long sealing keeps the event loop busy.
+# One event starts all of its subscribers together, however many these are.
+_BYTES_AT_ONCE: Final = 16 * 1024 * 1024
+_RUNS_AT_ONCE: Final = 500
+_TRIES: Final = 3
+_MOST_ASIDE: Final = 1000
+_IDS_AT_ONCE: Final = 500  # in one statement
 _HEADERS: Final[Headers] = (
     ("content-type", "application/json"),
     ("user-agent", "Appwrite/1.9.6"),  # by which functions recognize such calls
@@ -76,6 +87,12 @@ class _Plan:
     accepted: list[tuple[str, Accepted]] = field(default_factory=list)  # by event id
     stopped: list[tuple[str, Execution]] = field(default_factory=list)
     deliveries: list[tuple[Webhook, Announcement]] = field(default_factory=list)
+    body_bytes: int = 0  # as often as they are stored
+
+    @property
+    def is_large(self) -> bool:
+        runs = len(self.accepted) + len(self.stopped) + len(self.deliveries)
+        return runs >= _RUNS_AT_ONCE or self.body_bytes >= _BYTES_AT_ONCE
 
 
 class Relay:
@@ -106,6 +123,8 @@ class Relay:
         self._deliveries = deliveries
         self._hear = hear
         self._poll_s = poll_s
+        self._failures: Counter[str] = Counter()  # by event id; those that failed alone
+        self._aside: set[str] = set()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         signals.on("event", lambda project_id, item_id: self._wake.set())
@@ -125,18 +144,54 @@ class Relay:
         """Hand on some events; whether there may be more."""
         if self._acceptance.is_full:
             return False
-        rows = await self._storage.read(lambda uow: uow.outbox.oldest(limit=AT_ONCE))
+        rows = await self._storage.read(
+            lambda uow: uow.outbox.oldest(limit=AT_ONCE, most_bytes=_BYTES_AT_ONCE, but=self._aside)
+        )
         if not rows:
             return False
-        announcements = [item for row in rows if (item := await self._open(row)) is not None]
-        plan = _Plan()
-        for announcement in announcements:
-            await self._plan(announcement, plan)
-        taken = await self._store(rows, plan)
+        try:
+            await self._hand_on(rows)
+        except ServiceUnavailable:  # of the storage: no row is to blame
+            raise
+        except Exception:
+            log.exception("events not handed on together", extra={"events": len(rows)})
+            await self._hand_on_each(rows)
+            return False
+        return True
+
+    async def _hand_on_each(self, rows: Sequence[OutboxEvent]) -> None:
+        """One of them cannot be handed on; the others can."""
+        for row in rows:
+            try:
+                await self._hand_on([row])
+            except ServiceUnavailable:
+                raise
+            except Exception:
+                self._failures[row.id] += 1
+                is_last = self._failures[row.id] >= _TRIES and len(self._aside) < _MOST_ASIDE
+                log.exception(
+                    "event set aside until the next start" if is_last else "event not handed on",
+                    extra={"event_id": row.id, "project_id": row.project_id},
+                )
+                if is_last:
+                    self._aside.add(row.id)
+                    del self._failures[row.id]
+
+    async def _hand_on(self, rows: Sequence[OutboxEvent]) -> None:
+        """The first of the rows: as many as make a transaction of a fair size."""
+        plan, announcements, planned = _Plan(), [], 0
+        for row in rows:
+            planned += 1
+            announcement = await self._open(row)
+            if announcement is not None:
+                announcements.append(announcement)
+                await self._plan(announcement, plan)
+            if plan.is_large:
+                break
+        taken = await self._store(rows[:planned], plan)
         for announcement in announcements:
             if announcement.id in taken:
                 self._tell(announcement)
-        return len(rows) == AT_ONCE
 
     async def _run(self) -> None:
         while True:
@@ -178,8 +233,10 @@ class Relay:
                     is_kept=keeps(function),
                 )
                 plan.accepted.append((announcement.id, accepted))
+                plan.body_bytes += len(announcement.body)
         webhooks = subscribers.webhooks_for(announcement.event)
         plan.deliveries += [(webhook, announcement) for webhook in webhooks]
+        plan.body_bytes += len(announcement.body) * len(webhooks)
 
     def _why_stopped(self, function: Function, announcement: Announcement) -> str:
         lineage = announcement.lineage
@@ -217,23 +274,23 @@ class Relay:
 
             def work(uow: UnitOfWork) -> tuple[frozenset[str], int]:
                 taken = frozenset(row.id for row in uow.outbox.take(rows))
-                jobs = [
-                    job
-                    for (event_id, _), job in zip(plan.accepted, runs, strict=True)
-                    if event_id in taken
+                there = _still_there(uow, plan)
+                begun = [
+                    (item.execution, job)
+                    for (event_id, item), job in zip(plan.accepted, runs, strict=True)
+                    if event_id in taken and _place(item.execution) in there
+                ]
+                stopped = [
+                    item
+                    for event_id, item in plan.stopped
+                    if event_id in taken and _place(item) in there
                 ]
                 told = [job for event_id, job in deliveries if event_id in taken]
-                uow.executions.add_all(
-                    [
-                        *(item.execution for event_id, item in plan.accepted if event_id in taken),
-                        *(item for event_id, item in plan.stopped if event_id in taken),
-                    ]
-                )
-                self._queue.put(uow, [*jobs, *told])
-                for event_id, item in plan.stopped:
-                    if event_id in taken:
-                        announce_ended(uow, item)
-                return taken, len(jobs)
+                uow.executions.add_all([*(execution for execution, _ in begun), *stopped])
+                self._queue.put(uow, [*(job for _, job in begun), *told])
+                for item in stopped:
+                    announce_ended(uow, item)
+                return taken, len(begun)
 
             taken, jobs = await self._storage.write(work)
         self._acceptance.began(jobs)
@@ -244,6 +301,30 @@ class Relay:
             self._hear(announcement)
         except Exception:  # a listener's fault must not hold back the next event
             log.exception("event listener failed", extra={"event_id": announcement.id})
+
+
+def _place(execution: Execution) -> tuple[str, str]:
+    return execution.project_id, execution.function_id
+
+
+def _still_there(uow: UnitOfWork, plan: _Plan) -> frozenset[tuple[str, str]]:
+    """Functions of the plan that were not deleted since: nobody would clean up after those."""
+    wanted: dict[str, set[str]] = {}
+    for execution in (
+        *(item.execution for _, item in plan.accepted),
+        *(item for _, item in plan.stopped),
+    ):
+        wanted.setdefault(execution.project_id, set()).add(execution.function_id)
+    return frozenset(
+        (project_id, function.id)
+        for project_id, ids in wanted.items()
+        for some in _parts(sorted(ids))
+        for function in uow.functions.find(project_id, id=some)
+    )
+
+
+def _parts(ids: list[str]) -> Iterator[list[str]]:
+    return (ids[at : at + _IDS_AT_ONCE] for at in range(0, len(ids), _IDS_AT_ONCE))
 
 
 def execution_id_of(cause: str, function_id: str) -> str:
