@@ -18,6 +18,27 @@ class ExecutionInProgress(RunwrightError):
         )
 
 
+class KeyReused(RunwrightError):
+    """An `Idempotency-Key` came again with another request."""
+
+    type, status = "general_argument_invalid", 409
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used for another request to this function within the last "
+            "24 hours. Send each request with a key of its own."
+        )
+
+
+class RepeatedExecutionGone(ExecutionNotFound):
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(execution_id)
+        self.args = (
+            f"Execution '{execution_id}', which the first call with this Idempotency-Key made, was "
+            "deleted. Send the call with another key to run the function again.",
+        )
+
+
 class NoActiveDeployment(RunwrightError):
     type, status = "deployment_not_found", 404
 

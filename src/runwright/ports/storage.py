@@ -101,6 +101,10 @@ class ExecutionRepository(Repository[Execution], Protocol):
     def remove_before(self, moment: datetime, *, limit: int) -> int:
         """Delete up to `limit` finished executions created before `moment`."""
 
+    def remove_beyond(self, project_id: str, function_id: str, *, keep: int, limit: int) -> int:
+        """Delete up to `limit` finished executions of a function that has more than `keep` in
+        all; never one of its newest `keep`. How many."""
+
     def await_turn(self, jobs: Sequence[Job], at: datetime) -> None:
         """`scheduled` -> `waiting` for the executions of these jobs."""
 
@@ -178,6 +182,11 @@ class TimerRepository(Repository[Timer], Protocol):
         """
 
 
+class RepeatKeyRepository(Repository[RepeatKey], Protocol):
+    def remove_expired(self, moment: datetime, *, limit: int) -> int:
+        """Delete up to `limit` keys that are over at `moment`; how many."""
+
+
 class OutboxRepository(Repository[OutboxEvent], Protocol):
     def oldest(
         self, *, limit: int, most_bytes: int = 0, but: Collection[str] = ()
@@ -215,7 +224,7 @@ class UnitOfWork(Protocol):
     outbox: OutboxRepository
     webhooks: Repository[Webhook]
     event_sources: Repository[EventSource]
-    repeat_keys: Repository[RepeatKey]
+    repeat_keys: RepeatKeyRepository
 
     def remove_project_rows(self, project_id: str) -> None:
         """Delete whatever a project holds, of every kind; its own row stays."""

@@ -12,6 +12,7 @@ from sqlalchemy import (
     delete,
     func,
     literal_column,
+    or_,
     select,
     type_coerce,
     update,
@@ -177,6 +178,36 @@ class SqlExecutions(SqlRepository[Execution]):
             select(table.c[SEQUENCE])
             .where(table.c.created_at < moment, is_final)
             .order_by(table.c.created_at)
+            .limit(limit)
+        )
+        statement = delete(table).where(table.c[SEQUENCE].in_(oldest))
+        return self._connection.execute(statement).rowcount
+
+    def remove_beyond(self, project_id: str, function_id: str, *, keep: int, limit: int) -> int:
+        table = EXECUTIONS.table
+        mine = (table.c.project_id == project_id, table.c.function_id == function_id)
+        newest_first = (table.c.created_at.desc(), table.c[SEQUENCE].desc())
+        beyond_count = (
+            select(table.c.created_at, table.c[SEQUENCE])
+            .where(*mine)
+            .order_by(*newest_first)
+            .offset(keep)
+            .limit(1)
+        )
+        last = self._connection.execute(beyond_count).fetchone()
+        if last is None:
+            return 0
+        created_at, number = last
+        is_beyond = or_(table.c.created_at < created_at, table.c[SEQUENCE] <= number)
+        oldest = (
+            select(table.c[SEQUENCE])
+            .where(
+                *mine,
+                table.c.created_at <= created_at,
+                is_beyond,
+                type_coerce(table.c.status, Text).in_(FINAL),
+            )
+            .order_by(table.c.created_at, table.c[SEQUENCE])
             .limit(limit)
         )
         statement = delete(table).where(table.c[SEQUENCE].in_(oldest))

@@ -18,19 +18,20 @@ from runwright.model.identity import (
     Token,
     User,
 )
-from runwright.model.repeat import RepeatKey
 from runwright.model.webhook import EventSource, Webhook
 from runwright.ports.storage import (
     Emit,
     ExecutionRepository,
     JobRepository,
     OutboxRepository,
+    RepeatKeyRepository,
     Repository,
     TimerRepository,
 )
 from runwright.storage.codec import Codec, ExecutionCodec, JobCodec
 from runwright.storage.jobs import SqlJobs
 from runwright.storage.pending import SqlOutbox, SqlTimers
+from runwright.storage.repeats import SqlRepeatKeys
 from runwright.storage.repository import SqlExecutions, SqlRepository
 from runwright.storage.tables import (
     DEPLOYMENTS,
@@ -121,7 +122,7 @@ class SqlUnitOfWork:
         self.event_sources: Repository[EventSource] = SqlRepository(
             connection, codecs.event_sources
         )
-        self.repeat_keys: Repository[RepeatKey] = SqlRepository(connection, codecs.repeat_keys)
+        self.repeat_keys: RepeatKeyRepository = SqlRepeatKeys(connection, codecs.repeat_keys)
         self._connection = connection
         self._touched: list[Touched] = []
 

@@ -139,3 +139,36 @@ async def test_deletion_by_age_covers_every_project(storage: Storage) -> None:
     rows = [an_execution("e", project, status=Status.FAILED) for project in (PROJECT, "other")]
     await storage.write(lambda work: work.executions.add_all(rows))
     assert await storage.write(lambda work: work.executions.remove_before(LATER, limit=10)) == 2
+
+
+async def test_a_function_keeps_its_newest_runs_and_every_unfinished_one(storage: Storage) -> None:
+    rows = [
+        an_execution(
+            f"e{at}",
+            status=Status.PROCESSING if at == 1 else FINAL[at % 2],
+            created_at=NOW + timedelta(seconds=at // 2),  # two in the same moment
+        )
+        for at in range(7)
+    ]
+    other = an_execution("other", status=Status.FAILED, function_id="other")
+    await storage.write(lambda work: work.executions.add_all([*rows, other]))
+
+    async def remove(limit: int) -> int:
+        return await storage.write(
+            lambda work: work.executions.remove_beyond(
+                PROJECT, rows[0].function_id, keep=3, limit=limit
+            )
+        )
+
+    assert await remove(2) == 2
+    assert sorted(row.id for row in await stored(storage)) == [
+        "e1",
+        "e3",
+        "e4",
+        "e5",
+        "e6",
+        "other",
+    ]
+    assert await remove(2) == 1
+    assert await remove(2) == 0
+    assert sorted(row.id for row in await stored(storage)) == ["e1", "e4", "e5", "e6", "other"]
