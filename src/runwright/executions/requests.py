@@ -3,8 +3,11 @@
 import re
 from typing import Final
 
+from runwright.clock import iso_millis
 from runwright.executions.envelope import Request
+from runwright.executions.headers import DUE_HEADER
 from runwright.model.execution import Headers, Trigger
+from runwright.model.job import Job
 
 _BEFORE_SPACE: Final = re.compile(r"[\x00-\x20\x7f]")
 
@@ -44,6 +47,11 @@ def sendable_target(path: str) -> str:
     if _BEFORE_SPACE.search(path) is None:
         return path
     return _BEFORE_SPACE.sub(lambda found: f"%{ord(found.group()):02X}", path)
+
+
+def due(job: Job) -> Headers:
+    """When a scheduled run was meant to start, which is not always when it did."""
+    return ((DUE_HEADER, iso_millis(job.due_at)),) if job.trigger is Trigger.SCHEDULE else ()
 
 
 def queued(attempt: int, request: Request) -> Headers:

@@ -20,7 +20,7 @@ from runwright.executions.headers import checked, kept
 from runwright.executions.history import History
 from runwright.executions.logs import kept_path
 from runwright.executions.records import Recorder
-from runwright.executions.requests import injected, queued, sendable_target
+from runwright.executions.requests import due, injected, queued, sendable_target
 from runwright.executions.runnable import KEY_GRACE_S, Preparer, Runnable
 from runwright.executions.runs import SHOWN_AFTER_S, Runs
 from runwright.executions.schedule import scheduled_moment
@@ -227,7 +227,7 @@ class Executions:
             execution_id=job.id,
             method=request.method,
             path=request.path,
-            headers=request.headers + queued(job.attempt, request),
+            headers=request.headers + queued(job.attempt, request) + due(job),
             body=request.body,
             client_ip=request.client_ip,
             user_id=request.user_id,

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from runwright.functions import claims
+from runwright.functions.timers import keep_timer
 from runwright.model.function import Deployment, Function, Rule, RuleType
 from runwright.ports.storage import UnitOfWork
 
@@ -24,6 +25,7 @@ def activate(
         is_live=function.is_live or is_built,
     )
     uow.functions.put(active)
+    keep_timer(uow, active, now)
     if not is_built:
         claims.overrule(uow, active)
     repoint(uow, function, deployment.id, now)

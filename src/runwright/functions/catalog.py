@@ -21,6 +21,7 @@ from runwright.functions.errors import (
 )
 from runwright.functions.hostnames import Zones
 from runwright.functions.settings import FunctionLimits, FunctionSettings
+from runwright.functions.timers import drop_timer, keep_timer
 from runwright.functions.variables import (
     PROJECT,
     ShownVariable,
@@ -204,6 +205,7 @@ class FunctionCatalog:
             settings.check_connection()
             changed = settings.applied_to(stored, now)
             uow.functions.put(changed)
+            keep_timer(uow, changed, now)
             uow.touch("function", project_id, function_id)
             shown = self._shown(uow, changed)
             uow.emit(project_id, Event.of("update", "functions", function_id), shown)
@@ -249,6 +251,7 @@ class FunctionCatalog:
             shown = self._shown(uow, _load(uow, project_id, function_id))
             deployments = uow.deployments.find(project_id, function_id=function_id)
             uow.functions.remove(project_id, function_id)
+            drop_timer(uow, project_id, function_id)
             uow.deployments.remove_where(project_id, function_id=function_id)
             uow.variables.remove_where(project_id, function_id=function_id)
             uow.executions.remove_where(project_id, function_id=function_id)

@@ -20,6 +20,7 @@ from runwright import ids
 from runwright.functions import claims
 from runwright.functions.activation import activate, repoint
 from runwright.functions.buildlog import with_line
+from runwright.functions.timers import keep_timer
 from runwright.model.event import Event
 from runwright.model.function import (
     Deployment,
@@ -158,6 +159,7 @@ def remove(uow: UnitOfWork, deployment: Deployment, now: datetime) -> None:
     if function is not None and function.deployment_id == deployment.id:
         function = replace(function, updated_at=now, deployment_id="", deployment_created_at=None)
         uow.functions.put(function)
+        keep_timer(uow, function, now)
         repoint(uow, function, "", now)
     for rule in uow.rules.find(project_id, deployment_id=deployment.id):
         if rule.type is RuleType.DEPLOYMENT and rule.trigger == "deployment":

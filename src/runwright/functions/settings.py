@@ -18,7 +18,8 @@ from runwright.model.function import (
     Function,
     Specification,
 )
-from runwright.model.schedule import BadSchedule, next_run
+from runwright.model.schedule import BadSchedule, UnknownZone, next_run, zone
+from runwright.model.timer import CatchUp, Overlap
 
 T = TypeVar("T")
 
@@ -73,6 +74,9 @@ class FunctionSettings:
     build_specification: str | None = None
     runtime_specification: str | None = None
     interval_min: int | None = None
+    time_zone: str | None = None
+    catch_up: CatchUp | None = None
+    overlap: Overlap | None = None
     description: str | None = None
     is_email_enabled: bool | None = None
 
@@ -110,9 +114,13 @@ class FunctionSettings:
             )
         if self.schedule and self.interval_min:
             raise InvalidParam("interval", "It cannot be combined with `schedule`.")
+        try:
+            zone(self.time_zone or "")
+        except UnknownZone as exc:
+            raise InvalidParam("timezone", f"{exc}.") from exc
         if self.schedule:
             try:
-                next_run(self.schedule, now)
+                next_run(self.schedule, now, self.time_zone or "")
             except BadSchedule as exc:
                 raise InvalidParam("schedule", f"{exc}.") from exc
 
@@ -145,6 +153,9 @@ class FunctionSettings:
             events=self.events,
             schedule=self.schedule,
             interval_min=self.interval_min or None,
+            time_zone=self.time_zone or "",
+            catch_up=self.catch_up or CatchUp.LAST,
+            overlap=self.overlap or Overlap.ALLOW,
             timeout_s=self.timeout_s,
             is_enabled=self.is_enabled,
             is_logging=self.is_logging,
@@ -174,6 +185,9 @@ class FunctionSettings:
             events=self.events,
             schedule=self.schedule,
             interval_min=self._interval_after(stored),
+            time_zone=_given(self.time_zone, stored.time_zone),
+            catch_up=_given(self.catch_up, stored.catch_up),
+            overlap=_given(self.overlap, stored.overlap),
             timeout_s=self.timeout_s,
             is_enabled=self.is_enabled,
             is_logging=self.is_logging,

@@ -33,7 +33,7 @@ MAX_CHARS: Final = 128
 MINUTE: Final = timedelta(minutes=1)
 
 _SECOND: Final = timedelta(seconds=1)
-_DAY: Final = timedelta(days=1)
+_WEEK: Final = timedelta(days=7)
 _NICKNAMES: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -134,14 +134,14 @@ def _offset(moment: datetime, place: ZoneInfo) -> timedelta:
 
 
 def _first_change(start: datetime, end: datetime, place: ZoneInfo) -> datetime | None:
-    """The first minute after `start`, up to `end`, that has another offset. The clocks of no
-    place change twice on one day."""
+    """The first minute after `start`, up to `end`, that has another offset. No place
+    changes its clocks and changes them back in the same week."""
     if place.key == "UTC":
         return None
     offset = _offset(start, place)
     low = start
     while low < end:
-        high = min(low + _DAY, end)
+        high = min(low + _WEEK, end)
         if _offset(high, place) != offset:
             while high - low > MINUTE:
                 middle = low + (high - low) // MINUTE // 2 * MINUTE

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from runwright.model.schedule import MINUTE, next_run, whole_minute
+
 
 class CatchUp(StrEnum):
     """What becomes of ticks that came due while nothing was there to fire them."""
@@ -39,3 +41,23 @@ class Timer:
     catch_up: CatchUp
     overlap: Overlap
     deployment_id: str
+
+    def after(self, moment: datetime) -> datetime:
+        """The first tick that is later than `moment` and not before the stored one.
+
+        Raises BadSchedule when there is none.
+        """
+        if moment < self.due_at:
+            return self.due_at
+        if not self.interval_min:
+            return next_run(self.schedule, moment, self.time_zone)
+        step = self.interval_min * MINUTE
+        return self.due_at + ((moment - self.due_at) // step + 1) * step
+
+
+def first_tick(schedule: str, interval_min: int, time_zone: str, now: datetime) -> datetime:
+    """When a schedule that begins now comes due for the first time. An interval counts from
+    the minute that has begun. Raises BadSchedule."""
+    if interval_min:
+        return whole_minute(now) + interval_min * MINUTE
+    return next_run(schedule, now, time_zone)

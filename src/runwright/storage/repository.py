@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from runwright.model.execution import Execution, Status
+from runwright.model.execution import Execution, Status, Trigger
 from runwright.model.job import Job
 from runwright.model.query import MAX_TOTAL, ListQuery, Page
 from runwright.ports.storage import AlreadyStored, CursorMissing, CursorOrderNull
@@ -225,6 +225,21 @@ class SqlExecutions(SqlRepository[Execution]):
                 )
                 .values(status=Status.WAITING, updated_at=at)
             )
+
+    def with_open_tick(self, project_id: str, function_ids: Sequence[str]) -> frozenset[str]:
+        column = EXECUTIONS.table.c
+        statement = (
+            select(column.function_id)
+            .distinct()
+            .where(
+                column.project_id == project_id,
+                column.function_id.in_(function_ids),
+                column.status.in_((Status.WAITING, Status.PROCESSING)),
+                column.trigger == Trigger.SCHEDULE,
+                column.scheduled_at.is_(None),
+            )
+        )
+        return frozenset(self._connection.execute(statement).scalars())
 
     def begin_all(self, jobs: Sequence[Job], at: datetime) -> frozenset[tuple[str, str]]:
         table = EXECUTIONS.table

@@ -15,12 +15,14 @@ from runwright.api.routes.functions import function_routes
 from runwright.api.routes.identity import identity_routes
 from runwright.api.routes.locale import locale_routes
 from runwright.api.routes.proxy import proxy_routes
+from runwright.api.routes.schedules import schedule_routes
 from runwright.api.routes.system import system_routes
 from runwright.api.routes.variables import variable_routes
 from runwright.api.routes.webhooks import webhook_routes
 from runwright.api.routing import Route
 from runwright.executions.service import Executions
 from runwright.functions.downloads import DownloadTokens
+from runwright.functions.timers import Schedules
 from runwright.gateway.asgi import DomainFirst
 from runwright.gateway.domain import Gateway
 from runwright.gateway.hosts import Hosts
@@ -132,6 +134,7 @@ def routes(
         *console_routes(facts, is_taken),
         *identity_routes(identity),
         *function_routes(functions.catalog),
+        *schedule_routes(Schedules(core.storage, core.clock)),
         *variable_routes(functions.variables),
         *deployment_routes(functions.deployments, downloads),
         *ExecutionRoutes(executions).routes(),

@@ -8,6 +8,7 @@ from runwright.model.outbox import Announcement
 from runwright.model.webhook import Webhook
 from runwright.settings import Settings
 from runwright.triggers.breaker import RateBreaker
+from runwright.triggers.cron import Scheduler
 from runwright.triggers.relay import Relay
 from runwright.triggers.subscriptions import Subscriptions
 from runwright.wiring.core import Core
@@ -39,3 +40,13 @@ async def start_triggers(
     )
     relay.start()
     stack.push_async_callback(relay.stop)
+    scheduler = Scheduler(
+        storage=core.storage,
+        signals=core.signals,
+        clock=core.clock,
+        queue=waiting.queue,
+        acceptance=waiting.acceptance,
+        keep_s=settings.execution_retention_s,
+    )
+    scheduler.start()
+    stack.push_async_callback(scheduler.stop)

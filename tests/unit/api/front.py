@@ -12,7 +12,9 @@ from runwright.api.app import ApiOptions, build_app
 from runwright.api.limits import Limiter
 from runwright.api.routes.functions import function_routes
 from runwright.api.routes.proxy import proxy_routes
+from runwright.api.routes.schedules import schedule_routes
 from runwright.api.routes.variables import variable_routes
+from runwright.functions.timers import Schedules
 from runwright.identity.authentication import Authenticator
 from runwright.identity.scopes import KEY_SCOPES
 from runwright.identity.tokens import Tokens, hash_secret
@@ -55,6 +57,7 @@ async def open_front(folder: Path) -> AsyncIterator[Front]:
             app = build_app(
                 [
                     *function_routes(desk.catalog),
+                    *schedule_routes(Schedules(desk.database, desk.clock)),
                     *variable_routes(desk.variables),
                     *proxy_routes(desk.domains),
                 ],

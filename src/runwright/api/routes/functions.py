@@ -16,12 +16,15 @@ from runwright.functions.settings import MAX_INTERVAL_MIN, FunctionSettings
 from runwright.model.event import MAX_CHARS as EVENT_CHARS
 from runwright.model.query import Page
 from runwright.model.schedule import MAX_CHARS as SCHEDULE_CHARS
+from runwright.model.timer import CatchUp, Overlap
 
 FILTERS: Final = Attributes(
     "name enabled runtime deploymentId schedule scheduleNext schedulePrevious timeout "
     "entrypoint commands installationId"
 )
 CREATIONS_PER_DAY: Final = 50
+CATCH_UPS: Final = tuple(item.value for item in CatchUp)
+OVERLAPS: Final = tuple(item.value for item in Overlap)
 _LONGEST_TIMEOUT_S: Final = 86_400  # each server sets its own limit below this
 _LONGEST_RETENTION_DAYS: Final = 36_500
 
@@ -38,6 +41,9 @@ class _Settings:
     events: Annotated[tuple[str, ...], ListOf(Text(EVENT_CHARS))] = ()
     schedule: Annotated[str, Text(SCHEDULE_CHARS, least=0)] = ""
     interval: Annotated[int | None, Range(0, MAX_INTERVAL_MIN)] = None
+    timezone: Annotated[str | None, Text(64, least=0)] = None
+    schedule_catch_up: Annotated[str | None, OneOf(CATCH_UPS)] = None
+    schedule_overlap: Annotated[str | None, OneOf(OVERLAPS)] = None
     timeout: Annotated[int, Range(1, _LONGEST_TIMEOUT_S)] = 15
     enabled: Annotated[bool, Bool()] = True
     logging: Annotated[bool, Bool()] = True
@@ -65,6 +71,9 @@ class _Settings:
             events=self.events,
             schedule=self.schedule,
             interval_min=self.interval,
+            time_zone=self.timezone,
+            catch_up=CatchUp(self.schedule_catch_up) if self.schedule_catch_up else None,
+            overlap=Overlap(self.schedule_overlap) if self.schedule_overlap else None,
             timeout_s=self.timeout,
             is_enabled=self.enabled,
             is_logging=self.logging,

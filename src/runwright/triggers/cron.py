@@ -1,0 +1,332 @@
+"""Ticks: what schedules start, each once.
+
+Rules:
+
+- A turn takes timers that are due, moves each on and stores what its ticks become, all in one
+  transaction; moving on is an update that expects the tick which was read. So a tick is fired
+  by one scheduler, however many there are, and a crash leaves it either due or fired.
+- A tick becomes a run that waits, or, when the function's policy says so, a failed execution of
+  class `expired` that says why. None goes without a record, as long as records are kept at all.
+- Each tick has an execution id of its own that follows from function and due time, so that
+  storing it twice is refused even if a timer went back.
+- After a long stop a timer has many ticks. A turn stores a bounded number of rows, oldest first,
+  and leaves the timer at the next one; ticks of the present go first, so that nobody waits for
+  another's past.
+- When the queue is full, timers stay due. What becomes of their ticks is decided when there is
+  room again.
+- Only the clock decides what is due. When it goes back, nothing is due until it has come
+  again to the next tick; when it jumps ahead, what it left out was missed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from runwright.clock import Clock, iso_millis
+from runwright.executions.acceptance import Acceptance
+from runwright.executions.headers import DUE_HEADER
+from runwright.model.execution import ErrorClass, Execution, Status, Trigger
+from runwright.model.job import Job, JobKind
+from runwright.model.schedule import MINUTE, BadSchedule
+from runwright.model.timer import CatchUp, Overlap, Timer
+from runwright.ports.queue import Queue
+from runwright.ports.signals import Signals
+from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+from runwright.triggers.relay import execution_id_of
+
+log = logging.getLogger(__name__)
+
+POLL_S: Final = 0.5
+AT_ONCE: Final = 500  # rows that one transaction stores
+GRACE: Final = MINUTE  # a tick that comes at most this late is no missed one
+_BACKOFF_S: Final = 1.0
+
+_LATER_ONE: Final = "a later tick was due as well, and `scheduleCatchUp` is `last`"
+_TOO_LATE: Final = "it was more than a minute late, and `scheduleCatchUp` is `skip`"
+_STILL_RUNS: Final = "an earlier tick's run had not ended, and `scheduleOverlap` is `skip`"
+
+
+@dataclass(slots=True)
+class _Due:
+    """A timer with those of its ticks that a turn deals with."""
+
+    timer: Timer
+    ticks: list[datetime]
+    next_due: datetime | None  # None = it never comes due again
+    forgotten: int = 0  # ticks older than any record is kept
+
+
+@dataclass(slots=True)
+class _Stored:
+    """What one turn has done."""
+
+    timers: int = 0
+    rows: int = 0
+    runs: int = 0
+    latest_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Rows:
+    executions: list[Execution] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+
+
+class Scheduler:
+    """`start`, then `stop`. Any number of them may work on one database."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        signals: Signals,
+        clock: Clock,
+        queue: Queue,
+        acceptance: Acceptance,
+        keep_s: float,
+        poll_s: float = POLL_S,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        """`keep_s` is the age at which records are deleted: older ticks get none."""
+        self._storage = storage
+        self._clock = clock
+        self._queue = queue
+        self._acceptance = acceptance
+        self._keep = timedelta(seconds=keep_s)
+        self._poll_s = poll_s
+        self._at_once = at_once
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        signals.on("timer", lambda project_id, item_id: self._wake.set())
+
+    def start(self) -> None:
+        self._wake.set()
+        self._task = asyncio.create_task(self._run(), name="scheduler")
+
+    async def stop(self) -> None:
+        """Ticks that are due stay due."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+
+    async def turn(self) -> bool:
+        """Fire some ticks; whether more may be due now."""
+        if self._acceptance.is_full:
+            return False
+        now = self._clock.now()
+        first = await self._storage.read(lambda uow: uow.timers.first_due())
+        if first is None or first > now:
+            return False
+        stored = await self._fire(since=now - GRACE)
+        if stored.timers == 0:
+            stored = await self._fire(since=None)
+        return stored.timers > 0
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            wait_s = self._poll_s
+            try:
+                while await self.turn():
+                    pass
+                wait_s = await self._until_next()
+            except Exception as exc:  # the timers are still due at the next turn
+                log.warning("ticks not fired", extra={"reason": type(exc).__name__})
+                await asyncio.sleep(_BACKOFF_S)
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _until_next(self) -> float:
+        """Seconds to the next tick; not more than the poll, as clocks and other servers move."""
+        first = await self._storage.read(lambda uow: uow.timers.first_due())
+        if first is None:
+            return self._poll_s
+        ahead = (first - self._clock.now()).total_seconds()
+        return min(self._poll_s, ahead) if ahead > 0 else self._poll_s
+
+    async def _fire(self, *, since: datetime | None) -> _Stored:
+        try:
+            stored = await self._storage.write(lambda uow: self._fired(uow, since, is_sure=True))
+        except AlreadyStored:  # a timer went back, by a restored backup or a clock
+            log.warning("a tick was due that has been fired before")
+            stored = await self._storage.write(lambda uow: self._fired(uow, since, is_sure=False))
+        self._acceptance.began(stored.runs)
+        if stored.timers:
+            log.debug(
+                "ticks fired",
+                extra={"timers": stored.timers, "rows": stored.rows, "late_s": stored.latest_s},
+            )
+        return stored
+
+    # From here on: inside the transaction
+
+    def _fired(self, uow: UnitOfWork, since: datetime | None, *, is_sure: bool) -> _Stored:
+        now = self._clock.now()
+        due = self._due(uow.timers.due(now, limit=self._at_once, since=since), now)
+        self._end(uow, [item for item in due if item.next_due is None])
+        going = [(item.timer, item.next_due) for item in due if item.next_due is not None]
+        moved = iter(uow.timers.move_on(going))
+        mine = [item for item in due if item.next_due is None or next(moved)]
+        rows = self._rows(uow, mine, now)
+        if not is_sure:
+            rows = _unknown(uow, rows)
+        uow.executions.add_all(rows.executions)
+        self._queue.put(uow, rows.jobs)
+        return _Stored(
+            timers=len(mine),
+            rows=len(rows.executions),
+            runs=len(rows.jobs),
+            latest_s=max(((now - item.timer.due_at).total_seconds() for item in mine), default=0.0),
+        )
+
+    def _due(self, timers: Sequence[Timer], now: datetime) -> list[_Due]:
+        """As many timers, with as many ticks, as one transaction may store."""
+        found = []
+        room = self._at_once
+        for timer in timers:
+            if room <= 0:
+                break
+            item = self._with_ticks(timer, now, room)
+            room -= max(1, len(item.ticks))
+            found.append(item)
+        return found
+
+    def _with_ticks(self, timer: Timer, now: datetime, most: int) -> _Due:
+        ticks: list[datetime] = []
+        tick: datetime | None = timer.due_at
+        oldest = now - self._keep
+        if timer.due_at < oldest:
+            log.warning("ticks older than any record are dropped", extra={"function_id": timer.id})
+            tick = _next_tick(timer, oldest)
+        while tick is not None and tick <= now and len(ticks) < most:
+            ticks.append(tick)
+            tick = _next_tick(timer, tick)
+        return _Due(timer, ticks, tick)
+
+    def _end(self, uow: UnitOfWork, ended: Sequence[_Due]) -> None:
+        for item in ended:
+            log.warning("schedule came due for the last time", extra={"function_id": item.timer.id})
+            uow.timers.remove(item.timer.project_id, item.timer.id)
+
+    def _rows(self, uow: UnitOfWork, due: Sequence[_Due], now: datetime) -> _Rows:
+        rows = _Rows()
+        busy = _busy(uow, due)
+        for item in due:
+            timer = item.timer
+            is_busy = (timer.project_id, timer.id) in busy
+            is_caught_up = item.next_due is None or item.next_due > now
+            for tick in item.ticks:
+                is_last = is_caught_up and tick is item.ticks[-1]
+                why = _why_not(timer, tick, now, is_last=is_last, is_busy=is_busy)
+                if why:
+                    rows.executions.append(_missed(timer, tick, now, why))
+                    continue
+                execution = _execution(timer, tick, now)
+                rows.executions.append(execution)
+                rows.jobs.append(_job(execution, tick))
+                is_busy = timer.overlap is Overlap.SKIP
+        return rows
+
+
+def _next_tick(timer: Timer, moment: datetime) -> datetime | None:
+    try:
+        return timer.after(moment)
+    except BadSchedule:
+        return None
+
+
+def _busy(uow: UnitOfWork, due: Sequence[_Due]) -> frozenset[tuple[str, str]]:
+    """Functions that must not overlap and have a scheduled run that has not ended."""
+    asked: dict[str, list[str]] = {}
+    for item in due:
+        if item.timer.overlap is Overlap.SKIP:
+            asked.setdefault(item.timer.project_id, []).append(item.timer.id)
+    return frozenset(
+        (project_id, function_id)
+        for project_id, function_ids in asked.items()
+        for function_id in uow.executions.with_open_tick(project_id, function_ids)
+    )
+
+
+def _why_not(timer: Timer, tick: datetime, now: datetime, *, is_last: bool, is_busy: bool) -> str:
+    """Why a tick does not run; "" when it does."""
+    if timer.catch_up is CatchUp.LAST and not is_last:
+        return _LATER_ONE
+    if timer.catch_up is CatchUp.SKIP and now - tick > GRACE:
+        return _TOO_LATE
+    return _STILL_RUNS if is_busy else ""
+
+
+def _execution(timer: Timer, tick: datetime, now: datetime) -> Execution:
+    due = iso_millis(tick)
+    return Execution(
+        id=execution_id_of(f"tick:{due}", timer.id),
+        project_id=timer.project_id,
+        created_at=now,
+        updated_at=now,
+        function_id=timer.id,
+        deployment_id=timer.deployment_id,
+        trigger=Trigger.SCHEDULE,
+        status=Status.WAITING,
+        request_method="POST",
+        request_path="/",
+        request_headers=((DUE_HEADER, due),),
+    )
+
+
+def _missed(timer: Timer, tick: datetime, now: datetime, why: str) -> Execution:
+    due = iso_millis(tick)
+    return Execution(
+        id=execution_id_of(f"tick:{due}", timer.id),
+        project_id=timer.project_id,
+        created_at=now,
+        updated_at=now,
+        function_id=timer.id,
+        deployment_id=timer.deployment_id,
+        trigger=Trigger.SCHEDULE,
+        status=Status.FAILED,
+        request_method="POST",
+        request_path="/",
+        request_headers=((DUE_HEADER, due),),
+        errors=f"The tick of {due} was not run: {why}.",
+        error_class=ErrorClass.EXPIRED,
+    )
+
+
+def _job(execution: Execution, tick: datetime) -> Job:
+    """It has no content, so there is nothing to seal."""
+    return Job(
+        id=execution.id,
+        project_id=execution.project_id,
+        created_at=execution.created_at,
+        updated_at=execution.updated_at,
+        function_id=execution.function_id,
+        kind=JobKind.RUN,
+        trigger=execution.trigger,
+        due_at=tick,
+        ready_at=execution.created_at,
+        epoch="",
+        sealed=b"",
+    )
+
+
+def _unknown(uow: UnitOfWork, rows: _Rows) -> _Rows:
+    """What of `rows` is not stored yet."""
+    known = frozenset(_known(uow, rows.executions))
+    return _Rows(
+        [item for item in rows.executions if (item.project_id, item.id) not in known],
+        [item for item in rows.jobs if (item.project_id, item.id) not in known],
+    )
+
+
+def _known(uow: UnitOfWork, executions: Sequence[Execution]) -> Iterator[tuple[str, str]]:
+    for item in executions:
+        if uow.executions.get(item.project_id, item.id) is not None:
+            yield item.project_id, item.id
