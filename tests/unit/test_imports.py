@@ -39,6 +39,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "signals": PORTS | {"signals"},
     "executor": PORTS | {"executor"},
     "dns": PORTS | {"dns"},
+    "outgoing": PORTS | {"outgoing"},
     "templates": {"templates"},
     "cli": BASE | {"cli", "server", "wiring"},
     "__main__": {"cli"},

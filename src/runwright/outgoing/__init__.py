@@ -1,0 +1,1 @@
+"""Adapter: requests that leave this server for addresses which its users chose."""

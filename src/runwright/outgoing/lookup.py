@@ -1,0 +1,30 @@
+"""Host name -> IP addresses, as this machine resolves names."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from runwright.ports.poster import NotPosted
+
+Lookup = Callable[[str, int], Awaitable[list[str]]]  # host, port; raises NotPosted
+
+
+class SystemLookup:
+    """Asks the resolver of the operating system, on threads of its own: names whose servers
+    do not answer must not hold up what other threads of this process do."""
+
+    def __init__(self, *, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="lookup")
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, look)
+        except (OSError, UnicodeError) as exc:
+            raise NotPosted("The host name could not be resolved.") from exc
+        return list(dict.fromkeys(str(item[4][0]) for item in found))
