@@ -19,6 +19,7 @@ import uvicorn
 import uvloop
 
 from runwright import welcome, wiring
+from runwright.realtime.socket import MESSAGE_BYTES
 from runwright.settings import BadSetting, Settings
 from runwright.telemetry import configure_logging
 
@@ -69,6 +70,10 @@ def _listener(parts: wiring.Parts, drain_s: float, tls: ssl.SSLContext | None) -
     config = uvicorn.Config(
         parts.app,
         http=parts.http,
+        ws=parts.ws,
+        ws_max_size=MESSAGE_BYTES,
+        # One event goes to many connections, and would be compressed for each of them.
+        ws_per_message_deflate=False,
         loop="none",
         lifespan="off",
         log_config=None,

@@ -33,6 +33,7 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "executions": PORTS | {"identity", "functions", "executions"},
     "triggers": PORTS | {"identity", "functions", "executions", "triggers"},
     "gateway": PORTS | {"identity", "functions", "executions", "gateway"},
+    "realtime": PORTS | {"identity", "functions", "executions", "triggers", "realtime"},
     "api": PORTS | {"identity", "functions", "executions", "triggers", "api"},
     "storage": PORTS | {"storage"},
     "queue": PORTS | {"queue"},

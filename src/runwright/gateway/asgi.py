@@ -36,9 +36,18 @@ _API: Final = Place(Kind.API)
 
 class DomainFirst:
     def __init__(
-        self, api: App, *, gateway: Gateway, hosts: Hosts, domains: Domains, proxies: Proxies
+        self,
+        api: App,
+        *,
+        gateway: Gateway,
+        hosts: Hosts,
+        domains: Domains,
+        proxies: Proxies,
+        sockets: App | None = None,
     ) -> None:
+        """`sockets` takes the web sockets of the API's hosts; without it `api` does."""
         self._api = api
+        self._sockets = sockets or api
         self._gateway = gateway
         self._hosts = hosts
         self._domains = domains
@@ -68,7 +77,9 @@ class DomainFirst:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _to_api(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == TLS_ASK:
+        if scope["type"] == "websocket":
+            await self._sockets(scope, receive, send)
+        elif scope["path"] == TLS_ASK:
             await _send_whole(send, await self._tls_ask(scope))
         else:
             await self._api(scope, receive, send)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runwright.api.app import Api, ApiOptions
-from runwright.api.cors import Origins
+from runwright.api.cors import Origins, RuleProject
 from runwright.api.health import Health
 from runwright.api.limits import Limiter
 from runwright.api.routes.console import ConsoleFacts, console_routes
@@ -21,9 +21,10 @@ from runwright.api.routes.variables import variable_routes
 from runwright.api.routes.webhooks import webhook_routes
 from runwright.api.routing import Route
 from runwright.executions.service import Executions
+from runwright.functions.domains import Domains
 from runwright.functions.downloads import DownloadTokens
 from runwright.functions.timers import Schedules
-from runwright.gateway.asgi import DomainFirst
+from runwright.gateway.asgi import App, DomainFirst
 from runwright.gateway.domain import Gateway
 from runwright.gateway.hosts import Hosts
 from runwright.gateway.protocol import Door
@@ -40,20 +41,28 @@ from runwright.wiring.core import Core
 from runwright.wiring.functions import Functions
 
 
+def rule_projects(domains: Domains) -> RuleProject:
+    """Tells whose a custom domain is."""
+
+    async def rule_project(domain: str) -> str | None:
+        rule = await domains.by_host(domain)
+        return rule.project_id if rule is not None else None
+
+    return rule_project
+
+
 def make_application(
     settings: Settings,
     data_dir: Path,
     core: Core,
     functions: Functions,
     executions: Executions,
+    sockets: App,
 ) -> tuple[DomainFirst, Door]:
     upload_dir = data_dir / "uploads"
     upload_dir.mkdir(exist_ok=True)
 
-    async def rule_project(domain: str) -> str | None:
-        rule = await functions.domains.by_host(domain)
-        return rule.project_id if rule is not None else None
-
+    rule_project = rule_projects(functions.domains)
     api = Api(
         routes(settings, data_dir, core, functions, executions),
         core.authenticator,
@@ -86,7 +95,14 @@ def make_application(
         forces_https=settings.force_https == "on",
     )
     hosts = Hosts(router, functions.domains, core.signals)
-    app = DomainFirst(api, gateway=gateway, hosts=hosts, domains=functions.domains, proxies=proxies)
+    app = DomainFirst(
+        api,
+        gateway=gateway,
+        hosts=hosts,
+        domains=functions.domains,
+        proxies=proxies,
+        sockets=sockets,
+    )
     return app, Door(api, gateway, hosts, proxies)
 
 

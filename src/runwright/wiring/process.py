@@ -18,14 +18,16 @@ from runwright import welcome
 from runwright.executor.host import BubblewrapExecutor
 from runwright.executor.spawn import SpawnFailed
 from runwright.gateway.protocol import DomainProtocol
+from runwright.gateway.sockets import SocketProtocol
 from runwright.identity import first_start
 from runwright.settings import Settings
 from runwright.storage.errors import StorageRefused
 from runwright.storage.lock import locked
-from runwright.wiring.application import make_application
+from runwright.wiring.application import make_application, rule_projects
 from runwright.wiring.core import Core, open_core
 from runwright.wiring.executions import executor_config, make_executions
 from runwright.wiring.functions import make_functions, start_workers
+from runwright.wiring.realtime import start_realtime
 from runwright.wiring.triggers import start_triggers
 from runwright.wiring.waiting import open_waiting
 
@@ -41,6 +43,7 @@ class Parts:
 
     app: Any  # the ASGI application
     http: Any  # makes the protocol of one connection, for uvicorn
+    ws: Any  # the same for a web socket
     tls: ssl.SSLContext | None
     credentials: welcome.Credentials
     drain: Callable[[float], Awaitable[None]]  # ends executions within that many seconds
@@ -62,10 +65,14 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         executions, dispatcher = runs
         certificates = functions.certificates
         await start_workers(core, functions, stack)
-        await start_triggers(settings, core, waiting, stack)
+        rule_project = rule_projects(functions.domains)
+        realtime = await start_realtime(settings, core, waiting, rule_project, stack)
+        await start_triggers(settings, core, waiting, realtime.hub.hear, stack)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop, settings.drain_s)
-        app, door = make_application(settings, data_dir, core, functions, executions)
+        app, door = make_application(
+            settings, data_dir, core, functions, executions, realtime.sockets
+        )
         credentials = await _credentials(settings, data_dir, core, api_port)
 
         async def drain(drain_s: float) -> None:
@@ -74,6 +81,7 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         yield Parts(
             app=app,
             http=partial(DomainProtocol, door=door),
+            ws=SocketProtocol,
             tls=certificates.context() if certificates is not None else None,
             credentials=credentials,
             drain=drain,

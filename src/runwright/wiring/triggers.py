@@ -9,7 +9,7 @@ from runwright.model.webhook import Webhook
 from runwright.settings import Settings
 from runwright.triggers.breaker import RateBreaker
 from runwright.triggers.cron import Scheduler
-from runwright.triggers.relay import Relay
+from runwright.triggers.relay import Hear, Relay
 from runwright.triggers.subscriptions import Subscriptions
 from runwright.wiring.core import Core
 from runwright.wiring.waiting import Waiting
@@ -24,7 +24,7 @@ class _NoDeliveries:
 
 
 async def start_triggers(
-    settings: Settings, core: Core, waiting: Waiting, stack: AsyncExitStack
+    settings: Settings, core: Core, waiting: Waiting, hear: Hear, stack: AsyncExitStack
 ) -> None:
     relay = Relay(
         storage=core.storage,
@@ -36,7 +36,7 @@ async def start_triggers(
         subscriptions=Subscriptions(core.storage, core.signals),
         breaker=RateBreaker(core.clock, most=settings.loop_breaker),
         deliveries=_NoDeliveries(),
-        hear=lambda announcement: None,
+        hear=hear,
     )
     relay.start()
     stack.push_async_callback(relay.stop)

@@ -1,0 +1,58 @@
+"""One web socket connection: uvicorn's protocol, with an end to everything.
+
+The protocol closes a connection by waiting until all has been sent, which a client that does
+not read can put off for ever. It also answers pings, and gathers the parts of a message, however
+many there are. All three are bounded here.
+"""
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+CLOSE_WAIT_S: Final = 2.0  # for the client's side of the goodbye
+MOST_PARTS: Final = 256  # of one message
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.close_timeout = CLOSE_WAIT_S
+        self._cut: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._cut is not None:
+            self._cut.cancel()
+            self._cut = None
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._cut_soon(CLOSE_WAIT_S / 2)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._cut_soon(CLOSE_WAIT_S)
+
+    async def run_asgi(self) -> None:
+        try:
+            await super().run_asgi()
+        finally:
+            # The close timer, if there is one, only asks for a close.
+            self._cut_soon(2 * CLOSE_WAIT_S)
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        if not self.writable.is_set():
+            self.transport.abort()  # it asks for answers that it does not read
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= MOST_PARTS:
+            self.transport.abort()
+            return
+        super().handle_cont(event)
+
+    def _cut_soon(self, seconds: float) -> None:
+        if self._cut is None and not self.disconnected:
+            self._cut = self.loop.call_later(seconds, self.transport.abort)

@@ -1,0 +1,1 @@
+"""Open connections that are told of events as they happen."""
