@@ -1,0 +1,151 @@
+"""Events over HTTP: who hears of them, what subscribers see, and that they are independent."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from runwright.triggers.sources import signature
+from tests.acceptance.deploying import create, deploy
+from tests.acceptance.running import Running
+
+WAIT_S: Final = 60.0
+ECHO: Final = """
+export default async ({ req, res, log }) => {
+  log(req.headers["x-appwrite-event"], req.headers["x-appwrite-event-name"], req.method, req.path);
+  log(req.headers["x-appwrite-user-id"], req.headers["x-appwrite-trigger"], req.bodyText);
+  const name = process.env.APPWRITE_FUNCTION_ID;
+  if (name === "throws") throw new Error("deliberate");
+  if (name === "slow") await new Promise((end) => setTimeout(end, 60e3));
+  return res.text("heard");
+};
+"""
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server of its own, whose stop does not wait for the function that takes a minute."""
+    folder = tmp_path_factory.mktemp("events")
+    running = Running(folder / "data", RUNWRIGHT_DRAIN_S="0.5").start()
+    try:
+        yield running
+    finally:
+        assert running.stop() == 0, running.tail()
+
+
+@pytest.fixture
+def api(alone: Running) -> Iterator[httpx.Client]:
+    with alone.client() as client:
+        yield client
+
+
+def runs(api: httpx.Client, function_id: str) -> list[dict[str, Any]]:
+    found = api.get(f"/functions/{function_id}/executions").json()
+    items: list[dict[str, Any]] = found["executions"]
+    return items
+
+
+def until(
+    api: httpx.Client, function_id: str, *statuses: str, count: int = 1
+) -> list[dict[str, Any]]:
+    """Its executions, once there are so many and each has one of these states."""
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        found = runs(api, function_id)
+        if len(found) >= count and all(item["status"] in statuses for item in found):
+            return found
+        assert time.monotonic() < deadline, (function_id, found)
+        time.sleep(0.01)
+
+
+def send(api: httpx.Client, **event: Any) -> dict[str, Any]:
+    answer = api.post("/events", json=event)
+    assert answer.status_code == 202, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def test_an_event_that_was_sent_in_reaches_its_subscriber_as_it_was_sent(api: httpx.Client) -> None:
+    deploy(api, "hears", "node", ECHO, events=["custom.orders.*", "buckets.*.files.*.create"])
+    payload = {"id": 7, "name": "grüße", "list": [1, 2.5, None, {}]}
+    send(api, event="custom.orders.paid", payload=payload)
+    [run] = until(api, "hears", "completed")
+    assert (run["trigger"], run["requestMethod"], run["requestPath"]) == ("event", "POST", "/")
+    first, second = run["logs"].splitlines()
+    assert first == "custom.orders.paid custom.orders.paid POST /"
+    assert json.loads(second.removeprefix(" event ")) == payload
+    send(api, event="buckets.b.files.f.create", payload={"$id": "f"})
+    assert len(until(api, "hears", "completed", count=2)) == 2
+    send(api, event="custom.other", payload={})
+    send(api, event="custom.orders.last", payload={})
+    last = until(api, "hears", "completed", count=3)
+    assert "custom.other" not in json.dumps(last)  # it came before the last one
+
+
+def test_ten_subscribers_of_one_event_do_not_wait_for_each_other(api: httpx.Client) -> None:
+    events = ["custom.fan.out"]
+    good = [f"good-{at}" for at in range(6)]
+    for function_id in ("throws", "slow", *good):
+        deploy(api, function_id, "node", ECHO, events=events, timeout=90)
+    deploy(api, "off", "node", ECHO, events=events, enabled=False)
+    create(api, "empty", "node", events=events)
+    began = time.monotonic()
+    send(api, event=events[0], payload={})
+    for function_id in good:
+        until(api, function_id, "processing", "completed")
+    print(f"\nsix subscribers had started {time.monotonic() - began:.2f} s after the event")
+    for function_id in good:
+        until(api, function_id, "completed")
+    [thrown] = until(api, "throws", "failed")
+    assert (thrown["errorClass"], "deliberate" in thrown["errors"]) == ("user_exception", True)
+    [empty] = until(api, "empty", "failed")
+    assert "deployment" in empty["errors"].lower()
+    assert until(api, "slow", "processing")
+    assert runs(api, "off") == []
+    assert {len(runs(api, function_id)) for function_id in (*good, "throws", "slow")} == {1}
+
+
+def test_another_servers_webhook_starts_a_function_here(alone: Running, api: httpx.Client) -> None:
+    deploy(api, "rows", "node", ECHO, events=["databases.*.tables.*.rows.*.update"])
+    given = {"sourceId": "main", "name": "Main server", "secret": "a secret of both"}
+    source = api.post("/events/sources", json=given).json()
+    body = rb'{"$id":"r1","url":"https:\/\/example.com","name":"gr\u00fc\u00dfe","prefs":[]}'
+    names = [f"databases.d1.tables.t1.rows.{row}.update" for row in ("r1", "*")]
+    signed = signature(b"a secret of both", source["url"], body).decode()
+
+    def deliver(signed: str) -> httpx.Response:
+        return httpx.post(
+            source["url"],
+            content=body,
+            headers={
+                "content-type": "application/json",
+                "x-appwrite-webhook-events": ",".join(names),
+                "x-appwrite-webhook-signature": signed,
+            },
+        )
+
+    assert deliver(signed[:-2] + "x=").json()["type"] == "general_unauthorized_scope"
+    assert deliver(signed).status_code == 202
+    [run] = until(api, "rows", "completed")
+    assert run["logs"].splitlines()[0].split()[1] == names[0]
+    assert run["logs"].splitlines()[1].encode().endswith(body)
+
+
+def test_an_event_that_is_repeated_after_a_crash_is_announced_once(alone: Running) -> None:
+    headers = {"idempotency-key": "order-7"}
+    event = {"event": "custom.once", "payload": {"order": 7}}
+    with alone.client() as api:
+        deploy(api, "once", "node", ECHO, events=["custom.once"])
+        first = api.post("/events", json=event, headers=headers)
+        assert first.status_code == 202
+        alone.kill()
+        alone.start()
+    with alone.client() as api:
+        again = api.post("/events", json=event, headers=headers)
+        assert again.json()["$id"] == first.json()["$id"]
+        until(api, "once", "completed")
+        send(api, event="custom.once", payload={"order": 8})
+        assert len(until(api, "once", "completed", count=2)) == 2
