@@ -25,10 +25,14 @@ class Retry:
     factor: float = 2.0
     backoff_max_s: float = 600.0
     classes: tuple[str, ...] = ()  # error classes; () = all of RETRYABLE
-    max_age_s: int = MAX_AGE_S  # counted from the creation of the execution
+    max_age_s: int = MAX_AGE_S  # counted from the moment at which the run was due
+
+    @property
+    def is_on(self) -> bool:
+        return self.attempts > 1
 
     def covers(self, error_class: str) -> bool:
-        return error_class in (self.classes or RETRYABLE)
+        return error_class in RETRYABLE and (not self.classes or error_class in self.classes)
 
     def wait_s(self, failures: int, chance: float) -> float:
         """Seconds to wait after that many failures; `chance` is drawn from 0 to 1."""

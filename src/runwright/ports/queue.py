@@ -63,6 +63,13 @@ class Queue(Protocol):
     ) -> None:
         """Give back held jobs at once. One that has not started does not count as an attempt."""
 
+    def put_back(self, uow: UnitOfWork, jobs: Sequence[Job]) -> list[Job]:
+        """End the leases of held jobs and store their kind, `ready_at`, `failures` and, where it
+        is given, the request as it is sealed now; those that were still their holder's.
+
+        For what is tried again later, and for what is kept after the end.
+        """
+
     def release_all(self, uow: UnitOfWork, *, now: datetime) -> None:
         """Give back what anybody holds. Only for a server that knows that it is alone."""
 

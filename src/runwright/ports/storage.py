@@ -163,6 +163,33 @@ class JobRepository(Repository[Job], Protocol):
 
     def give_back_all(self, kind: JobKind, *, at: datetime) -> None: ...
 
+    def put_back_held(self, items: Sequence[Job]) -> list[Job]:
+        """Replace kind, `ready_at`, `failures` and, where there is a new one, the sealed request
+        of jobs that `owner` and `attempt` prove to be held; which ones were. They have no owner
+        then."""
+
+    def held(self, kind: JobKind, project_id: str, function_id: str, moment: datetime) -> int:
+        """How many jobs of a function are leased at `moment`, by anybody."""
+
+    def kept(
+        self,
+        project_id: str,
+        kind: JobKind,
+        *,
+        function_id: str = "",
+        limit: int,
+        offset: int = 0,
+    ) -> list[Job]:
+        """Without what is sealed in them; those that are dropped next go first."""
+
+    def count_kept(self, project_id: str, kind: JobKind, *, function_id: str = "") -> int: ...
+
+    def remove_kept(self, kinds: Sequence[JobKind], before: datetime, *, limit: int) -> int:
+        """Delete up to `limit` jobs whose time ends at `before` or sooner; how many."""
+
+    def remove_soonest(self, kinds: Sequence[JobKind], *, limit: int) -> int:
+        """Delete the `limit` jobs whose time ends first; how many."""
+
     def count(self, kinds: Sequence[JobKind]) -> int: ...
 
     def epochs(self) -> frozenset[str]: ...

@@ -123,6 +123,9 @@ class RowQueue:
         for project_id in {job.project_id for job in jobs}:
             uow.touch(SIGNALS[self._kind], project_id, "")
 
+    def put_back(self, uow: UnitOfWork, jobs: Sequence[Job]) -> list[Job]:
+        return uow.jobs.put_back_held(jobs)
+
     def release_all(self, uow: UnitOfWork, *, now: datetime) -> None:
         uow.jobs.give_back_all(self._kind, at=now)
 

@@ -124,6 +124,10 @@ class Batches:
                 at += width
 
 
+# How a run began stays as it was stored then.
+_KEPT_AT_END: Final = frozenset({"created_at", "scheduled_at", "event", "chain_id", "replay_of"})
+
+
 class ExecutionCodec(Codec[Any]):
     """Executions also come in batches of final states."""
 
@@ -138,13 +142,18 @@ class ExecutionCodec(Codec[Any]):
                     dialect.name,
                     kind.table,
                     key=KEY,
-                    keep=frozenset({"created_at", "scheduled_at"}),
+                    keep=_KEPT_AT_END,
                     where=is_open,
                 ),
                 kind.fields,
             ),
             len(kind.fields),
         )
+
+
+_PUT_BACK: Final = ("updated_at", "kind", "ready_at", "failures")
+_SEALED: Final = ("epoch", "sealed")
+_PROOF: Final = ("project_id", "id", "owner", "attempt")
 
 
 class JobCodec(Codec[Any]):
@@ -185,3 +194,38 @@ class JobCodec(Codec[Any]):
         )
         bind = column.ready_at.type.dialect_impl(dialect).bind_processor(dialect)
         self.moment: Convert = bind if bind is not None else lambda value: value
+        self.held_sql = self._text(
+            select(func.count())
+            .select_from(kind.table)
+            .where(
+                of_kind,
+                column.project_id == bindparam("project_id"),
+                column.function_id == bindparam("function_id"),
+                column.ready_at > bindparam("moment"),
+                column.owner != literal_column("''"),
+            ),
+            (),
+            ("kind", "project_id", "function_id", "moment"),
+        )
+        self._put_back_sql = self._put_back(_PUT_BACK)
+        self._put_back_resealed_sql = self._put_back((*_PUT_BACK, *_SEALED))
+
+    def put_back(self, item: Any) -> tuple[str, tuple[Any, ...]]:
+        """The statement that ends a lease and changes what has to change with it."""
+        row = dict(zip(self.kind.fields, self.params(item), strict=True))
+        changed = (*_PUT_BACK, *_SEALED) if item.sealed else _PUT_BACK
+        sql = self._put_back_resealed_sql if item.sealed else self._put_back_sql
+        return sql, tuple(row[name] for name in (*changed, *_PROOF))
+
+    def _put_back(self, changed: Sequence[str]) -> str:
+        column = self.kind.table.c
+        values: dict[str, Any] = {
+            name: bindparam(f"_{name}", type_=column[name].type) for name in changed
+        }
+        proof = [column[name] == bindparam(f"is_{name}") for name in _PROOF]
+        statement = (
+            update(self.kind.table).where(*proof).values(**values, owner=literal_column("''"))
+        )
+        return self._text(
+            statement, (), [*(f"_{name}" for name in changed), *(f"is_{name}" for name in _PROOF)]
+        )

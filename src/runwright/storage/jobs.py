@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import LargeBinary, delete, func, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from runwright.model.job import Job, JobKind
 from runwright.storage.codec import JobCodec
 from runwright.storage.repository import SqlRepository, by_attempt
-from runwright.storage.tables import JOBS
+from runwright.storage.tables import JOBS, SEQUENCE
 
 _TABLE: Final = JOBS.table
 _C: Final = _TABLE.c
@@ -87,6 +87,48 @@ class SqlJobs(SqlRepository[Job]):
             update(_TABLE).where(_C.kind == kind, _C.owner != "").values(owner="", ready_at=at)
         )
 
+    def put_back_held(self, items: Sequence[Job]) -> list[Job]:
+        return [item for item in items if self._change(*self._codec.put_back(item))]
+
+    def held(self, kind: JobKind, project_id: str, function_id: str, moment: datetime) -> int:
+        params = (kind.value, project_id, function_id, self._codec.moment(moment))
+        found = self._connection.exec_driver_sql(self._codec.held_sql, params)
+        return int(found.scalar_one())
+
+    def kept(
+        self,
+        project_id: str,
+        kind: JobKind,
+        *,
+        function_id: str = "",
+        limit: int,
+        offset: int = 0,
+    ) -> list[Job]:
+        unsealed = literal(b"", LargeBinary).label("sealed")
+        columns = (unsealed if name == "sealed" else _C[name] for name in self._codec.kind.fields)
+        statement = (
+            select(*columns)
+            .where(*_of(project_id, kind, function_id))
+            .order_by(_C.ready_at, _C[SEQUENCE])
+            .limit(limit)
+            .offset(offset)
+        )
+        return self._values(statement)
+
+    def count_kept(self, project_id: str, kind: JobKind, *, function_id: str = "") -> int:
+        return self._count(_of(project_id, kind, function_id))
+
+    def remove_kept(self, kinds: Sequence[JobKind], before: datetime, *, limit: int) -> int:
+        return self._remove_first(limit, _C.kind.in_(kinds), _C.ready_at <= before)
+
+    def remove_soonest(self, kinds: Sequence[JobKind], *, limit: int) -> int:
+        return self._remove_first(limit, _C.kind.in_(kinds))
+
+    def _remove_first(self, limit: int, *chosen: ColumnElement[bool]) -> int:
+        first = select(_C[SEQUENCE]).where(*chosen).order_by(_C.ready_at).limit(limit)
+        statement = delete(_TABLE).where(_C[SEQUENCE].in_(first))
+        return self._connection.execute(statement).rowcount
+
     def count(self, kinds: Sequence[JobKind]) -> int:
         statement = select(func.count()).select_from(_TABLE).where(_C.kind.in_(kinds))
         return int(self._connection.execute(statement).scalar_one())
@@ -141,3 +183,8 @@ def _chosen(items: Sequence[Job]) -> list[tuple[ColumnElement[bool], ...]]:
     for item in items:
         groups.setdefault(item.project_id, []).append(item.id)
     return [(_C.project_id == project_id, _C.id.in_(ids)) for project_id, ids in groups.items()]
+
+
+def _of(project_id: str, kind: JobKind, function_id: str) -> list[ColumnElement[bool]]:
+    chosen: list[ColumnElement[bool]] = [_C.kind == kind, _C.project_id == project_id]
+    return [*chosen, _C.function_id == function_id] if function_id else chosen

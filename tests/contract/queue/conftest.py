@@ -98,6 +98,9 @@ class QueueBench:
             lambda uow: self.queue.release(uow, jobs, now=self.now, has_started=has_started)
         )
 
+    async def put_back(self, jobs: Sequence[Job]) -> list[Job]:
+        return await self.storage.write(lambda uow: self.queue.put_back(uow, jobs))
+
     async def promote(self, limit: int = 100) -> list[Job]:
         return await self.storage.write(
             lambda uow: self.queue.promote(uow, now=self.now, limit=limit)

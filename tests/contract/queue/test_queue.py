@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from runwright.model.job import Job, JobKind
+from runwright.ports.queue import RoomFor
 from runwright.ports.storage import UnitOfWork
 from tests.contract.queue.conftest import LEASE, NOW, QueueBench, a_job
 
@@ -227,3 +228,108 @@ async def test_epochs_that_are_still_needed_are_known(bench: QueueBench) -> None
     await bench.ack([job for job in held if job.epoch != "k1"])
     assert await bench.storage.read(bench.queue.epochs) == {"k1"}
     assert await bench.size() == 3
+
+
+# Trying again, and keeping what has ended
+
+
+async def test_a_job_that_is_put_back_comes_at_its_time_and_counts_on(bench: QueueBench) -> None:
+    await bench.put(a_job("e1"))
+    (job,) = await bench.claim("one")
+    later = replace(job, ready_at=NOW + timedelta(seconds=60), failures=1, sealed=b"")
+    assert await bench.put_back([later]) == [later]
+    bench.let_pass(59)
+    assert await bench.claim("two") == []
+    bench.let_pass(1)
+    (again,) = await bench.claim("two")
+    assert (again.attempt, again.failures, again.sealed) == (2, 1, b"e1")
+    assert await bench.ack([job]) == []  # the first proof is void
+
+
+async def test_who_lost_a_lease_puts_nothing_back(bench: QueueBench) -> None:
+    await bench.put(a_job("e1"))
+    (job,) = await bench.claim("one")
+    bench.let_pass(LEASE.total_seconds())
+    (taken,) = await bench.claim("two")
+    assert await bench.put_back([replace(job, kind=JobKind.DEAD)]) == []
+    assert await bench.ack([taken]) == [taken]
+
+
+async def test_a_request_that_is_sealed_anew_leaves_its_old_epoch(bench: QueueBench) -> None:
+    await bench.put(a_job("e1", epoch="short"))
+    (job,) = await bench.claim()
+    await bench.put_back([replace(job, epoch="long", sealed=b"other", ready_at=bench.now)])
+    assert await bench.storage.read(bench.queue.epochs) == {"long"}
+    (again,) = await bench.claim()
+    assert (again.epoch, again.sealed) == ("long", b"other")
+
+
+async def test_a_restart_does_not_shorten_a_wait(bench: QueueBench) -> None:
+    await bench.put(a_job("held"), a_job("waits"))
+    held, waits = await bench.claim()
+    await bench.put_back([replace(waits, ready_at=NOW + timedelta(seconds=60), failures=1)])
+    await bench.storage.write(lambda uow: bench.queue.release_all(uow, now=bench.now))
+    assert ids(await bench.claim("next")) == [held.id]
+
+
+@pytest.mark.parametrize("kind", [JobKind.DEAD, JobKind.KEPT])
+async def test_what_is_kept_is_neither_claimed_nor_counted(
+    bench: QueueBench, kind: JobKind
+) -> None:
+    await bench.put(a_job("e1"), a_job("e2"))
+    first, second = await bench.claim()
+    week = NOW + timedelta(days=7)
+    await bench.put_back([replace(first, kind=kind, ready_at=week)])
+    assert await bench.size() == 1
+    bench.let_pass(8 * 86_400)
+    assert ids(await bench.claim("two")) == [second.id]
+
+    def kept(uow: UnitOfWork) -> list[Job]:
+        return uow.jobs.kept("shop", kind, limit=10)
+
+    (found,) = await bench.storage.read(kept)
+    assert (found.id, found.owner, found.ready_at, found.sealed) == ("e1", "", week, b"")
+    assert await bench.storage.read(lambda uow: uow.jobs.count_kept("shop", kind)) == 1
+    assert await bench.storage.read(lambda uow: uow.jobs.count_kept("other", kind)) == 0
+
+
+async def test_what_is_kept_goes_when_its_time_is_over_a_few_at_a_time(bench: QueueBench) -> None:
+    await bench.put(*(a_job(f"e{at}") for at in range(5)))
+    for at, job in enumerate(await bench.claim()):
+        until = NOW + timedelta(seconds=at)
+        await bench.put_back([replace(job, kind=JobKind.DEAD, ready_at=until)])
+
+    async def removed(limit: int) -> int:
+        moment = NOW + timedelta(seconds=2)
+        return await bench.storage.write(
+            lambda uow: uow.jobs.remove_kept((JobKind.DEAD,), moment, limit=limit)
+        )
+
+    assert [await removed(2), await removed(2), await removed(2)] == [2, 1, 0]
+    soonest = await bench.storage.write(
+        lambda uow: uow.jobs.remove_soonest((JobKind.DEAD, JobKind.KEPT), limit=1)
+    )
+    assert soonest == 1
+    left = await bench.storage.read(lambda uow: uow.jobs.kept("shop", JobKind.DEAD, limit=10))
+    assert ids(left) == ["e4"]
+
+
+async def test_leases_of_a_function_are_counted_whoever_holds_them(bench: QueueBench) -> None:
+    await bench.put(*(a_job(f"e{at}") for at in range(4)), a_job("x", function="other"))
+    first = (await bench.claim("one", 1, room_for=_only("hello")))[0]
+    await bench.claim("two", 1, room_for=_only("hello"))
+
+    async def held() -> int:
+        return await bench.storage.read(
+            lambda uow: uow.jobs.held(JobKind.RUN, "shop", "hello", bench.now)
+        )
+
+    assert await held() == 2
+    await bench.put_back([replace(first, ready_at=NOW + timedelta(seconds=60), failures=1)])
+    assert await held() == 1
+    bench.let_pass(LEASE.total_seconds())
+    assert await held() == 0
+
+
+def _only(function_id: str) -> RoomFor:
+    return lambda project_id, name: 100 if name == function_id else 0

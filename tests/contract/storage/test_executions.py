@@ -15,6 +15,7 @@ pytestmark = pytest.mark.anyio
 LATER = NOW + timedelta(minutes=1)
 OPEN = (Status.SCHEDULED, Status.WAITING, Status.PROCESSING)
 FINAL = (Status.COMPLETED, Status.FAILED)
+_BEGUN = ("event", "chain_id", "replay_of")
 
 
 def finish(row: Execution, work: UnitOfWork) -> None:
@@ -50,20 +51,25 @@ async def test_empty_batches_are_fine(storage: Storage) -> None:
 async def test_finishing_keeps_when_a_run_was_made_and_planned(
     storage: Storage, before: Status
 ) -> None:
-    row = an_execution("e", status=before, error_class=None)
+    row = an_execution("e", status=before, error_class=None, event="users.a.create")
+    row = replace(row, chain_id="chain", replay_of="other")
     await storage.write(lambda work: work.executions.add(row))
     done = replace(
         row,
         status=Status.COMPLETED,
         created_at=LATER,
         scheduled_at=None,
+        event="",
+        chain_id="",
+        replay_of="",
         updated_at=LATER,
         response_status_code=204,
         logs="said",
         duration_s=1.25,
     )
     await storage.write(lambda work: work.executions.finish_all([done]))
-    expected = replace(done, created_at=row.created_at, scheduled_at=row.scheduled_at)
+    began = {name: getattr(row, name) for name in ("created_at", "scheduled_at", *_BEGUN)}
+    expected = replace(done, **began)
     assert await stored(storage) == [expected]
 
 
