@@ -144,6 +144,12 @@ class Settings:
     execution_retention_s: int = _setting(
         1_209_600, "age at which execution records are deleted", unit="s", low=60
     )
+    execution_retention_count: int = _setting(
+        100_000,
+        "execution records kept of one function, the newest; 0 = any number",
+        low=0,
+        high=100_000_000,
+    )
     upload_retention_s: int = _setting(
         86_400, "age at which unfinished uploads are deleted", unit="s", low=60
     )

@@ -11,9 +11,11 @@ from runwright.errors import RateLimited
 from runwright.executions.announcing import announce
 from runwright.executions.batches import Batches
 from runwright.executions.envelope import Request, seal
+from runwright.executions.repeats import claim
 from runwright.model.actor import Actor
 from runwright.model.execution import Execution, Status
 from runwright.model.job import Job, JobKind
+from runwright.model.repeat import RepeatKey
 from runwright.ports.queue import Queue
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import Sealer
@@ -39,6 +41,7 @@ class Accepted:
     request: Request | None
     is_kept: bool = False  # the request may be needed after the first attempt
     caller: Actor | None = None  # whose call this is; None = the platform's, not announced
+    repeat: RepeatKey | None = None  # an earlier call with this key stands for this one
 
 
 class Acceptance:
@@ -60,7 +63,7 @@ class Acceptance:
         self._vault = vault
         self._queue_jobs = queue_jobs
         self._size = 0  # counted again by `recount`, since rows also go with their function
-        self._batches: Batches[Accepted, None] = Batches(
+        self._batches: Batches[Accepted, str] = Batches(
             self._store, name="accepted-jobs", bytes_of=lambda item: _body_bytes(item.request)
         )
 
@@ -73,16 +76,22 @@ class Acceptance:
         """Callers who wait for their execution to be stored."""
         return len(self._batches)
 
-    async def accept(self, item: Accepted) -> None:
-        """Return when execution and job are on disk. Raises QueueFull."""
+    async def accept(self, item: Accepted) -> str:
+        """Return when execution and job are on disk, with the id of that execution.
+
+        It is another one when an earlier call had the same key. Raises QueueFull, KeyReused.
+        """
         if self.is_full:
             raise QueueFull(self._queue_jobs)
         self._size += 1
         try:
-            await self._batches.put(item)
+            stored = await self._batches.put(item)
         except Exception:
             self._size -= 1
             raise
+        if stored != item.execution.id:
+            self._size -= 1
+        return stored
 
     def began(self, jobs: int) -> None:
         """Jobs that somebody stored who made them by `jobs`."""
@@ -118,7 +127,7 @@ class Acceptance:
                 jobs.append(_job(item, epoch, await _sealed(item, item.request, sealer)))
             yield jobs
 
-    async def _store(self, accepted: Sequence[Accepted]) -> Sequence[None]:
+    async def _store(self, accepted: Sequence[Accepted]) -> Sequence[str]:
         announced = [
             (item.execution, item.caller)
             for item in accepted
@@ -126,14 +135,23 @@ class Acceptance:
         ]
         async with self.jobs(accepted) as jobs:
 
-            def work(uow: UnitOfWork) -> None:
-                uow.executions.add_all([item.execution for item in accepted])
+            def work(uow: UnitOfWork) -> list[str]:
+                ids = [_claimed(uow, item) for item in accepted]
+                repeated = {item.execution.id for item in accepted} - set(ids)
+                uow.executions.add_all(
+                    [item.execution for item in accepted if item.execution.id not in repeated]
+                )
                 for execution, caller in announced:
-                    announce(uow, execution, "create", caller)
-                self._queue.put(uow, jobs)
+                    if execution.id not in repeated:
+                        announce(uow, execution, "create", caller)
+                self._queue.put(uow, [job for job in jobs if job.id not in repeated])
+                return ids
 
-            await self._storage.write(work)
-        return [None] * len(accepted)
+            return await self._storage.write(work)
+
+
+def _claimed(uow: UnitOfWork, item: Accepted) -> str:
+    return item.execution.id if item.repeat is None else claim(uow, item.repeat)
 
 
 def _job(item: Accepted, epoch: str, sealed: bytes) -> Job:

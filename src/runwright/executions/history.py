@@ -40,17 +40,19 @@ class History:
 
     async def get(self, principal: Principal, function_id: str, execution_id: str) -> Execution:
         await self.visible(principal, function_id)
-        project_id = principal.project_id
-        found = self._recorder.pending(project_id, execution_id) or self._runs.running(
-            project_id, execution_id
-        )
-        if found is None:
-            found = await self._storage.read(
-                lambda uow: uow.executions.get(project_id, execution_id)
-            )
+        found = await self.newest(principal.project_id, execution_id)
         if found is None or found.function_id != function_id or not _may_read(principal, found):
             raise ExecutionNotFound(execution_id)
         return found
+
+    async def newest(self, project_id: str, execution_id: str) -> Execution | None:
+        """What is known of an execution now, stored or not, whoever asks."""
+        found = self._recorder.pending(project_id, execution_id) or self._runs.running(
+            project_id, execution_id
+        )
+        if found is not None:
+            return found
+        return await self._storage.read(lambda uow: uow.executions.get(project_id, execution_id))
 
     async def delete(self, principal: Principal, function_id: str, execution_id: str) -> None:
         """Only ended or not yet due executions; cancelling is the way to stop others."""

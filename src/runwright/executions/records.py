@@ -144,6 +144,10 @@ class Recorder:
         elif len(self._waiting) >= self._batch_rows:
             self._hurry.set()
 
+    def opened(self, execution_id: str) -> None:
+        """Somebody else has stored the unfinished record of an execution."""
+        self._opened.add(execution_id)
+
     async def record_durably(self, execution: Execution) -> None:
         """Take a record and return after the commit of its batch. Raises NotRecorded."""
         self.record(execution)

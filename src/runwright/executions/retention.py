@@ -1,28 +1,46 @@
-"""Old execution records go, a few hundred at a time, so that no writer waits for long."""
+"""Old execution records go, a few hundred at a time, so that no writer waits for long.
+
+What is deleted leaves free pages that the next records take, so the file stays as large as its
+fullest moment: keeping fewer bounds it. Unfinished executions are never deleted here.
+"""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
 from runwright.clock import Clock
-from runwright.ports.storage import Storage
+from runwright.model.query import ListQuery
+from runwright.ports.storage import Storage, UnitOfWork
 
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 600.0
 AT_ONCE: Final = 500
+_FUNCTIONS_AT_ONCE: Final = 50  # that one read looks at
+
+_Place = tuple[str, str]  # project id, function id
 
 
 class Retention:
-    """Deletes ended executions that are older than `keep_s` seconds. `start`, then `stop`."""
+    """Deletes ended executions that are older than `keep_s` seconds or more than `keep_count`
+    of one function (0 = any number), and idempotency keys that are over. `start`, then `stop`.
+    """
 
     def __init__(
-        self, storage: Storage, clock: Clock, *, keep_s: float, every_s: float = EVERY_S
+        self,
+        storage: Storage,
+        clock: Clock,
+        *,
+        keep_s: float,
+        keep_count: int = 0,
+        every_s: float = EVERY_S,
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._keep = timedelta(seconds=keep_s)
+        self._keep_count = keep_count
         self._every_s = min(every_s, keep_s)
         self._task: asyncio.Task[None] | None = None
 
@@ -36,16 +54,35 @@ class Retention:
             self._task = None
 
     async def sweep(self) -> int:
-        """Delete everything that is too old now; returns how many records."""
-        moment = self._clock.now() - self._keep
+        """Delete everything that is too much now; returns how many executions."""
+        now = self._clock.now()
+        await self._until_done(lambda uow: uow.repeat_keys.remove_expired(now, limit=AT_ONCE))
+        oldest = now - self._keep
+        removed = await self._until_done(
+            lambda uow: uow.executions.remove_before(oldest, limit=AT_ONCE)
+        )
+        if self._keep_count:
+            for place in await self._overfull():
+                removed += await self._until_done(_beyond(place, self._keep_count))
+        return removed
+
+    async def _until_done(self, remove: Callable[[UnitOfWork], int]) -> int:
         removed = 0
         while True:
-            count = await self._storage.write(
-                lambda uow: uow.executions.remove_before(moment, limit=AT_ONCE)
-            )
+            count = await self._storage.write(remove)
             removed += count
             if count < AT_ONCE:
                 return removed
+
+    async def _overfull(self) -> list[_Place]:
+        """Functions with more executions than they may keep."""
+        functions = await self._storage.read(lambda uow: uow.functions.find())
+        places = [(item.project_id, item.id) for item in functions]
+        found: list[_Place] = []
+        for start in range(0, len(places), _FUNCTIONS_AT_ONCE):
+            some = places[start : start + _FUNCTIONS_AT_ONCE]
+            found += await self._storage.read(_overfull_of(some, self._keep_count))
+        return found
 
     async def _run(self) -> None:
         while True:
@@ -57,3 +94,23 @@ class Retention:
                 if removed:
                     log.info("old executions deleted", extra={"records": removed})
             await self._clock.sleep(self._every_s)
+
+
+def _overfull_of(places: list[_Place], keep: int) -> Callable[[UnitOfWork], list[_Place]]:
+    first_too_many = ListQuery(limit=1, offset=keep, with_total=False)
+
+    def work(uow: UnitOfWork) -> list[_Place]:
+        return [
+            (project_id, function_id)
+            for project_id, function_id in places
+            if uow.executions.page(project_id, first_too_many, function_id=function_id).items
+        ]
+
+    return work
+
+
+def _beyond(place: _Place, keep: int) -> Callable[[UnitOfWork], int]:
+    project_id, function_id = place
+    return lambda uow: uow.executions.remove_beyond(
+        project_id, function_id, keep=keep, limit=AT_ONCE
+    )

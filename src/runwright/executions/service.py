@@ -12,14 +12,16 @@ from datetime import datetime
 from typing import Any, Final
 
 from runwright.clock import Clock
-from runwright.errors import Unauthorized
+from runwright.errors import RunwrightError, Unauthorized
 from runwright.executions.acceptance import Acceptance, Accepted
 from runwright.executions.attempt import Attempt
 from runwright.executions.envelope import Request
+from runwright.executions.errors import RepeatedExecutionGone, SynchronousTimeout
 from runwright.executions.headers import checked, kept
 from runwright.executions.history import History
 from runwright.executions.logs import kept_path
 from runwright.executions.records import Recorder
+from runwright.executions.repeats import Repeats, claim
 from runwright.executions.requests import due, injected, queued, sendable_target
 from runwright.executions.runnable import KEY_GRACE_S, Preparer, Runnable
 from runwright.executions.runs import SHOWN_AFTER_S, Runs
@@ -44,6 +46,7 @@ from runwright.model.function import Deployment, Function, LiveFunction
 from runwright.model.identity import CallerKind, Principal, Project
 from runwright.model.job import Job
 from runwright.model.lineage import Lineage
+from runwright.model.repeat import RepeatKey
 from runwright.ports.executor import Executor, ResponseSink
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
@@ -60,7 +63,7 @@ class Finished:
     """What a synchronous caller gets: the record, and the response that is stored nowhere."""
 
     execution: Execution
-    outcome: Outcome
+    outcome: Outcome  # of a repeated call: nothing but the status code
 
 
 class Executions:
@@ -76,6 +79,7 @@ class Executions:
         executor: Executor,
         recorder: Recorder,
         acceptance: Acceptance,
+        repeats: Repeats,
         artifact_path: Callable[[Deployment], str],
         endpoint: str,
         sync_timeout_s: float,
@@ -87,6 +91,7 @@ class Executions:
         self._tokens = tokens
         self._recorder = recorder
         self._acceptance = acceptance
+        self._repeats = repeats
         self._preparer = Preparer(
             tokens=tokens,
             endpoint=endpoint,
@@ -135,11 +140,15 @@ class Executions:
         client_ip: str = "",
         host: str = "",
         user_jwt: str = "",
+        execution_id: str = "",
+        idempotency_key: str = "",
     ) -> Finished:
         """Run a function for an API caller; returns when its record is committed.
 
         `user_jwt` is the token that authenticated the caller, if one did: the function gets
-        that very token, so a run cannot lengthen its life.
+        that very token, so a run cannot lengthen its life. With an `idempotency_key` that an
+        earlier call had, nothing is run and that one's execution is returned as it is now; its
+        id is then not `execution_id`. Raises KeyReused.
         """
         if scheduled_at is not None:
             scheduled_moment(scheduled_at, is_async=False, now=self._clock.now())
@@ -147,7 +156,7 @@ class Executions:
         runnable = await self._admitted(principal, function_id)
         attempt = self.attempt(
             runnable,
-            execution_id=new_id(),
+            execution_id=execution_id or new_id(),
             method=method,
             path=_rooted(path),
             headers=own_headers,
@@ -158,7 +167,21 @@ class Executions:
             lineage=principal.lineage,
         )
         attempt.event_action = "create"
-        outcome = await self.run(attempt, lineage=principal.lineage)
+        if not idempotency_key:
+            outcome = await self.run(attempt, lineage=principal.lineage)
+        else:
+            key = await self._repeats.key(
+                principal,
+                function_id,
+                idempotency_key,
+                execution_id=attempt.execution_id,
+                facts=("sync", method, path, headers),
+                body=body,
+            )
+            earlier = await self._open(attempt, key)
+            if earlier:
+                return await self._repeated(principal.project_id, earlier)
+            outcome = await self._run_once(attempt, key, principal.lineage)
         await self._recorder.stored(attempt.execution_id)
         assert attempt.record is not None  # the run has ended
         return Finished(execution=attempt.record, outcome=outcome)
@@ -176,10 +199,13 @@ class Executions:
         client_ip: str = "",
         host: str = "",
         user_jwt: str = "",
+        execution_id: str = "",
+        idempotency_key: str = "",
     ) -> Execution:
         """Queue a run, now or for `scheduled_at`; returns when it is on disk.
 
-        What is returned is found by `get` from then on, and will run. Raises QueueFull.
+        What is returned is found by `get` from then on, and will run. `idempotency_key` as for
+        `create`. Raises QueueFull, KeyReused.
         """
         now = self._clock.now()
         moment = None
@@ -189,7 +215,7 @@ class Executions:
         function = (await self._admitted(principal, function_id)).function
         path = _rooted(path)
         execution = Execution(
-            id=new_id(),
+            id=execution_id or new_id(),
             project_id=principal.project_id,
             created_at=now,
             updated_at=now,
@@ -215,10 +241,61 @@ class Executions:
             runs_disabled=not function.is_enabled,
             body=body,
         )
-        await self._acceptance.accept(
-            Accepted(execution, request, is_kept=keeps(function), caller=acting())
+        item = Accepted(execution, request, is_kept=keeps(function), caller=acting())
+        if not idempotency_key:
+            await self._acceptance.accept(item)
+            return execution
+        key = await self._repeats.key(
+            principal,
+            function_id,
+            idempotency_key,
+            execution_id=execution.id,
+            facts=("async", method, path, headers, scheduled_at),
+            body=body,
         )
-        return execution
+        # Asked first, so that a repeat is answered even when the queue is full.
+        stored = await self._repeats.earlier(key)
+        stored = stored or await self._acceptance.accept(replace(item, repeat=key))
+        if stored == execution.id:
+            return execution
+        return (await self._repeated(principal.project_id, stored)).execution
+
+    async def _open(self, attempt: Attempt, key: RepeatKey) -> str:
+        """Store key and record of a run before it begins; "" unless an earlier call did so."""
+        record = attempt.processing(attempt.started_at)
+
+        def work(uow: UnitOfWork) -> str:
+            stored = claim(uow, key)
+            if stored != record.id:
+                return stored
+            uow.executions.add(record)
+            return ""
+
+        earlier = await self._storage.write(work)
+        if not earlier:
+            self._recorder.opened(record.id)
+            attempt.has_row = True
+        return earlier
+
+    async def _run_once(self, attempt: Attempt, key: RepeatKey, lineage: Lineage) -> Outcome:
+        try:
+            return await self.run(attempt, lineage=lineage)
+        except SynchronousTimeout:
+            raise
+        except RunwrightError:  # nothing has run, so the same call may be made again
+            await self._repeats.forget(key)
+            if attempt.record is None:
+                project_id = attempt.runnable.workload.project_id
+                await self._storage.write(
+                    lambda uow: uow.executions.remove(project_id, attempt.execution_id)
+                )
+            raise
+
+    async def _repeated(self, project_id: str, execution_id: str) -> Finished:
+        found = await self.history.newest(project_id, execution_id)
+        if found is None:
+            raise RepeatedExecutionGone(execution_id)
+        return Finished(execution=found, outcome=Outcome(status_code=found.response_status_code))
 
     def queued_attempt(self, runnable: Runnable, job: Job, request: Request) -> Attempt:
         """A claimed job as a run; function, deployment and variables are those of now."""

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.records import Recorder
+from runwright.executions.repeats import Repeats
 from runwright.executions.retention import Retention
 from runwright.executions.service import Executions
 from runwright.executor.host import ExecutorConfig
 from runwright.ports.executor import Executor
+from runwright.sealing import derive
 from runwright.settings import Settings
 from runwright.wiring.core import Core
 from runwright.wiring.functions import SANDBOX_API, Functions
@@ -53,13 +55,19 @@ async def make_executions(
         executor=executor,
         recorder=recorder,
         acceptance=waiting.acceptance,
+        repeats=Repeats(core.storage, core.clock, derive(core.token_key, "idempotency")),
         artifact_path=functions.deployments.artifact_path,
         endpoint=SANDBOX_API.format(port=api_port),
         sync_timeout_s=settings.sync_timeout_s,
     )
     await executions.start()
     stack.push_async_callback(executions.stop, settings.drain_s)
-    retention = Retention(core.storage, core.clock, keep_s=settings.execution_retention_s)
+    retention = Retention(
+        core.storage,
+        core.clock,
+        keep_s=settings.execution_retention_s,
+        keep_count=settings.execution_retention_count,
+    )
     retention.start()
     stack.push_async_callback(retention.stop)
     dispatcher = Dispatcher(

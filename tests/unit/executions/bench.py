@@ -13,6 +13,7 @@ from runwright.clock import Clock, SystemClock
 from runwright.executions.acceptance import Acceptance
 from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.records import Recorder
+from runwright.executions.repeats import Repeats
 from runwright.executions.service import Executions
 from runwright.executions.upkeep import QueueUpkeep
 from runwright.functions.catalog import FunctionCatalog
@@ -231,6 +232,7 @@ async def a_bench(
                 executor=code,
                 recorder=recorder,
                 acceptance=acceptance,
+                repeats=Repeats(storage, clock, os.urandom(32)),
                 artifact_path=lambda deployment: f"/artifacts/{deployment.id}",
                 endpoint="http://localhost/v1",
                 sync_timeout_s=sync_timeout_s,

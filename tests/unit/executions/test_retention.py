@@ -9,7 +9,7 @@ from runwright.clock import SystemClock
 from runwright.executions.retention import AT_ONCE, Retention
 from runwright.model.execution import Status
 from runwright.storage.database import Database, open_memory
-from tests.unit.executions.bench import PROJECT, until
+from tests.unit.executions.bench import PROJECT, a_function, until
 from tests.unit.executions.test_reading import an_execution
 
 pytestmark = pytest.mark.anyio
@@ -56,3 +56,25 @@ async def test_the_sweeper_runs_by_itself_until_it_is_stopped() -> None:
 
         await until(is_gone)
         await retention.stop()
+
+
+async def test_each_function_keeps_its_newest_records() -> None:
+    now = datetime.now(UTC)
+    rows = [
+        replace(
+            an_execution(f"{name}-{number}"),
+            function_id=name,
+            created_at=now - timedelta(seconds=10 - number),
+        )
+        for name, count in (("hello", 5), ("other", 2))
+        for number in range(count)
+    ]
+    rows[0] = replace(rows[0], status=Status.WAITING)
+    functions = [a_function(name) for name in ("hello", "other")]
+    async with open_memory() as database:
+        await database.write(lambda uow: uow.executions.add_all(rows))
+        await database.write(lambda uow: [uow.functions.add(item) for item in functions])
+        retention = Retention(database, SystemClock(), keep_s=100, keep_count=2)
+        assert await retention.sweep() == 2
+        assert await left(database) == {"hello-0", "hello-3", "hello-4", "other-0", "other-1"}
+        assert await Retention(database, SystemClock(), keep_s=100).sweep() == 0

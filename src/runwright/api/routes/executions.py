@@ -14,10 +14,14 @@ from runwright.api.queries import Attributes
 from runwright.api.routing import Answer, Call, Route, Upload, empty
 from runwright.api.shapes import executions as shapes
 from runwright.errors import InvalidParam, RunwrightError
+from runwright.executions.repeats import checked_key
 from runwright.executions.service import Executions
+from runwright.ids import new_id
+from runwright.model.execution import Headers
 
 MODEL: Final = "execution"
 ACCEPTED: Final = 202
+REPEATED: Final[Headers] = (("x-runwright-idempotent-replay", "true"),)
 MAX_BODY: Final = 10_485_760
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 LISTED: Final = Attributes(
@@ -127,22 +131,28 @@ class ExecutionRoutes:
             "client_ip": call.client_ip,
             "host": call.headers.get("host", ""),
             "user_jwt": call.headers.get("x-appwrite-jwt", "") if principal.by_jwt else "",
+            "execution_id": new_id(),
         }
+        key = call.headers.get("idempotency-key")
+        if key is not None:
+            request["idempotency_key"] = checked_key(key)
         if params.async_:
             queued = await self._executions.accept(principal, params.function_id, **request)
             shape = shapes.execution(queued, shows_logs=principal.is_trusted)
+            headers = () if queued.id == request["execution_id"] else REPEATED
             if multipart.is_wanted(call.headers.get("accept", "")):
-                return _in_parts(shape, call, ACCEPTED)
-            return Answer(content=shape, model=MODEL, status=ACCEPTED)
+                return _in_parts(shape, call, ACCEPTED, headers)
+            return Answer(content=shape, model=MODEL, status=ACCEPTED, headers=headers)
         done = await self._executions.create(principal, params.function_id, **request)
         shape = shapes.finished(done, shows_logs=principal.is_trusted)
+        headers = () if done.execution.id == request["execution_id"] else REPEATED
         if multipart.is_wanted(call.headers.get("accept", "")):
-            return _in_parts(shape, call)
+            return _in_parts(shape, call, headers=headers)
         try:
             shape["responseBody"] = done.outcome.body.decode()
         except UnicodeDecodeError as exc:
             raise ResponseNotText(done.execution.id) from exc
-        return Answer(content=shape, model=MODEL)
+        return Answer(content=shape, model=MODEL, headers=headers)
 
     async def list(self, call: Call, params: ListExecutions) -> Answer:
         query = params.query(LISTED)
@@ -194,10 +204,11 @@ def _route(
     )
 
 
-def _in_parts(shape: dict[str, Any], call: Call, status: int = 0) -> Answer:
+def _in_parts(shape: dict[str, Any], call: Call, status: int = 0, headers: Headers = ()) -> Answer:
     adapted = adapt_answer(MODEL, shape, call.response_format)
     media_type, content = multipart.encode(adapted)
-    return Answer(content=content, media_type=media_type, status=status)  # passes every filter
+    # Passes every filter.
+    return Answer(content=content, media_type=media_type, status=status, headers=headers)
 
 
 async def _uploaded(upload: Upload) -> bytes:
