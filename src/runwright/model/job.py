@@ -41,3 +41,18 @@ class Job:
     owner: str = ""  # who holds it; "" = nobody
     epoch: str  # under whose key the request is sealed
     sealed: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueState:
+    """How much of one project waits for what, at a moment."""
+
+    ready: int = 0  # would start if a worker were free
+    running: int = 0
+    retrying: int = 0  # wait for their next attempt
+    delayed: int = 0
+    deliveries: int = 0
+    dead: int = 0
+    kept: int = 0
+    events: int = 0  # not handed to their subscribers yet
+    oldest_ready_at: datetime | None = None

@@ -24,7 +24,7 @@ from runwright.model.identity import (
     Token,
     User,
 )
-from runwright.model.job import Job, JobKind
+from runwright.model.job import Job, JobKind, QueueState
 from runwright.model.outbox import OutboxEvent
 from runwright.model.query import ListQuery, Page
 from runwright.model.repeat import RepeatKey
@@ -192,7 +192,13 @@ class JobRepository(Repository[Job], Protocol):
 
     def count(self, kinds: Sequence[JobKind]) -> int: ...
 
+    def count_of(self, kind: JobKind, project_id: str, function_id: str, *, most: int) -> int:
+        """The jobs of a function, or of a webhook, counted no further than `most`."""
+
     def epochs(self) -> frozenset[str]: ...
+
+    def state(self, project_id: str, moment: datetime) -> QueueState:
+        """How many jobs of a project wait for what; its `events` are not counted here."""
 
 
 class TimerRepository(Repository[Timer], Protocol):
@@ -226,7 +232,8 @@ class OutboxRepository(Repository[OutboxEvent], Protocol):
     def take(self, items: Sequence[OutboxEvent]) -> list[OutboxEvent]:
         """Remove rows; those of `items` that were still there."""
 
-    def count(self) -> int: ...
+    def count(self, project_id: str | None = None) -> int:
+        """Of one project, or of all."""
 
     def epochs(self) -> frozenset[str]: ...
 

@@ -1,6 +1,7 @@
 """Rows of the durable queue. Statements change many rows at once, for the reason given in
 docs/design/storage.md: each one makes the writer wait for its turn in the interpreter."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -8,13 +9,19 @@ from typing import Any, Final
 from sqlalchemy import LargeBinary, delete, func, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from runwright.model.job import Job, JobKind
+from runwright.model.job import Job, JobKind, QueueState
 from runwright.storage.codec import JobCodec
 from runwright.storage.repository import SqlRepository, by_attempt
 from runwright.storage.tables import JOBS, SEQUENCE
 
 _TABLE: Final = JOBS.table
 _C: Final = _TABLE.c
+_STATE_NAMES: Final = {
+    JobKind.DELAYED: "delayed",
+    JobKind.DELIVERY: "deliveries",
+    JobKind.DEAD: "dead",
+    JobKind.KEPT: "kept",
+}
 
 
 class SqlJobs(SqlRepository[Job]):
@@ -132,6 +139,35 @@ class SqlJobs(SqlRepository[Job]):
     def count(self, kinds: Sequence[JobKind]) -> int:
         statement = select(func.count()).select_from(_TABLE).where(_C.kind.in_(kinds))
         return int(self._connection.execute(statement).scalar_one())
+
+    def count_of(self, kind: JobKind, project_id: str, function_id: str, *, most: int) -> int:
+        some = (
+            select(_C.id)
+            .where(_C.kind == kind, _C.project_id == project_id, _C.function_id == function_id)
+            .limit(most)
+            .subquery()
+        )
+        return int(self._connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+    def state(self, project_id: str, moment: datetime) -> QueueState:
+        is_ready, is_held = _C.ready_at <= moment, _C.owner != ""
+        groups = (_C.kind, is_ready.label("is_ready"), is_held.label("is_held"))
+        rows = self._connection.execute(
+            select(*groups, func.count(), func.min(_C.ready_at))
+            .where(_C.project_id == project_id)
+            .group_by(*groups)
+        ).all()
+        counts: Counter[str] = Counter()
+        oldest: list[datetime] = []
+        for kind, ready, held, count, first in rows:
+            if kind != JobKind.RUN:
+                counts[_STATE_NAMES[kind]] += count
+            elif ready:
+                counts["ready"] += count
+                oldest.append(first)
+            else:
+                counts["running" if held else "retrying"] += count
+        return QueueState(**counts, oldest_ready_at=min(oldest, default=None))
 
     def epochs(self) -> frozenset[str]:
         found: set[str] = set()

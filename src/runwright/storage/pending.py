@@ -85,8 +85,10 @@ class SqlOutbox(SqlRepository[OutboxEvent]):
             taken |= {(project_id, row[0]) for row in rows}
         return [item for item in items if (item.project_id, item.id) in taken]
 
-    def count(self) -> int:
+    def count(self, project_id: str | None = None) -> int:
         statement = select(func.count()).select_from(_OUTBOX)
+        if project_id is not None:
+            statement = statement.where(_OUTBOX.c.project_id == project_id)
         return int(self._connection.execute(statement).scalar_one())
 
     def epochs(self) -> frozenset[str]:

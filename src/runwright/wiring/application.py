@@ -15,6 +15,7 @@ from runwright.api.routes.functions import function_routes
 from runwright.api.routes.identity import identity_routes
 from runwright.api.routes.locale import locale_routes
 from runwright.api.routes.proxy import proxy_routes
+from runwright.api.routes.queue import queue_routes
 from runwright.api.routes.schedules import schedule_routes
 from runwright.api.routes.system import system_routes
 from runwright.api.routes.variables import variable_routes
@@ -36,6 +37,7 @@ from runwright.proxies import Proxies
 from runwright.settings import Settings
 from runwright.triggers.ingest import Ingest
 from runwright.triggers.sources import EventSources
+from runwright.triggers.waiting import WaitingWork
 from runwright.triggers.webhooks import Webhooks, WebhookSeal
 from runwright.wiring.core import Core
 from runwright.wiring.functions import Functions
@@ -158,6 +160,7 @@ def routes(
             Ingest(core.storage, core.clock, most_waiting=settings.queue_jobs),
             EventSources(core.storage, core.clock, core.sealer),
         ),
+        *queue_routes(WaitingWork(core.storage, core.clock)),
         *proxy_routes(functions.domains),
         *webhook_routes(webhooks),
     ]
