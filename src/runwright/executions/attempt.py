@@ -29,7 +29,9 @@ class Attempt:
 
     __slots__ = (
         "answer",
+        "chain_id",
         "created_at",
+        "event",
         "event_action",
         "has_row",
         "invocation",
@@ -57,6 +59,8 @@ class Attempt:
         created_at: datetime | None = None,
         trigger: Trigger = Trigger.HTTP,
         number: int = 1,
+        event: str = "",
+        chain_id: str = "",
     ) -> None:
         self.runnable = runnable
         self.invocation = invocation
@@ -68,6 +72,8 @@ class Attempt:
         self.created_at = created_at or started_at
         self.trigger = trigger
         self.number = number
+        self.event = event
+        self.chain_id = chain_id
         self.has_row = False
         self.is_streaming = False
         self.event_action = ""  # as which its end is announced; "" = not at all
@@ -152,6 +158,8 @@ class Attempt:
             start_s=start_s,
             user_s=user_s,
             attempt=self.number,
+            event=self.event,
+            chain_id=self.chain_id,
         )
 
 
