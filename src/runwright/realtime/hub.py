@@ -5,9 +5,10 @@ from channel to listeners, so an event costs what its own listeners cost. Everyt
 on the event loop without waiting: to tell a client is to put a frame into its queue.
 
 An event of a project is told in the room of that project, and events that administrators care
-for in the console's room too. For those the hub must know the project's organization, which
-may have to be read; they pass through a queue of their own, and one that is full drops events
-rather than holding up anything else.
+for in the console's room too, which takes the project's organization, and that may have to be
+read. So each kind has a queue and a task of its own, which between two events lets the others
+on the loop go on: clients that read are sent what they are due before the next event comes.
+When a queue is full, those who would miss an event are closed; they know then, and come back.
 """
 
 import asyncio
@@ -34,7 +35,7 @@ MOST_SUBSCRIPTIONS: Final = 256  # of one connection
 MOST_CHANNELS: Final = 1024  # of one connection, in all its subscriptions
 CHANNEL_CHARS: Final = 512
 ID_CHARS: Final = 64
-CONSOLE_QUEUE: Final = 1000
+WAITING_EVENTS: Final = 1000  # on their way to either kind of listeners
 
 TeamOf = Callable[[str], Awaitable[str]]  # project id -> id of its organization, "" = gone
 
@@ -97,19 +98,25 @@ class Hub:
         self._most_connections = most_connections
         self._rooms: dict[str, _Room] = {}
         self._count = 0
-        self._for_console: asyncio.Queue[Announcement] = asyncio.Queue(CONSOLE_QUEUE)
-        self._task: asyncio.Task[None] | None = None
+        self._by_user: dict[str, set[Connection]] = {}
+        self._for_projects: asyncio.Queue[Announcement] = asyncio.Queue(WAITING_EVENTS)
+        self._for_console: asyncio.Queue[Announcement] = asyncio.Queue(WAITING_EVENTS)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._tell_console(), name="realtime-console")
+        self._tasks = {
+            asyncio.create_task(self._tell_projects(), name="realtime-projects"),
+            asyncio.create_task(self._tell_console(), name="realtime-console"),
+        }
 
     async def stop(self) -> None:
         for connection in self.connections():
             connection.outgoing.close(1012, "The server restarts")
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            self._task = None
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._tasks = set()
 
     def connections(self, project_id: str | None = None) -> list[Connection]:
         """Those of one project, or all."""
@@ -117,6 +124,10 @@ class Hub:
             room = self._rooms.get(project_id)
             return list(room.connections) if room else []
         return [item for room in self._rooms.values() for item in room.connections]
+
+    def of_user(self, user_id: str) -> list[Connection]:
+        """Those of every user with that id, in whichever project."""
+        return list(self._by_user.get(user_id, ()))
 
     def counts(self) -> dict[str, int]:
         """Connections by project, without the console's own."""
@@ -135,11 +146,13 @@ class Hub:
         room.connections.add(connection)
         connection.is_open = True
         self._count += 1
+        self._know(connection)
         try:
             yield
         finally:
             self._count -= 1
             connection.is_open = False
+            self._forget(connection)
             for subscription in connection.subscriptions.values():
                 self._unlist(connection, subscription)
             room.connections.discard(connection)
@@ -198,11 +211,24 @@ class Hub:
 
     def rebind(self, connection: Connection, principal: Principal) -> None:
         """The client is somebody else now, or may do other things."""
+        self._forget(connection)
         connection.principal = principal
+        self._know(connection)
         for subscription in connection.subscriptions.values():
             self._unlist(connection, subscription)
             subscription.channels = channels.bound(subscription.asked, principal)
             self._list(connection, subscription)
+
+    def _know(self, connection: Connection) -> None:
+        if user_id := connection.principal.user_id:
+            self._by_user.setdefault(user_id, set()).add(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        user_id = connection.principal.user_id
+        if known := self._by_user.get(user_id):
+            known.discard(connection)
+            if not known:
+                del self._by_user[user_id]
 
     def _list(self, connection: Connection, subscription: Subscription) -> None:
         index = self._rooms[connection.project_id].index
@@ -227,19 +253,21 @@ class Hub:
     # Telling
 
     def hear(self, announcement: Announcement) -> None:
-        """Tell an event to everybody who listens to it."""
+        """Tell an event to everybody who listens to it, soon."""
         project_id = announcement.project_id
-        room = self._rooms.get(project_id)
-        if room is not None and room.index:
-            payload = announcement.payload
-            heard_by = channels.audience(announcement.event, project_id, payload)
-            if heard_by is not None:
-                self.tell(project_id, heard_by, announcement)
-        if CONSOLE in self._rooms and self._rooms[CONSOLE].index:
+        for room_id, queue in (
+            (project_id, self._for_projects),
+            (CONSOLE, self._for_console),
+        ):
+            room = self._rooms.get(room_id)
+            if room is None or not room.index:
+                continue
             try:
-                self._for_console.put_nowait(announcement)
+                queue.put_nowait(announcement)
             except asyncio.QueueFull:
-                log.warning("console not told of an event", extra={"project_id": project_id})
+                log.warning("events come too fast for listeners", extra={"project_id": room_id})
+                for connection in room.connections:
+                    connection.outgoing.close(TooMuch.code, "Events were missed")
 
     def tell(self, room_id: str, audience: Audience, announcement: Announcement) -> None:
         room = self._rooms.get(room_id)
@@ -268,6 +296,18 @@ class Hub:
         room = self._rooms.get(room_id)
         return room is not None and channel in room.index
 
+    async def _tell_projects(self) -> None:
+        while True:
+            announcement = await self._for_projects.get()
+            try:
+                project_id, payload = announcement.project_id, announcement.payload
+                heard_by = channels.audience(announcement.event, project_id, payload)
+                if heard_by is not None:
+                    self.tell(project_id, heard_by, announcement)
+            except Exception:  # the next event may be better formed
+                log.exception("event not told", extra={"event_id": announcement.id})
+            await asyncio.sleep(0)
+
     async def _tell_console(self) -> None:
         while True:
             announcement = await self._for_console.get()
@@ -275,6 +315,7 @@ class Hub:
                 await self._tell_readers(announcement)
             except Exception as exc:  # the next event may have a project that can be read
                 log.warning("console not told of an event", extra={"reason": type(exc).__name__})
+            await asyncio.sleep(0)
 
     async def _tell_readers(self, announcement: Announcement) -> None:
         project_id = announcement.project_id

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MOST_FRAMES: Final = 512
-MOST_CHARS: Final = 4 * 1024 * 1024  # a single frame may be longer
+MOST_CHARS: Final = 8 * 1024 * 1024  # a single frame may be longer
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,11 +57,10 @@ class Standing:
 
     def _user_changed(self, project_id: str, item_id: str) -> None:
         """Whose user it is does not matter: an id that fits by accident costs one look."""
-        self.doubt(
-            item
-            for item in self._hub.connections()
-            if item.principal.user is not None and item_id in ("", item.principal.user_id)
-        )
+        if item_id:
+            self.doubt(self._hub.of_user(item_id))
+        else:
+            self.doubt(item for item in self._hub.connections() if item.principal.user_id)
 
     def _key_changed(self, project_id: str, item_id: str) -> None:
         self.doubt(
