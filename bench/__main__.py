@@ -4,13 +4,14 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from bench import cold, memory, queue, scale, warm
+from bench import cold, crons, memory, queue, scale, warm
 
 PARTS: Final[dict[str, Callable[[], None]]] = {
     "warm": warm.run,
     "cold": cold.run,
     "memory": memory.run,
     "queue": queue.run,
+    "crons": crons.run,
     "scale": scale.run,
 }
 
