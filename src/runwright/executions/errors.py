@@ -25,8 +25,8 @@ class KeyReused(RunwrightError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This Idempotency-Key was used for another request to this function within the last "
-            "24 hours. Send each request with a key of its own."
+            "This Idempotency-Key was used for another request within the last 24 hours. Send "
+            "each request with a key of its own."
         )
 
 

@@ -4,7 +4,6 @@ from typing import Final
 
 from runwright.errors import (
     BadArgument,
-    BadRequest,
     Conflict,
     NotFound,
     RateLimited,
@@ -16,16 +15,6 @@ _RETRY_AFTER_S: Final = 5
 
 class BadEvent(BadArgument):
     """An event that was sent in is incomplete or cannot be named as it asks."""
-
-
-class KeyReused(BadRequest):
-    """An `Idempotency-Key` came again with another request."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This Idempotency-Key was used for another event within the last 24 hours. Send each "
-            "event with a key of its own."
-        )
 
 
 class OutboxFull(RateLimited):

@@ -5,28 +5,28 @@ promised of them. An event whose sender names it (an `Idempotency-Key`, or the s
 a CloudEvent) is announced once, however often it comes within a day.
 """
 
-import hashlib
+import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from runwright.clock import Clock
+from runwright.executions.repeats import KEPT, claim
 from runwright.identity.errors import UserNotFound
 from runwright.ids import new_id
 from runwright.model.actor import acting, acts
 from runwright.model.event import CUSTOM, BadEventName, Event, is_function_event
 from runwright.model.repeat import RepeatKey
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
-from runwright.triggers.errors import BadEvent, KeyReused, OutboxFull
+from runwright.triggers.errors import BadEvent, OutboxFull
 from runwright.triggers.outbox import Custom
 
 PAYLOAD_BYTES: Final = 1024 * 1024
 AT_ONCE: Final = 100  # events of one call
-REMEMBERED: Final = timedelta(hours=24)
 NO_PAYLOAD: Final = b"{}"
 
 # Names travel in header lines, some of them joined by commas.
@@ -55,9 +55,11 @@ class Receipt:
 
 
 class Ingest:
-    def __init__(self, storage: Storage, clock: Clock, *, most_waiting: int) -> None:
+    def __init__(self, storage: Storage, clock: Clock, secret: bytes, *, most_waiting: int) -> None:
+        """`secret` keys the digests of names and payloads, so that these tell nothing."""
         self._storage = storage
         self._clock = clock
+        self._secret = secret
         self._most_waiting = most_waiting
 
     async def take(
@@ -75,8 +77,7 @@ class Ingest:
                     "Send a reference to what is larger."
                 )
         actor = replace(acting(), user_id=user_id, session_id="") if user_id else acting()
-        now = self._clock.now()
-        waiting = [_Waiting(item, new_id(), project_id, now) for item in sent]
+        waiting = [self._waiting(project_id, item) for item in sent]
 
         def work(uow: UnitOfWork) -> list[Receipt]:
             if uow.outbox.count() >= self._most_waiting:
@@ -91,29 +92,52 @@ class Ingest:
             except AlreadyStored:  # the same event, stored by another server at this moment
                 return await self._storage.write(work)
 
+    def _waiting(self, project_id: str, sent: Sent) -> "_Waiting":
+        receipt = Receipt(id=new_id(), at=self._clock.now(), event=sent.event)
+        key = self._key(project_id, sent, receipt) if sent.name else None
+        return _Waiting(project_id, sent, receipt, key)
 
+    def _key(self, project_id: str, sent: Sent, receipt: Receipt) -> RepeatKey:
+        name = sent.event.full_name.encode()
+        return RepeatKey(
+            id=self._digest(b"event", sent.name.encode(errors="surrogatepass")),
+            project_id=project_id,
+            created_at=receipt.at,
+            updated_at=receipt.at,
+            function_id="",
+            result_id=receipt.id,
+            fingerprint=self._digest(name, sent.payload) if sent.is_name_of_call else "",
+            expires_at=receipt.at + KEPT,
+        )
+
+    def _digest(self, *parts: bytes) -> str:
+        digest = hmac.new(self._secret, digestmod="sha256")
+        for part in parts:
+            digest.update(len(part).to_bytes(8))
+            digest.update(part)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class _Waiting:
     """An event about to be stored, with all that can be worked out beforehand."""
 
-    def __init__(self, sent: Sent, event_id: str, project_id: str, now: datetime) -> None:
-        self.sent = sent
-        self.receipt = Receipt(id=event_id, at=now, event=sent.event)
-        self.project_id = project_id
-        self.key = _repeat_key(project_id, sent, event_id, now) if sent.name else None
+    project_id: str
+    sent: Sent
+    receipt: Receipt
+    key: RepeatKey | None
 
 
 def _announce(uow: UnitOfWork, waiting: _Waiting) -> Receipt:
-    sent, receipt, key = waiting.sent, waiting.receipt, waiting.key
+    receipt, key = waiting.receipt, waiting.key
     if key is not None:
-        known = uow.repeat_keys.get(key.project_id, key.id)
-        if known is not None and known.expires_at > key.created_at:
-            if sent.is_name_of_call and known.fingerprint != key.fingerprint:
-                raise KeyReused
-            return replace(receipt, id=known.result_id, at=known.created_at, is_repeated=True)
-        if known is not None:
-            uow.repeat_keys.remove(key.project_id, key.id)
-        uow.repeat_keys.add(key)
-    uow.emit(waiting.project_id, sent.event, Custom(receipt.id, msgspec.Raw(sent.payload)))
+        known = claim(uow, key)
+        if known != receipt.id:
+            first = uow.repeat_keys.get(key.project_id, key.id)
+            at = first.created_at if first is not None else receipt.at
+            return replace(receipt, id=known, at=at, is_repeated=True)
+    custom = Custom(receipt.id, msgspec.Raw(waiting.sent.payload))
+    uow.emit(waiting.project_id, waiting.sent.event, custom)
     return receipt
 
 
@@ -144,24 +168,3 @@ def named_elsewhere(text: str) -> Event:
             pass
     parts = [_UNFIT.sub("_", part) for part in text.split(".") if part]
     return named(".".join((*(() if parts[:1] == [CUSTOM] else (CUSTOM,)), *parts)))
-
-
-def _repeat_key(project_id: str, sent: Sent, event_id: str, now: datetime) -> RepeatKey:
-    return RepeatKey(
-        id=_digest(b"event", sent.name.encode(errors="surrogatepass")),
-        project_id=project_id,
-        created_at=now,
-        updated_at=now,
-        function_id="",
-        result_id=event_id,
-        fingerprint=_digest(sent.event.full_name.encode(), sent.payload),
-        expires_at=now + REMEMBERED,
-    )
-
-
-def _digest(*parts: bytes) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        digest.update(len(part).to_bytes(8))
-        digest.update(part)
-    return digest.hexdigest()

@@ -34,6 +34,7 @@ from runwright.identity.authentication import Credentials
 from runwright.identity.pings import Pings
 from runwright.identity.services import Identity
 from runwright.proxies import Proxies
+from runwright.sealing import derive
 from runwright.settings import Settings
 from runwright.triggers.ingest import Ingest
 from runwright.triggers.sources import EventSources
@@ -157,7 +158,12 @@ def routes(
         *deployment_routes(functions.deployments, downloads),
         *ExecutionRoutes(executions).routes(),
         *event_routes(
-            Ingest(core.storage, core.clock, most_waiting=settings.queue_jobs),
+            Ingest(
+                core.storage,
+                core.clock,
+                derive(core.token_key, "events"),
+                most_waiting=settings.queue_jobs,
+            ),
             EventSources(core.storage, core.clock, core.sealer),
         ),
         *queue_routes(WaitingWork(core.storage, core.clock)),

@@ -14,8 +14,10 @@ from runwright.api import forms
 from runwright.api.lists import Listing, cursor_errors, listed
 from runwright.api.params import Checked, CustomId, Id, Text, parse
 from runwright.api.queries import Attributes
+from runwright.api.routes.executions import REPEATED
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import sources as shapes
+from runwright.executions.repeats import checked_key
 from runwright.identity.access import require_scope
 from runwright.ids import resolve
 from runwright.model.event import MAX_CHARS
@@ -28,8 +30,6 @@ WRITE: Final = "events.write"
 BODY_BYTES: Final = 4 * PAYLOAD_BYTES
 FILTERS: Final = Attributes("name url")
 _ACCEPTED: Final = 202
-_REPEATED: Final = (("idempotent-replayed", "true"),)
-_KEY_CHARS: Final = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,16 +124,15 @@ def _plain(call: Call) -> tuple[Sent, str]:
     payload = bytes(members.pop("payload", msgspec.Raw(NO_PAYLOAD)))
     given: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in members.items()}
     params = parse(_Event, given)
-    key = call.headers.get("idempotency-key", "")
-    if len(key) > _KEY_CHARS:
-        raise BadEvent(f"The header Idempotency-Key has at most {_KEY_CHARS} characters.")
-    sent = Sent(event=named(params.event), payload=payload, name=key, is_name_of_call=True)
+    key = call.headers.get("idempotency-key")
+    name = checked_key(key) if key is not None else ""
+    sent = Sent(event=named(params.event), payload=payload, name=name, is_name_of_call=True)
     return sent, params.user_id or ""
 
 
 def _receipt(receipts: list[Receipt]) -> Answer:
     [item] = receipts
-    headers = _REPEATED if item.is_repeated else ()
+    headers = REPEATED if item.is_repeated else ()
     return Answer(content=shapes.receipt(item), headers=headers)
 
 
