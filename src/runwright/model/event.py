@@ -254,6 +254,7 @@ _CALL_PARAMS: Final[dict[tuple[str, ...], tuple[int | None, ...]]] = {
     ("teams", "memberships"): (None, 0, 1),
     ("databases", "collections", "documents"): (0, 1, None, 2, None),
     ("databases", "tables", "rows"): (0, None, 1, None, 2),
+    ("databases", "tables", "columns"): (0, None, 1, None, 2),
 }
 
 
