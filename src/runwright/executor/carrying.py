@@ -50,6 +50,7 @@ class Pipe(asyncio.Protocol):
         self.used_at = 0.0
         self._early = b""  # came before the partner; some event loops read in spite of a pause
         self._is_early_end = False
+        self._has_ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -87,9 +88,16 @@ class Pipe(asyncio.Protocol):
     def eof_received(self) -> bool:
         if self.partner is None:
             self._is_early_end = True
-        elif self.partner.transport is not None:
+            return True
+        self._has_ended = True
+        if self.partner.transport is not None:
             with contextlib.suppress(OSError):
                 self.partner.transport.write_eof()
+            if self.partner._has_ended:
+                # Nothing comes any more from either side, so nobody else would close them.
+                self.partner.transport.close()
+                if self.transport is not None:
+                    self.transport.close()
         return True  # the other direction may go on
 
     def connection_lost(self, exc: Exception | None) -> None:
