@@ -14,6 +14,7 @@ from runwright.sealing import CannotOpen, Sealer
 
 _KEPT: Final = "k-"
 _EVENTS: Final = "e-"
+_DELIVERIES: Final = "d-"
 
 
 class Vault:
@@ -24,19 +25,22 @@ class Vault:
         # delayed runs, and requests that are kept for retries and replays
         self.kept = Epochs(folder / "kept", clock, prefix=_KEPT)
         self.events = Epochs(folder / "events", clock, prefix=_EVENTS)  # the outbox
+        # what a webhook did not take, until it is tried again within hours
+        self.deliveries = Epochs(folder / "deliveries", clock, prefix=_DELIVERIES)
+        self._lines = (self.kept, self.events, self.deliveries, self.runs)
 
     async def start(self) -> None:
-        for line in (self.runs, self.kept, self.events):
+        for line in self._lines:
             await line.start()
 
     async def sealer(self, epoch: str) -> Sealer:
         """For opening. Raises CannotOpen when the key is gone."""
-        for line in (self.kept, self.events, self.runs):
+        for line in self._lines:
             if epoch.startswith(line.prefix):
                 return await line.sealer(epoch)
         raise CannotOpen("no such epoch")
 
     async def sweep(self, in_use: InUse) -> int:
         """Remove the keys that nothing needs any more; how many."""
-        swept = [line.sweep(in_use) for line in (self.runs, self.kept, self.events)]
+        swept = [line.sweep(in_use) for line in self._lines]
         return sum(await asyncio.gather(*swept))

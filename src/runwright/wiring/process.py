@@ -30,6 +30,7 @@ from runwright.wiring.functions import make_functions, start_workers
 from runwright.wiring.realtime import start_realtime
 from runwright.wiring.triggers import start_triggers
 from runwright.wiring.waiting import open_waiting
+from runwright.wiring.webhooks import start_courier
 
 log = logging.getLogger(__name__)
 
@@ -70,13 +71,16 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         await start_triggers(settings, core, waiting, realtime.hub.hear, stack)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop, settings.drain_s)
+        courier = await start_courier(settings, core, functions, waiting, stack)
         app, door = make_application(
             settings, data_dir, core, functions, executions, realtime.sockets
         )
         credentials = await _credentials(settings, data_dir, core, api_port)
 
         async def drain(drain_s: float) -> None:
-            await asyncio.gather(executions.stop(drain_s), dispatcher.stop(drain_s))
+            await asyncio.gather(
+                executions.stop(drain_s), dispatcher.stop(drain_s), courier.stop(drain_s)
+            )
 
         yield Parts(
             app=app,

@@ -1,26 +1,15 @@
 """What starts runs without a caller, and what is told of events."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
-from runwright.model.job import Job
-from runwright.model.outbox import Announcement
-from runwright.model.webhook import Webhook
 from runwright.settings import Settings
 from runwright.triggers.breaker import RateBreaker
 from runwright.triggers.cron import Scheduler
+from runwright.triggers.delivery import WebhookJobs
 from runwright.triggers.relay import Hear, Relay
 from runwright.triggers.subscriptions import Subscriptions
 from runwright.wiring.core import Core
 from runwright.wiring.waiting import Waiting
-
-
-class _NoDeliveries:
-    @asynccontextmanager
-    async def jobs(
-        self, due: Sequence[tuple[Webhook, Announcement]]
-    ) -> AsyncIterator[list[tuple[str, Job]]]:
-        yield []
 
 
 async def start_triggers(
@@ -35,7 +24,9 @@ async def start_triggers(
         acceptance=waiting.acceptance,
         subscriptions=Subscriptions(core.storage, core.signals),
         breaker=RateBreaker(core.clock, most=settings.loop_breaker),
-        deliveries=_NoDeliveries(),
+        deliveries=WebhookJobs(
+            core.storage, core.clock, waiting.vault, queue_jobs=settings.webhook_queue
+        ),
         hear=hear,
     )
     relay.start()

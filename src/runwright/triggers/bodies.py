@@ -1,0 +1,114 @@
+"""Payloads as the bytes that webhooks are sent.
+
+Receivers check a signature over the bytes, and some do so by decoding the body and encoding it
+again with PHP's `json_encode`. So the bytes are those which that would give: no spaces, `/`
+escaped, everything outside of ASCII as `\\uXXXX`, whole numbers without a fraction, and objects
+that PHP cannot tell from lists (empty ones above all) as lists.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+_SHORT: Final = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "/": "\\/",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+}
+_SPECIAL: Final = re.compile(r'["\\/\x00-\x1f]|[^\x00-\x7f]')
+_INT64: Final = range(-(2**63), 2**63)
+_DIGITS: Final = 17  # whole numbers with more are written with an exponent
+
+
+def encoded(payload: Any) -> bytes:
+    """`payload` is what a JSON decoder gives."""
+    return "".join(_parts(payload)).encode("ascii")
+
+
+def _parts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield _text(value)
+    elif value is None or isinstance(value, bool):
+        yield {None: "null", True: "true", False: "false"}[value]
+    elif isinstance(value, int):
+        yield str(value) if value in _INT64 else _float(float(value))
+    elif isinstance(value, float):
+        yield _float(value)
+    elif isinstance(value, dict):
+        yield from _object(value)
+    else:
+        yield from _list(value)
+
+
+def _object(value: dict[str, Any]) -> Iterator[str]:
+    if all(key == str(at) for at, key in enumerate(value)):
+        yield from _list(value.values())
+        return
+    before = "{"
+    for key, item in value.items():
+        yield f"{before}{_text(key)}:"
+        yield from _parts(item)
+        before = ","
+    yield "}"
+
+
+def _list(values: Any) -> Iterator[str]:
+    before = "["
+    for item in values:
+        yield before
+        yield from _parts(item)
+        before = ","
+    yield "]" if before == "," else "[]"
+
+
+def _text(text: str) -> str:
+    return f'"{_SPECIAL.sub(_escaped, text)}"'
+
+
+def _escaped(found: re.Match[str]) -> str:
+    char = found[0]
+    if char in _SHORT:
+        return _SHORT[char]
+    code = ord(char)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    code -= 0x10000
+    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def _float(value: float) -> str:
+    """The shortest digits that mean this number, in PHP's notation."""
+    if not math.isfinite(value):
+        return "0"  # JSON has no such number, so no payload brings one
+    sign, digits, exponent = _taken_apart(value)
+    if not digits:
+        return f"{sign}0"
+    if -4 <= exponent < _DIGITS:
+        return sign + _plain(digits, exponent)
+    fraction = digits[1:] or "0"
+    return f"{sign}{digits[0]}.{fraction}e{exponent:+d}"
+
+
+def _taken_apart(value: float) -> tuple[str, str, int]:
+    """Sign, digits without zeros at either end, and the power of ten of the first one."""
+    mantissa, _, exponent = repr(value).partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    digits = (whole + fraction).lstrip("0")
+    lost = len(whole + fraction) - len(digits)
+    first = len(whole) - 1 - lost + int(exponent or 0)
+    return sign, digits.rstrip("0"), first
+
+
+def _plain(digits: str, exponent: int) -> str:
+    if exponent < 0:
+        return "0." + "0" * (-exponent - 1) + digits
+    whole = digits[: exponent + 1].ljust(exponent + 1, "0")
+    fraction = digits[exponent + 1 :]
+    return f"{whole}.{fraction}" if fraction else whole
