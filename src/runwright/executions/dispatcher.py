@@ -30,6 +30,7 @@ from runwright.executions.attempt import Attempt
 from runwright.executions.batches import Batches
 from runwright.executions.envelope import PLAIN, Request, unseal
 from runwright.executions.records import reduced
+from runwright.executions.runs import Carried
 from runwright.executions.service import Executions, loop_outcome
 from runwright.ids import new_id
 from runwright.model.execution import ErrorClass, Execution, Outcome, Status
@@ -105,6 +106,7 @@ class Dispatcher:
         self._held: dict[tuple[str, str, int], Job] = {}
         self._sealed: dict[tuple[str, str, int], bytes] = {}  # until the run has begun
         self._runs: dict[asyncio.Task[None], Job] = {}
+        self._slotless: set[str] = set()  # executions that pause before they ask again for a slot
         self._extended_at = clock.now()
         self._promoted_at = clock.now() - self._lease
         self._ended: Batches[Ended, None] = Batches(
@@ -309,6 +311,24 @@ class Dispatcher:
             outcome = await self._run(attempt)
         return attempt.finished(outcome, self._clock.now())
 
+    async def cancel(self, project_id: str, execution_id: str, *, wait_s: float) -> Carried:
+        """End a run that is carried here and wait until its outcome is stored.
+
+        One that waits for a slot is dropped; its job is still held, and the caller's to remove.
+        """
+        for task, job in list(self._runs.items()):
+            if (job.project_id, job.id) != (project_id, execution_id):
+                continue
+            if execution_id in self._slotless:
+                task.cancel()
+                self._held.pop(_claim_of(job), None)
+                await asyncio.wait({task}, timeout=wait_s)
+                return Carried.DROPPED
+            if self._executor.cancel(execution_id):
+                await asyncio.wait({task}, timeout=wait_s)
+            return Carried.ENDED
+        return Carried.NOT_HERE
+
     async def _request(self, job: Job) -> Request:
         sealed = self._sealed.pop(_claim_of(job))
         if not job.epoch:
@@ -321,7 +341,11 @@ class Dispatcher:
             try:
                 return await self._executor.run(attempt.runnable.workload, attempt.invocation)
             except NoSlot:  # nothing has run; the lease is kept meanwhile
-                await self._clock.sleep(wait_s)
+                self._slotless.add(attempt.execution_id)
+                try:
+                    await self._clock.sleep(wait_s)
+                finally:
+                    self._slotless.discard(attempt.execution_id)
         raise AssertionError("unreachable")
 
     async def _not_run(self, job: Job, error_class: ErrorClass, why: str) -> Execution | None:

@@ -7,6 +7,7 @@ timeout and records what really happened. A run older than a second shows as `pr
 
 import asyncio
 import logging
+from enum import Enum
 from typing import Final
 
 from runwright.clock import Clock
@@ -24,6 +25,19 @@ SHOWN_AFTER_S: Final = 1.0
 _REFUSED: Final = "No slot for this execution came free. Try again, or lower the load."
 _OURS: Final = "The platform failed to run this execution. It is not the function's fault."
 _STOPPED: Final = "The server stopped before this execution ended."
+
+
+class Carried(Enum):
+    """What whoever carries runs has done to one that is to be cancelled."""
+
+    NOT_HERE = 0
+    ENDED = 1  # its end is recorded, or will be
+    DROPPED = 2  # it had not begun and never will; its end is the caller's to store
+
+
+def _settle(ending: asyncio.Future[None]) -> None:
+    if not ending.done():
+        ending.set_result(None)
 
 
 class Draining(ServiceUnavailable):
@@ -48,6 +62,7 @@ class Runs:
         self._clock = clock
         self._attempts: dict[str, Attempt] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._endings: dict[str, list[asyncio.Future[None]]] = {}  # who waits for an end
         self._slow: Due[Attempt] = Due(shown_after_s, self._show)
         self._late: Due[Attempt] = Due(sync_timeout_s, self._give_up_waiting)
         self._is_draining = False
@@ -78,6 +93,26 @@ class Runs:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await attempt.answer
+
+    async def cancel(self, project_id: str, execution_id: str, *, wait_s: float) -> Carried:
+        """End a run in flight and return when its record is taken."""
+        if self.running(project_id, execution_id) is None:
+            return Carried.NOT_HERE
+        ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._endings.setdefault(execution_id, []).append(ending)
+        try:
+            async with asyncio.timeout(wait_s):
+                if self._executor.cancel(execution_id):  # else its task has had no turn yet
+                    await ending
+        except TimeoutError:
+            pass
+        finally:
+            others = self._endings.get(execution_id, [])
+            if ending in others:
+                others.remove(ending)
+            if not others:
+                self._endings.pop(execution_id, None)
+        return Carried.ENDED
 
     async def stop(self, drain_s: float) -> None:
         """Refuse new runs, wait for those in flight, then record the rest as failed."""
@@ -134,6 +169,11 @@ class Runs:
         self._slow.drop(attempt)
         self._late.drop(attempt)
         self._attempts.pop(attempt.execution_id, None)
+        if self._endings:
+            loop = asyncio.get_running_loop()
+            for ending in self._endings.pop(attempt.execution_id, []):
+                # After the record, which is taken before anybody else has a turn.
+                loop.call_soon(_settle, ending)
 
     def _show(self, attempt: Attempt) -> None:
         if not attempt.has_row:

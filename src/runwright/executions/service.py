@@ -98,14 +98,14 @@ class Executions:
             artifact_path=artifact_path,
             runtimes=catalog.installed,
         )
-        self._runs = Runs(
+        self.runs = Runs(
             executor=executor,
             recorder=recorder,
             clock=clock,
             sync_timeout_s=sync_timeout_s,
             shown_after_s=shown_after_s,
         )
-        self.history = History(storage, catalog, recorder, self._runs)
+        self.history = History(storage, catalog, recorder, self.runs)
         self._runnables: dict[tuple[str, str], Runnable] = {}
         self._projects = projects
         signals.on("function", self._forget_function)
@@ -125,7 +125,7 @@ class Executions:
 
     async def stop(self, drain_s: float) -> None:
         """Drain; the recorder is to be stopped after this."""
-        await self._runs.stop(drain_s)
+        await self.runs.stop(drain_s)
 
     async def create(
         self,
@@ -366,7 +366,7 @@ class Executions:
             record = attempt.finished(outcome, self._clock.now())
             self._recorder.record(record, attempt.event_action)
             return outcome
-        return await self._runs.run(attempt)
+        return await self.runs.run(attempt)
 
     async def live(self, project_id: str, function_id: str) -> LiveFunction | None:
         return await self._catalog.live(project_id, function_id)

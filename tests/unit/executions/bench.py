@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runwright.clock import Clock, SystemClock
 from runwright.executions.acceptance import Acceptance
+from runwright.executions.cancelling import Cancelling, Carrier
 from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.records import Recorder
 from runwright.executions.repeats import Repeats
@@ -156,6 +157,18 @@ class Bench:
             is_alone=False,
             lease_s=lease_s,
             poll_s=0.01,
+        )
+
+    def cancelling(self, *carriers: Carrier, wait_s: float = 2.0) -> Cancelling:
+        return Cancelling(
+            storage=self.storage,
+            clock=self.clock,
+            queue=self.queue,
+            history=self.executions.history,
+            recorder=self.recorder,
+            acceptance=self.acceptance,
+            carriers=(*carriers, self.executions.runs),
+            wait_s=wait_s,
         )
 
     async def put(self, *items: object) -> None:

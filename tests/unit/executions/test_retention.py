@@ -8,6 +8,7 @@ import pytest
 from runwright.clock import SystemClock
 from runwright.executions.retention import AT_ONCE, Retention
 from runwright.model.execution import Status
+from runwright.ports.storage import UnitOfWork
 from runwright.storage.database import Database, open_memory
 from tests.unit.executions.bench import PROJECT, a_function, until
 from tests.unit.executions.test_reading import an_execution
@@ -70,10 +71,14 @@ async def test_each_function_keeps_its_newest_records() -> None:
         for number in range(count)
     ]
     rows[0] = replace(rows[0], status=Status.WAITING)
-    functions = [a_function(name) for name in ("hello", "other")]
+
+    def add_functions(uow: UnitOfWork) -> None:
+        for name in ("hello", "other"):
+            uow.functions.add(a_function(name))
+
     async with open_memory() as database:
         await database.write(lambda uow: uow.executions.add_all(rows))
-        await database.write(lambda uow: [uow.functions.add(item) for item in functions])
+        await database.write(add_functions)
         retention = Retention(database, SystemClock(), keep_s=100, keep_count=2)
         assert await retention.sweep() == 2
         assert await left(database) == {"hello-0", "hello-3", "hello-4", "other-0", "other-1"}
