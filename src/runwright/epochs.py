@@ -13,7 +13,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -150,11 +150,12 @@ class Epochs:
     def _remove(self, epochs: Collection[str]) -> None:
         for epoch in epochs:
             path = self._path(epoch)
-            with path.open("r+b") as file:
-                file.write(bytes(_KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            path.unlink()
+            with suppress(FileNotFoundError):  # another sweep of ours was faster
+                with path.open("r+b") as file:
+                    file.write(bytes(_KEY_BYTES))
+                    file.flush()
+                    os.fsync(file.fileno())
+                path.unlink()
         if epochs:
             self._flush_folder()
 

@@ -33,6 +33,10 @@ class Vault:
         for line in self._lines:
             await line.start()
 
+    def is_for_long(self, epoch: str) -> bool:
+        """Whether what this epoch seals may wait without keeping short-lived things readable."""
+        return epoch.startswith(_KEPT)
+
     async def sealer(self, epoch: str) -> Sealer:
         """For opening. Raises CannotOpen when the key is gone."""
         for line in self._lines:

@@ -8,8 +8,11 @@ Rules:
   (or the same one, started again) takes its jobs over; the attempt is counted.
 - The outcome is stored only together with the removal of a job that is still held. So whoever
   lost a lease cannot store anything any more.
-- What user code does is never a reason to run it again. Only the loss of a lease is, and only
-  a few times: code that kills its host would otherwise kill every host in turn.
+- What user code does is a reason to run it again only where its function says so
+  (aftermath.py). The loss of a lease is always one, but only a few times: code that kills its
+  host would otherwise kill every host in turn.
+- A job that waits for its next attempt is given back with a later moment, so nothing is held in
+  memory for it and a restart changes nothing. Its execution stays `processing`.
 - A slot is claimed for; there is no queue in memory. So at a stop, runs get their time and what
   is left is given back.
 """
@@ -25,10 +28,12 @@ from typing import Final
 from runwright.clock import Clock
 from runwright.errors import RunwrightError
 from runwright.executions.acceptance import Acceptance
+from runwright.executions.aftermath import Aftermath, Ended, Run
 from runwright.executions.announcing import announce_ended
 from runwright.executions.attempt import Attempt
 from runwright.executions.batches import Batches
 from runwright.executions.envelope import PLAIN, Request, unseal
+from runwright.executions.lanes import Lanes
 from runwright.executions.records import reduced
 from runwright.executions.runs import Carried
 from runwright.executions.service import Executions, loop_outcome
@@ -65,8 +70,6 @@ _WORN_OUT: Final = (
     "It is not tried again."
 )
 
-Ended = tuple[Job, Execution | None]  # None = nobody is left to tell
-
 
 class Dispatcher:
     """`start`, then `stop`. Several may work on the same queue."""
@@ -87,6 +90,7 @@ class Dispatcher:
         wants: Callable[[str], bool] = lambda project_id: True,
         lease_s: float = LEASE_S,
         poll_s: float = POLL_S,
+        aftermath: Aftermath | None = None,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -95,6 +99,8 @@ class Dispatcher:
         self._executor = executor
         self._executions = executions
         self._acceptance = acceptance
+        self._aftermath = aftermath or Aftermath(vault, clock)
+        self._lanes = Lanes(signals)
         self._wants = wants  # whether anybody may listen to executions of a project
         self._workers = workers
         # Some slots are out of one project's reach, so others find a slot at once.
@@ -221,6 +227,7 @@ class Dispatcher:
             until=now + self._lease,
             project_limit=self._project_slots,
             held=running,
+            room_for=self._lanes.room_for(uow, now),
         )
         begun = uow.executions.begin_all(jobs, now)
         orphans = [job for job in jobs if (job.project_id, job.id) not in begun]
@@ -237,10 +244,12 @@ class Dispatcher:
         task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
-        self._sealed.pop(_claim_of(self._runs.pop(task)), None)
+        claim = _claim_of(self._runs.pop(task))
+        self._sealed.pop(claim, None)
         self._wake.set()
         if not task.cancelled() and task.exception() is not None:
             log.error("a job's task failed", exc_info=task.exception())
+            self._held.pop(claim, None)  # its lease ends, and it is claimed again
 
     # Leases
 
@@ -278,26 +287,31 @@ class Dispatcher:
     # Running
 
     async def _carry(self, job: Job) -> None:
+        run = Run(job=job)
         try:
-            record = await self._result(job)
+            record = await self._result(run)
         except asyncio.CancelledError:
             raise  # still held; `stop` gives it back
         except Exception:  # a fault of ours must still end as a record
             log.exception("job failed", extra={"execution_id": job.id})
             record = await self._not_run(job, ErrorClass.PLATFORM, _OURS)
-        await self._store(job, record)
+        async with self._aftermath.of(run, record) as ended:
+            await self._store(ended)
 
-    async def _result(self, job: Job) -> Execution | None:
-        """The final record of a claimed job; None when its function or project is gone."""
-        if job.attempt > MAX_TAKEOVERS + 1:
-            return await self._not_run(job, ErrorClass.PLATFORM, _WORN_OUT)
+    async def _result(self, run: Run) -> Execution | None:
+        """How an attempt at a claimed job ended; None when its function or project is gone."""
+        job = run.job
         try:
-            request = await self._request(job)
+            request = run.request = await self._request(job)
         except CannotOpen:
             return await self._not_run(job, ErrorClass.PLATFORM, _UNREADABLE)
         live = await self._executions.live(job.project_id, job.function_id)
         if live is None:
             return None
+        run.function = live.function
+        if job.attempt - 1 - job.failures > MAX_TAKEOVERS:
+            run.is_worn_out = True
+            return await self._not_run(job, ErrorClass.PLATFORM, _WORN_OUT)
         if not live.function.is_enabled and not request.runs_disabled:
             return await self._not_run(job, ErrorClass.CANCELLED, _CANCELLED)
         try:
@@ -365,55 +379,54 @@ class Dispatcher:
 
     # Ending
 
-    async def _store(self, job: Job, record: Execution | None) -> None:
+    async def _store(self, ended: Ended) -> None:
         """Store the end, however long the database takes; a lost lease ends this too."""
-        failures = 0
+        job, failures = ended.job, 0
         while _claim_of(job) in self._held:
             try:
-                await self._ended.put((job, record))
+                await self._ended.put(ended)
             except Exception as exc:  # whatever the database says, the outcome must survive it
                 log.warning(
                     "outcome not stored",
                     extra={"execution_id": job.id, "reason": type(exc).__name__},
                 )
                 failures += 1
-                if failures == _TRIES_IN_FULL and record is not None:
-                    record = reduced(record)
+                if failures == _TRIES_IN_FULL and ended.record is not None:
+                    ended = replace(ended, record=reduced(ended.record))
                 await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
             else:
                 return
 
     async def _store_ended(self, ended: Sequence[Ended]) -> Sequence[None]:
-        jobs = [job for job, _ in ended]
-        wanted = {job.project_id for job in jobs if self._wants(job.project_id)}
+        wanted = {item.job.project_id for item in ended if self._wants(item.job.project_id)}
+        over = [item.job for item in ended if item.after is None]
+        going_on = [item.after for item in ended if item.after is not None]
 
-        def work(uow: UnitOfWork) -> list[Job]:
-            kept = self._queue.ack(uow, jobs)
+        def work(uow: UnitOfWork) -> list[Ended]:
+            kept = self._queue.ack(uow, over) + self._queue.put_back(uow, going_on)
             mine = {_claim_of(job) for job in kept}
-            records = [
-                record for job, record in ended if record is not None and _claim_of(job) in mine
-            ]
-            uow.executions.finish_all(records)
-            for final in records:
-                if final.project_id in wanted:
-                    announce_ended(uow, final)
-            for job, record in ended:
-                if record is None and _claim_of(job) in mine:
+            stored = [item for item in ended if _claim_of(item.job) in mine]
+            uow.executions.finish_all([item.record for item in stored if item.record is not None])
+            for job, record in ((item.job, item.record) for item in stored):
+                if record is None:
                     uow.executions.remove(job.project_id, job.id)
-            return kept
+                elif job.project_id in wanted and record.status is not Status.PROCESSING:
+                    announce_ended(uow, record)
+            return stored
 
-        kept = await self._storage.write(work)
-        for job in jobs:
-            self._held.pop(_claim_of(job), None)
-        self._acceptance.ended(len(kept))
-        if len(kept) < len(jobs):
-            log.warning("late outcomes refused", extra={"jobs": len(jobs) - len(kept)})
-        return [None] * len(jobs)
+        stored = await self._storage.write(work)
+        for item in ended:
+            self._held.pop(_claim_of(item.job), None)
+        self._acceptance.ended(sum(item.leaves_queue for item in stored))
+        if len(stored) < len(ended):
+            log.warning("late outcomes refused", extra={"jobs": len(ended) - len(stored)})
+        return [None] * len(ended)
 
 
 def _text_of(ended: Ended) -> int:
-    record = ended[1]
-    return len(record.logs) + len(record.errors) if record is not None else 0
+    record, after = ended.record, ended.after
+    texts = len(record.logs) + len(record.errors) if record is not None else 0
+    return texts + (len(after.sealed) if after is not None else 0)
 
 
 def _claim_of(job: Job) -> tuple[str, str, int]:

@@ -1,4 +1,5 @@
-"""Upkeep of the queue: epoch keys that nothing needs are removed, jobs are counted again."""
+"""Upkeep of the queue: what was kept for long enough goes, epoch keys that nothing needs are
+removed, jobs are counted again."""
 
 import asyncio
 import logging
@@ -7,6 +8,7 @@ from typing import Final
 
 from runwright.clock import Clock
 from runwright.executions.acceptance import Acceptance
+from runwright.model.job import JobKind
 from runwright.ports.queue import Queue
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.vault import Vault
@@ -14,6 +16,8 @@ from runwright.vault import Vault
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 5.0
+AT_ONCE: Final = 500
+_KEPT: Final = (JobKind.DEAD, JobKind.KEPT)
 
 
 class QueueUpkeep:
@@ -29,7 +33,10 @@ class QueueUpkeep:
         *,
         rotate: Callable[[], Awaitable[None]] | None = None,
         every_s: float = EVERY_S,
+        kept_jobs: int = 100_000,
     ) -> None:
+        """At most `kept_jobs` dead letters and requests for replays are kept."""
+        self._kept_jobs = kept_jobs
         self._storage = storage
         self._clock = clock
         self._queue = queue
@@ -56,7 +63,25 @@ class QueueUpkeep:
         await self._acceptance.recount()
         if self._rotate is not None:
             await self._rotate()
+        await self._expire()
         await self._vault.sweep(self._in_use)
+
+    async def _expire(self) -> None:
+        """Dead letters and requests for replays whose time is over, and what is too much."""
+        now = self._clock.now()
+        await self._remove(lambda uow: uow.jobs.remove_kept(_KEPT, now, limit=AT_ONCE))
+        await self._remove(lambda uow: uow.jobs.remove_orphans(_KEPT, limit=AT_ONCE))
+        surplus = await self._storage.read(lambda uow: uow.jobs.count(_KEPT)) - self._kept_jobs
+        if surplus > 0:
+            log.warning("kept requests dropped before their time", extra={"jobs": surplus})
+        while surplus > 0:
+            some = min(surplus, AT_ONCE)
+            await self._storage.write(_soonest(some))
+            surplus -= some
+
+    async def _remove(self, remove: Callable[[UnitOfWork], int]) -> None:
+        while await self._storage.write(remove) == AT_ONCE:
+            pass
 
     async def _in_use(self) -> frozenset[str]:
         def work(uow: UnitOfWork) -> frozenset[str]:
@@ -74,3 +99,7 @@ class QueueUpkeep:
         while True:
             await self._clock.sleep(self._every_s)
             await self._safe_turn()
+
+
+def _soonest(limit: int) -> Callable[[UnitOfWork], int]:
+    return lambda uow: uow.jobs.remove_soonest(_KEPT, limit=limit)

@@ -95,8 +95,8 @@ class ExecutionRepository(Repository[Execution], Protocol):
         """Insert a batch of new executions; one statement."""
 
     def finish_all(self, items: Sequence[Execution]) -> None:
-        """Store final states. A row that is already final is left as it is; a missing one
-        is inserted."""
+        """Store final states, and those of attempts after which there is another. A row that
+        is already final is left as it is; a missing one is inserted."""
 
     def remove_before(self, moment: datetime, *, limit: int) -> int:
         """Delete up to `limit` finished executions created before `moment`."""
@@ -186,6 +186,9 @@ class JobRepository(Repository[Job], Protocol):
 
     def remove_kept(self, kinds: Sequence[JobKind], before: datetime, *, limit: int) -> int:
         """Delete up to `limit` jobs whose time ends at `before` or sooner; how many."""
+
+    def remove_orphans(self, kinds: Sequence[JobKind], *, limit: int) -> int:
+        """Delete up to `limit` jobs whose executions are gone; how many."""
 
     def remove_soonest(self, kinds: Sequence[JobKind], *, limit: int) -> int:
         """Delete the `limit` jobs whose time ends first; how many."""

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import LargeBinary, delete, func, literal, select, update
+from sqlalchemy import LargeBinary, delete, exists, func, literal, not_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from runwright.model.job import Job, JobKind, QueueState
 from runwright.storage.codec import JobCodec
 from runwright.storage.repository import SqlRepository, by_attempt
-from runwright.storage.tables import JOBS, SEQUENCE
+from runwright.storage.tables import EXECUTIONS, JOBS, SEQUENCE
 
 _TABLE: Final = JOBS.table
 _C: Final = _TABLE.c
@@ -127,6 +127,11 @@ class SqlJobs(SqlRepository[Job]):
 
     def remove_kept(self, kinds: Sequence[JobKind], before: datetime, *, limit: int) -> int:
         return self._remove_first(limit, _C.kind.in_(kinds), _C.ready_at <= before)
+
+    def remove_orphans(self, kinds: Sequence[JobKind], *, limit: int) -> int:
+        runs = EXECUTIONS.table.c
+        has_run = exists().where(runs.project_id == _C.project_id, runs.id == _C.id)
+        return self._remove_first(limit, _C.kind.in_(kinds), not_(has_run))
 
     def remove_soonest(self, kinds: Sequence[JobKind], *, limit: int) -> int:
         return self._remove_first(limit, _C.kind.in_(kinds))
