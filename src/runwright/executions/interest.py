@@ -47,6 +47,10 @@ class Interest:
             return True
         return known
 
+    def wants_inside(self, uow: UnitOfWork, project_id: str) -> bool:
+        """The same inside of a unit of work, which need not go by memory."""
+        return project_id in self._listeners or _has_webhooks(uow, project_id)
+
     def add_listener(self, project_id: str) -> None:
         """A realtime connection of the project opened."""
         self._listeners[project_id] += 1
@@ -82,14 +86,15 @@ class Interest:
         task.add_done_callback(lambda done: self._loads.pop(project_id, None))
 
     async def _load(self, project_id: str) -> None:
-        def look(uow: UnitOfWork) -> bool:
-            webhooks = uow.webhooks.find(project_id, is_enabled=True)
-            return any(is_function_event(name) for item in webhooks for name in item.events)
-
         async def build() -> bool | None:
-            return await self._storage.read(look)
+            return await self._storage.read(lambda uow: _has_webhooks(uow, project_id))
 
         try:
             await self._has_webhooks.get(project_id, build)
         except Exception as exc:  # unknown means wanted, and the next run asks again
             log.warning("webhooks not read", extra={"reason": type(exc).__name__})
+
+
+def _has_webhooks(uow: UnitOfWork, project_id: str) -> bool:
+    webhooks = uow.webhooks.find(project_id, is_enabled=True)
+    return any(is_function_event(name) for item in webhooks for name in item.events)

@@ -299,6 +299,8 @@ async def test_only_webhooks_of_functions_want_to_hear(
         interest.wants(PROJECT)
         await until(lambda: not interest.wants(PROJECT))
         await store(bench, a_webhook(*events, **changes))
+        inside = await bench.storage.read(lambda uow: interest.wants_inside(uow, PROJECT))
+        assert inside == is_wanted
         assert interest.wants(PROJECT)  # at once, whatever it is
         if is_wanted:
             for _ in range(20):
