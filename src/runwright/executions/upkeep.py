@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 5.0
 AT_ONCE: Final = 500
 _KEPT: Final = (JobKind.DEAD, JobKind.KEPT)
+_LOOK_FOR_ORPHANS: Final = 12  # turns; it looks at every one that is kept
 
 
 class QueueUpkeep:
@@ -37,6 +38,7 @@ class QueueUpkeep:
     ) -> None:
         """At most `kept_jobs` dead letters and requests for replays are kept."""
         self._kept_jobs = kept_jobs
+        self._turns = -1  # the first one looks too
         self._storage = storage
         self._clock = clock
         self._queue = queue
@@ -70,7 +72,11 @@ class QueueUpkeep:
         """Dead letters and requests for replays whose time is over, and what is too much."""
         now = self._clock.now()
         await self._remove(lambda uow: uow.jobs.remove_kept(_KEPT, now, limit=AT_ONCE))
-        await self._remove(lambda uow: uow.jobs.remove_orphans(_KEPT, limit=AT_ONCE))
+        self._turns += 1
+        if self._turns % _LOOK_FOR_ORPHANS == 0 and await self._storage.read(
+            lambda uow: uow.jobs.has_orphans(_KEPT)
+        ):
+            await self._remove(lambda uow: uow.jobs.remove_orphans(_KEPT, limit=AT_ONCE))
         surplus = await self._storage.read(lambda uow: uow.jobs.count(_KEPT)) - self._kept_jobs
         if surplus > 0:
             log.warning("kept requests dropped before their time", extra={"jobs": surplus})

@@ -128,10 +128,12 @@ class SqlJobs(SqlRepository[Job]):
     def remove_kept(self, kinds: Sequence[JobKind], before: datetime, *, limit: int) -> int:
         return self._remove_first(limit, _C.kind.in_(kinds), _C.ready_at <= before)
 
+    def has_orphans(self, kinds: Sequence[JobKind]) -> bool:
+        statement = select(_C.id).where(_C.kind.in_(kinds), _is_orphan()).limit(1)
+        return self._connection.execute(statement).first() is not None
+
     def remove_orphans(self, kinds: Sequence[JobKind], *, limit: int) -> int:
-        runs = EXECUTIONS.table.c
-        has_run = exists().where(runs.project_id == _C.project_id, runs.id == _C.id)
-        return self._remove_first(limit, _C.kind.in_(kinds), not_(has_run))
+        return self._remove_first(limit, _C.kind.in_(kinds), _is_orphan())
 
     def remove_soonest(self, kinds: Sequence[JobKind], *, limit: int) -> int:
         return self._remove_first(limit, _C.kind.in_(kinds))
@@ -229,3 +231,8 @@ def _chosen(items: Sequence[Job]) -> list[tuple[ColumnElement[bool], ...]]:
 def _of(project_id: str, kind: JobKind, function_id: str) -> list[ColumnElement[bool]]:
     chosen: list[ColumnElement[bool]] = [_C.kind == kind, _C.project_id == project_id]
     return [*chosen, _C.function_id == function_id] if function_id else chosen
+
+
+def _is_orphan() -> ColumnElement[bool]:
+    runs = EXECUTIONS.table.c
+    return not_(exists().where(runs.project_id == _C.project_id, runs.id == _C.id))

@@ -35,7 +35,15 @@ async def open_waiting(
         core.storage, queue, vault, queue_jobs=settings.queue_jobs, wants=interest.wants
     )
     outbox = Outbox(core.storage, core.clock, vault.events, payload)
-    upkeep = QueueUpkeep(core.storage, core.clock, queue, vault, acceptance, rotate=outbox.rotate)
+    upkeep = QueueUpkeep(
+        core.storage,
+        core.clock,
+        queue,
+        vault,
+        acceptance,
+        rotate=outbox.rotate,
+        kept_jobs=settings.queue_jobs,
+    )
     await upkeep.start()
     await outbox.start()
     core.storage.emit_by(outbox.emit)

@@ -11,6 +11,7 @@ import pytest
 
 from runwright.executions.aftermath import DEAD_LETTER_S, next_attempt_at
 from runwright.executions.dispatcher import MAX_TAKEOVERS, Dispatcher
+from runwright.executions.upkeep import QueueUpkeep
 from runwright.model.execution import ErrorClass, Execution, Invocation, Outcome, Status
 from runwright.model.job import Job, JobKind
 from runwright.model.retry import RETRYABLE, Retry
@@ -298,6 +299,26 @@ async def test_what_is_kept_by_a_later_setting_does_not_keep_the_short_lived_key
             await ended(bench, made)
             await ended(bench, other)
         assert [body.body for _, body in bench.code.calls] == [b"in"] * 4
+
+
+async def test_no_more_is_kept_than_may_be_and_nothing_without_its_execution() -> None:
+    async with a_retrying_bench(SUCCESS, clock=ManualClock(), request_retention_s=90) as (bench, _):
+        made = [await accepted(bench) for _ in range(3)]
+        for item in made:
+            await ended(bench, item)
+        upkeep = QueueUpkeep(
+            bench.storage, bench.clock, bench.queue, bench.vault, bench.acceptance, kept_jobs=2
+        )
+        await upkeep.turn()
+        left = {job.id for job in await jobs(bench)}
+        assert len(left) == 2
+        gone = left.pop()
+        await bench.storage.write(lambda uow: uow.executions.remove(PROJECT, gone))
+        again = QueueUpkeep(
+            bench.storage, bench.clock, bench.queue, bench.vault, bench.acceptance, kept_jobs=2
+        )
+        await again.turn()
+        assert {job.id for job in await jobs(bench)} == left
 
 
 # One function at a time
