@@ -16,10 +16,12 @@ from argon2 import PasswordHasher
 from runwright.api.app import ApiOptions, build_app
 from runwright.api.limits import Limiter
 from runwright.api.routes.identity import identity_routes
+from runwright.api.routes.mail import mail_routes
 from runwright.api.routes.webhooks import webhook_routes
 from runwright.api.routing import Route
 from runwright.identity.authentication import Authenticator
 from runwright.identity.first_start import FirstLogin, bootstrap
+from runwright.identity.mail import MailSettings
 from runwright.identity.passwords import Passwords
 from runwright.identity.services import Identity
 from runwright.identity.tokens import Tokens
@@ -253,6 +255,7 @@ async def open_world(
                 *webhook_routes(bench.webhooks(allows_private=allows_private)),
                 *more_routes,
             ],
+                *mail_routes(MailSettings(bench.storage, bench.clock, Sealer(KEY))),
             authenticator,
             Limiter(bench.clock, is_on=limits),
             ApiOptions(upload_dir="/nonexistent"),

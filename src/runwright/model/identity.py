@@ -33,6 +33,8 @@ class Project:
     disabled_protocols: tuple[str, ...] = ()
     disabled_auth_methods: tuple[str, ...] = ()
     policies: Mapping[str, Any] = field(default_factory=dict)  # see identity/policies.py
+    mail: Mapping[str, Any] = field(default_factory=dict)  # see identity/mail.py
+    sealed_mail_password: bytes = b""  # b"" = none
     ping_count: int = 0
     pinged_at: datetime | None = None
     accessed_at: datetime | None = None

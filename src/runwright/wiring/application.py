@@ -14,6 +14,7 @@ from runwright.api.routes.executions import ExecutionRoutes
 from runwright.api.routes.functions import function_routes
 from runwright.api.routes.identity import identity_routes
 from runwright.api.routes.locale import locale_routes
+from runwright.api.routes.mail import mail_routes
 from runwright.api.routes.proxy import proxy_routes
 from runwright.api.routes.queue import queue_routes
 from runwright.api.routes.schedules import schedule_routes
@@ -30,6 +31,7 @@ from runwright.gateway.domain import Gateway
 from runwright.gateway.hosts import Hosts
 from runwright.gateway.protocol import Door
 from runwright.gateway.router import Router
+from runwright.identity.mail import MailSettings
 from runwright.identity.authentication import Credentials
 from runwright.identity.pings import Pings
 from runwright.identity.services import Identity
@@ -169,4 +171,5 @@ def routes(
         *queue_routes(WaitingWork(core.storage, core.clock)),
         *proxy_routes(functions.domains),
         *webhook_routes(webhooks),
+        *mail_routes(MailSettings(core.storage, core.clock, core.sealer)),
     ]

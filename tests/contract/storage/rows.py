@@ -53,6 +53,8 @@ def a_project(id: str = "shop", **more: Any) -> Project:
             team_id="org",
             labels=("a b", 'quote"', "back\\slash"),
             policies={"z": {"limit": 5}, "a": [1, None, True]},
+            mail={"host": "mäil", "port": 25},
+            sealed_mail_password=bytes(range(256)),
             ping_count=2**40,
             pinged_at=NOW.astimezone(EAST),
         ),

@@ -7,6 +7,7 @@ from runwright.api.project_format import WithOlder
 from runwright.api.user_agents import parse_user_agent
 from runwright.clock import iso_millis
 from runwright.identity.keys import NewKey
+from runwright.identity.mail import mail_of
 from runwright.identity.memberships import Member
 from runwright.identity.passwords import ARGON2
 from runwright.identity.people import Person
@@ -192,6 +193,7 @@ def membership(member: Member, visible: MembershipPrivacy) -> Json:
 
 
 def project(item: Project) -> Json:
+    mail = mail_of(item)
     newest = {
         "$id": item.id,
         "$createdAt": iso_millis(item.created_at),
@@ -200,16 +202,16 @@ def project(item: Project) -> Json:
         "teamId": item.team_id,
         "region": item.region,
         "devKeys": [],
-        "smtpEnabled": False,
-        "smtpSenderName": "",
-        "smtpSenderEmail": "",
-        "smtpReplyToName": "",
-        "smtpReplyToEmail": "",
-        "smtpHost": "",
-        "smtpPort": 0,
-        "smtpUsername": "",
+        "smtpEnabled": mail.is_enabled,
+        "smtpSenderName": mail.sender_name,
+        "smtpSenderEmail": mail.sender_email,
+        "smtpReplyToName": mail.reply_to_name,
+        "smtpReplyToEmail": mail.reply_to_email,
+        "smtpHost": mail.host,
+        "smtpPort": mail.port,
+        "smtpUsername": mail.username,
         "smtpPassword": "",
-        "smtpSecure": "",
+        "smtpSecure": mail.secure,
         "pingCount": item.ping_count,
         "pingedAt": _moment(item.pinged_at),
         "labels": list(item.labels),

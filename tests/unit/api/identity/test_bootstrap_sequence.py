@@ -106,6 +106,24 @@ async def test_the_console_sets_up_a_project_with_a_key_that_works() -> None:
         assert webhook.status_code == 201
         assert len(webhook.json()["secret"]) == 128
 
+        mail = await client.patch(
+            "/v1/projects/demo/smtp",
+            content=json.dumps(
+                {
+                    "enabled": True,
+                    "senderEmail": "mailer@appwrite.io",
+                    "senderName": "Mailer",
+                    "host": "maildev",
+                    "port": 1025,
+                    "username": "user",
+                    "password": "password",
+                }
+            ),
+            headers=CONSOLE | cookie,
+        )
+        assert mail.status_code == 200
+        assert mail.json()["smtpEnabled"] is True
+
         switched = await client.patch(
             "/v1/projects/demo/auth/session-invalidation",
             content=json.dumps({"enabled": False}),

@@ -54,6 +54,8 @@ def upgrade() -> None:
         sa.Column("disabled_protocols", sa.Text(), nullable=False),
         sa.Column("disabled_auth_methods", sa.Text(), nullable=False),
         sa.Column("policies", sa.Text(), nullable=False),
+        sa.Column("mail", sa.Text(), nullable=False),
+        sa.Column("sealed_mail_password", sa.LargeBinary(), nullable=False),
         sa.Column("ping_count", sa.BigInteger(), nullable=False),
         sa.Column("pinged_at", INSTANT),
         sa.Column("accessed_at", INSTANT),
