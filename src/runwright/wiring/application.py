@@ -31,8 +31,8 @@ from runwright.gateway.domain import Gateway
 from runwright.gateway.hosts import Hosts
 from runwright.gateway.protocol import Door
 from runwright.gateway.router import Router
-from runwright.identity.mail import MailSettings
 from runwright.identity.authentication import Credentials
+from runwright.identity.mail import MailSettings
 from runwright.identity.pings import Pings
 from runwright.identity.services import Identity
 from runwright.proxies import Proxies
