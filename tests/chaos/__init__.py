@@ -1,0 +1,1 @@
+"""The crash rig: `make chaos`. See docs/how-to/chaos.md."""
