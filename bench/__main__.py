@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from bench import cold, crons, memory, queue, scale, warm
+from bench import cold, crons, fanout, memory, queue, scale, warm
 
 PARTS: Final[dict[str, Callable[[], None]]] = {
     "warm": warm.run,
@@ -12,6 +12,7 @@ PARTS: Final[dict[str, Callable[[], None]]] = {
     "memory": memory.run,
     "queue": queue.run,
     "crons": crons.run,
+    "fanout": fanout.run,
     "scale": scale.run,
 }
 
