@@ -40,6 +40,7 @@ class Outbox:
         self._epochs = epochs
         self._payload = payload
         self._lent: _Lent | None = None
+        self._retiring: list[_Lent] = []  # works that are not committed may hold these
         self._sealing: tuple[str, Sealer] | None = None
         self._is_used = False
 
@@ -50,20 +51,28 @@ class Outbox:
     async def stop(self) -> None:
         lent, self._lent, self._sealing = self._lent, None, None
         if lent is not None:
-            await lent.__aexit__(None, None, None)
+            self._retiring.append(lent)
+        await self._give_back()
 
     async def rotate(self) -> None:
-        """Take a new key if the present one was used."""
-        if not self._is_used or self._lent is None:
-            return
-        self._is_used = False
-        await self._epochs.turn()
-        old, new = self._lent, self._epochs.lend()
-        self._sealing = await new.__aenter__()
-        self._lent = new
-        # Works run one after the other, so when this one has, none holds the old key.
-        await self._storage.write(lambda uow: None)
-        await old.__aexit__(None, None, None)
+        """Take a new key if the present one was used.
+
+        What this raises leaves a key in use that can seal, and the next turn makes up for it.
+        """
+        if self._is_used and self._lent is not None:
+            await self._epochs.turn()
+            new = self._epochs.lend()
+            sealing = await new.__aenter__()
+            self._retiring.append(self._lent)
+            self._lent, self._sealing, self._is_used = new, sealing, False
+        if self._retiring:
+            # Works run one after the other, so when this one has, none holds an old key.
+            await self._storage.write(lambda uow: None)
+            await self._give_back()
+
+    async def _give_back(self) -> None:
+        while self._retiring:
+            await self._retiring.pop().__aexit__(None, None, None)
 
     def emit(self, uow: UnitOfWork, project_id: str, event: Event, subject: object) -> None:
         """Store an event; part of a unit of work. The console's own changes are nobody's news."""
