@@ -18,12 +18,16 @@ from runwright.model.function import (
     Function,
     Specification,
 )
+from runwright.model.lineage import SAME_FUNCTION_RUNS
+from runwright.model.retry import NO_RETRY, Retry
 from runwright.model.schedule import BadSchedule, UnknownZone, next_run, zone
 from runwright.model.timer import CatchUp, Overlap
 
 T = TypeVar("T")
 
 MAX_INTERVAL_MIN: Final = 525_600  # a year
+MAX_CONCURRENCY: Final = 10_000
+MAX_REQUEST_RETENTION_S: Final = 604_800  # a week
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,10 @@ class FunctionSettings:
     time_zone: str | None = None
     catch_up: CatchUp | None = None
     overlap: Overlap | None = None
+    concurrency: int | None = None
+    retry: Retry | None = None
+    request_retention_s: int | None = None
+    loop_limit: int | None = None
     description: str | None = None
     is_email_enabled: bool | None = None
 
@@ -156,6 +164,10 @@ class FunctionSettings:
             time_zone=self.time_zone or "",
             catch_up=self.catch_up or CatchUp.LAST,
             overlap=self.overlap or Overlap.ALLOW,
+            concurrency=self.concurrency or 0,
+            retry=self.retry or NO_RETRY,
+            request_retention_s=self.request_retention_s or 0,
+            loop_limit=_given(self.loop_limit, SAME_FUNCTION_RUNS),
             timeout_s=self.timeout_s,
             is_enabled=self.is_enabled,
             is_logging=self.is_logging,
@@ -188,6 +200,10 @@ class FunctionSettings:
             time_zone=_given(self.time_zone, stored.time_zone),
             catch_up=_given(self.catch_up, stored.catch_up),
             overlap=_given(self.overlap, stored.overlap),
+            concurrency=_given(self.concurrency, stored.concurrency),
+            retry=_given(self.retry, stored.retry),
+            request_retention_s=_given(self.request_retention_s, stored.request_retention_s),
+            loop_limit=_given(self.loop_limit, stored.loop_limit),
             timeout_s=self.timeout_s,
             is_enabled=self.is_enabled,
             is_logging=self.is_logging,

@@ -27,7 +27,13 @@ pytestmark = pytest.mark.anyio
 FUNCTION = {"functionId": "f1", "name": "Mail", "runtime": "node-22"}
 VARIABLE = {"variableId": "v1", "key": "TOKEN", "value": "hush"}
 RULE = {"domain": "app.example.com"}
-OUR_FIELDS = {"timezone", "scheduleCatchUp", "scheduleOverlap"}  # which the SDK leaves alone
+# which the SDK leaves alone
+OUR_FIELDS = {"timezone", "scheduleCatchUp", "scheduleOverlap"} | {
+    "concurrency",
+    "retry",
+    "requestRetention",
+    "loopLimit",
+}
 
 
 @pytest.fixture
@@ -276,6 +282,25 @@ async def test_a_client_of_an_older_format_may_send_one_specification(front: Fro
     assert shown["buildSpecification"] == shown["runtimeSpecification"] == "s-1vcpu-1gb"
 
 
+async def test_retries_and_limits_of_queued_runs_stay_until_they_are_changed(
+    front: Front,
+) -> None:
+    plain = (await front.send("POST", "/functions", json=FUNCTION)).json()
+    assert (plain["retry"], plain["concurrency"], plain["requestRetention"]) == (None, 0, 0)
+    assert plain["loopLimit"] == 16
+    retry = {"attempts": 5, "backoff": 0.5, "classes": ["timeout", "exit"]}
+    sent = {"name": "Mail", "retry": retry, "concurrency": 3, "requestRetention": 60}
+    changed = await front.send("PUT", "/functions/f1", json={**sent, "loopLimit": 0})
+    whole = {**retry, "factor": 2.0, "maxBackoff": 600.0, "maxAge": 604_800}
+    assert changed.json()["retry"] == whole
+    kept = (await front.send("PUT", "/functions/f1", json={"name": "Mail"})).json()
+    assert kept["retry"] == whole
+    assert (kept["concurrency"], kept["requestRetention"], kept["loopLimit"]) == (3, 60, 0)
+    off = {"name": "Mail", "retry": {}, "concurrency": 0, "requestRetention": 0}
+    cleared = (await front.send("PUT", "/functions/f1", json=off)).json()
+    assert (cleared["retry"], cleared["concurrency"], cleared["requestRetention"]) == (None, 0, 0)
+
+
 # -- errors ---------------------------------------------------------------------------------
 
 
@@ -311,6 +336,22 @@ async def test_a_client_of_an_older_format_may_send_one_specification(front: Fro
         ({"timezone": "Berlin"}, 400, "general_argument_invalid", "Europe/Berlin"),
         ({"scheduleCatchUp": "some"}, 400, "general_argument_invalid", "last, all, skip"),
         ({"scheduleOverlap": "no"}, 400, "general_argument_invalid", "allow, skip"),
+        ({"concurrency": 10_001}, 400, "general_argument_invalid", "concurrency"),
+        ({"requestRetention": 604_801}, 400, "general_argument_invalid", "requestRetention"),
+        ({"loopLimit": -1}, 400, "general_argument_invalid", "loopLimit"),
+        ({"retry": "often"}, 400, "general_argument_invalid", "retry"),
+        ({"retry": {"backoff": 5}}, 400, "general_argument_invalid", "attempts"),
+        ({"retry": {"attempts": 101}}, 400, "general_argument_invalid", "attempts"),
+        ({"retry": {"attempts": True}}, 400, "general_argument_invalid", "attempts"),
+        ({"retry": {"attempts": 2, "factor": 0.5}}, 400, "general_argument_invalid", "factor"),
+        ({"retry": {"attempts": 2, "maxAge": 1.5}}, 400, "general_argument_invalid", "maxAge"),
+        ({"retry": {"attempts": 2, "tries": 3}}, 400, "general_argument_invalid", "tries"),
+        (
+            {"retry": {"attempts": 2, "classes": ["loop"]}},
+            400,
+            "general_argument_invalid",
+            "classes",
+        ),
         ({"timeout": 0}, 400, "general_argument_invalid", "timeout"),
         ({"timeout": 901}, 400, "general_argument_invalid", "timeout"),
         ({"timeout": 1.5}, 400, "general_argument_invalid", "timeout"),

@@ -7,14 +7,22 @@ from typing import Annotated, Any, Final
 from runwright.api.lists import SearchListing, cursor_errors, listed, listed_all
 from runwright.api.params import Bool, CustomId, Id, ListOf, Named, OneOf, Range, Role, Text
 from runwright.api.queries import Attributes
+from runwright.api.retries import RetryRule
 from runwright.api.routing import Answer, Call, Limit, Route, empty
 from runwright.api.shapes import functions as shapes
 from runwright.functions import templates
 from runwright.functions.catalog import FunctionCatalog
 from runwright.functions.runtimes import RUNTIME_IDS, ready
-from runwright.functions.settings import MAX_INTERVAL_MIN, FunctionSettings
+from runwright.functions.settings import (
+    MAX_CONCURRENCY,
+    MAX_INTERVAL_MIN,
+    MAX_REQUEST_RETENTION_S,
+    FunctionSettings,
+)
 from runwright.model.event import MAX_CHARS as EVENT_CHARS
+from runwright.model.lineage import MAX_SAME_FUNCTION_RUNS
 from runwright.model.query import Page
+from runwright.model.retry import Retry
 from runwright.model.schedule import MAX_CHARS as SCHEDULE_CHARS
 from runwright.model.timer import CatchUp, Overlap
 
@@ -45,6 +53,10 @@ class _Settings:
     schedule_catch_up: Annotated[str | None, OneOf(CATCH_UPS)] = None
     schedule_overlap: Annotated[str | None, OneOf(OVERLAPS)] = None
     timeout: Annotated[int, Range(1, _LONGEST_TIMEOUT_S)] = 15
+    concurrency: Annotated[int | None, Range(0, MAX_CONCURRENCY)] = None
+    retry: Annotated[Retry | None, RetryRule()] = None
+    request_retention: Annotated[int | None, Range(0, MAX_REQUEST_RETENTION_S)] = None
+    loop_limit: Annotated[int | None, Range(0, MAX_SAME_FUNCTION_RUNS)] = None
     enabled: Annotated[bool, Bool()] = True
     logging: Annotated[bool, Bool()] = True
     entrypoint: Annotated[str, Text(1028, least=0)] = ""
@@ -75,6 +87,10 @@ class _Settings:
             catch_up=CatchUp(self.schedule_catch_up) if self.schedule_catch_up else None,
             overlap=Overlap(self.schedule_overlap) if self.schedule_overlap else None,
             timeout_s=self.timeout,
+            concurrency=self.concurrency,
+            retry=self.retry,
+            request_retention_s=self.request_retention,
+            loop_limit=self.loop_limit,
             is_enabled=self.enabled,
             is_logging=self.logging,
             entrypoint=self.entrypoint,

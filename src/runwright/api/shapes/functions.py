@@ -9,6 +9,7 @@ from runwright.functions.runtimes import Runtime
 from runwright.functions.templates import Template, TemplateRuntime, TemplateVariable
 from runwright.functions.variables import PROJECT, ShownVariable
 from runwright.model.function import Rule, RuleStatus, Specification
+from runwright.model.retry import Retry
 
 Json = dict[str, Any]
 
@@ -54,6 +55,10 @@ def function(shown: ShownFunction) -> Json:
         "scheduleCatchUp": item.catch_up.value,
         "scheduleOverlap": item.overlap.value,
         "timeout": item.timeout_s,
+        "concurrency": item.concurrency,
+        "retry": retry(item.retry),
+        "requestRetention": item.request_retention_s,
+        "loopLimit": item.loop_limit,
         "entrypoint": item.entrypoint,
         "commands": item.commands,
         "version": _PROTOCOL,
@@ -67,6 +72,19 @@ def function(shown: ShownFunction) -> Json:
         "buildSpecification": item.build_specification,
         "runtimeSpecification": item.runtime_specification,
         "emailEnabled": item.is_email_enabled,
+    }
+
+
+def retry(item: Retry) -> Json | None:
+    if not item.is_on:
+        return None
+    return {
+        "attempts": item.attempts,
+        "backoff": item.backoff_s,
+        "factor": item.factor,
+        "maxBackoff": item.backoff_max_s,
+        "classes": list(item.classes),
+        "maxAge": item.max_age_s,
     }
 
 
