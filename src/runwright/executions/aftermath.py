@@ -26,6 +26,7 @@ from runwright.executions.envelope import Request, seal
 from runwright.model.execution import ErrorClass, Execution, Status
 from runwright.model.function import Function
 from runwright.model.job import Job, JobKind
+from runwright.model.lineage import NO_LINEAGE, Lineage
 from runwright.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Ended:
     job: Job
     record: Execution | None  # None = nobody is left to tell
     after: Job | None  # as the job goes on; None = it is removed
+    lineage: Lineage = NO_LINEAGE  # what led to the run
 
     @property
     def leaves_queue(self) -> bool:
@@ -88,7 +90,8 @@ class Aftermath:
                 after = await self._sealed_for_long(run, after, stack)
             if after is not None and after.kind is JobKind.RUN and record is not None:
                 record = replace(record, status=Status.PROCESSING)
-            yield Ended(job=run.job, record=record, after=after)
+            lineage = run.request.lineage if run.request is not None else NO_LINEAGE
+            yield Ended(job=run.job, record=record, after=after, lineage=lineage)
 
     def _after(self, run: Run, record: Execution | None) -> Job | None:
         function, now = run.function, self._clock.now()

@@ -8,7 +8,7 @@ are announced at their end only, runs of domains never. No event carries a respo
 from runwright.model.actor import Actor, acts
 from runwright.model.event import Event
 from runwright.model.execution import Execution
-from runwright.model.lineage import Lineage
+from runwright.model.lineage import NO_LINEAGE, Lineage
 from runwright.ports.storage import UnitOfWork
 
 
@@ -19,7 +19,10 @@ def announce(uow: UnitOfWork, execution: Execution, action: str, actor: Actor) -
         uow.emit(execution.project_id, Event.of(action, *path), execution)
 
 
-def announce_ended(uow: UnitOfWork, execution: Execution) -> None:
-    """The end of a queued run, which is the platform's doing on behalf of whom it ran for."""
-    lineage = Lineage(chain_id=execution.chain_id)
-    announce(uow, execution, "update", Actor(user_id=execution.user_id, lineage=lineage))
+def announce_ended(uow: UnitOfWork, execution: Execution, lineage: Lineage = NO_LINEAGE) -> None:
+    """The end of a queued run, which is the platform's doing on behalf of whom it ran for.
+
+    `lineage` led to the run. A webhook that hears of its end may start the next one.
+    """
+    own = lineage.begun(execution.chain_id).after(execution.function_id)
+    announce(uow, execution, "update", Actor(user_id=execution.user_id, lineage=own))

@@ -407,11 +407,12 @@ class Dispatcher:
             mine = {_claim_of(job) for job in kept}
             stored = [item for item in ended if _claim_of(item.job) in mine]
             uow.executions.finish_all([item.record for item in stored if item.record is not None])
-            for job, record in ((item.job, item.record) for item in stored):
+            for item in stored:
+                job, record = item.job, item.record
                 if record is None:
                     uow.executions.remove(job.project_id, job.id)
                 elif job.project_id in wanted and record.status is not Status.PROCESSING:
-                    announce_ended(uow, record)
+                    announce_ended(uow, record, item.lineage)
             return stored
 
         stored = await self._storage.write(work)

@@ -32,6 +32,7 @@ from runwright.executions.service import keeps
 from runwright.model.execution import ErrorClass, Execution, Headers, Status, Trigger
 from runwright.model.function import Function
 from runwright.model.job import Job
+from runwright.model.lineage import Lineage
 from runwright.model.outbox import Announcement, OutboxEvent
 from runwright.model.webhook import Webhook
 from runwright.ports.queue import Queue
@@ -86,6 +87,7 @@ class _Plan:
 
     accepted: list[tuple[str, Accepted]] = field(default_factory=list)  # by event id
     stopped: list[tuple[str, Execution]] = field(default_factory=list)
+    lineages: dict[str, Lineage] = field(default_factory=dict)  # of what is stopped, by its id
     deliveries: list[tuple[Webhook, Announcement]] = field(default_factory=list)
     body_bytes: int = 0  # as often as they are stored
 
@@ -222,6 +224,7 @@ class Relay:
                 stopped = self._execution(function, announcement, Status.FAILED)
                 stopped = replace(stopped, errors=why, error_class=ErrorClass.LOOP)
                 plan.stopped.append((announcement.id, stopped))
+                plan.lineages[stopped.id] = announcement.lineage
                 log.warning(
                     "loop stopped",
                     extra={"function_id": function.id, "chain_id": announcement.lineage.chain_id},
@@ -289,7 +292,7 @@ class Relay:
                 uow.executions.add_all([*(execution for execution, _ in begun), *stopped])
                 self._queue.put(uow, [*(job for _, job in begun), *told])
                 for item in stopped:
-                    announce_ended(uow, item)
+                    announce_ended(uow, item, plan.lineages[item.id])
                 return taken, len(begun)
 
             taken, jobs = await self._storage.write(work)

@@ -15,6 +15,7 @@ from runwright.executions.records import Recorder
 from runwright.model.actor import PLATFORM, Actor, acts
 from runwright.model.execution import Execution, Invocation, Outcome, Status
 from runwright.model.identity import Principal
+from runwright.model.lineage import Lineage
 from runwright.model.webhook import Webhook
 from runwright.ports.executor import ResponseSink
 from runwright.ports.storage import UnitOfWork
@@ -99,7 +100,7 @@ async def test_logs_of_an_untrusted_callers_run_are_blank_in_its_creation(
 
 async def test_a_queued_run_is_announced_when_accepted_and_when_ended() -> None:
     async with heard_runs() as heard:
-        accepted = await heard.accept(USER)
+        accepted = await heard.accept(replace(USER, lineage=Lineage(("first",))))
         (begun,) = await heard.announced.take()
         dispatcher = heard.bench.dispatcher()
         await dispatcher.start()
@@ -117,6 +118,8 @@ async def test_a_queued_run_is_announced_when_accepted_and_when_ended() -> None:
     assert ended[0].payload["status"] == "completed"
     assert ended[0].payload["logs"] == "log line"  # in full: the platform tells it
     assert begun.user_id == ended[0].user_id == "ada"
+    # A webhook may start the next run, so the end of this one says what led to it.
+    assert ended[0].lineage.functions == ("first", FUNCTION)
 
 
 async def test_a_batch_of_accepted_runs_names_each_caller() -> None:
