@@ -313,6 +313,7 @@ class Executions:
             created_at=job.created_at,
             trigger=job.trigger,
             number=job.attempt,
+            event=request.event,
         )
 
     def attempt(
@@ -332,6 +333,7 @@ class Executions:
         created_at: datetime | None = None,
         trigger: Trigger = Trigger.HTTP,
         number: int = 1,
+        event: str = "",
     ) -> Attempt:
         """A run that has not started. `headers` hold no reserved name; ours are added."""
         function = runnable.function
@@ -357,6 +359,8 @@ class Executions:
             created_at=created_at,
             trigger=trigger,
             number=number,
+            event=event,
+            chain_id=lineage.chain_id,
         )
 
     async def run(self, attempt: Attempt, *, lineage: Lineage) -> Outcome:
