@@ -60,7 +60,8 @@ def api_page() -> str:
 
 def _section(route: Route) -> str:
     path, *others = route.paths
-    answer = f"{route.status}" + (f" `{route.model}`" if route.model else "")
+    statuses = " or ".join(str(status) for status in (route.status, *route.other_statuses))
+    answer = statuses + (f" `{route.model}`" if route.model else "")
     lines = [
         f"\n### `{route.name}`\n",
         f"`{route.method} {path}`\n",

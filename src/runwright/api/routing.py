@@ -93,6 +93,7 @@ class Route:
     handler: Callable[[Call, Any], Awaitable[Answer]]
     params: type[Any] | None = None
     status: int = 200
+    other_statuses: tuple[int, ...] = ()  # of success, for calls that ask for something else
     model: str = ""
     group: Group = ""
     service: str = ""  # switchable service of the project

@@ -33,8 +33,8 @@ had not begun never does. Frames for ids that a side does not know are ignored.
 
 LOG frames hold whole lines, except for a text that was cut. The first 32 of a request leave
 before the program goes on, so they are known whatever it does next; later ones wait up to
-60 KiB, one turn of the loop, or the next entry after 50 ms. The runner may block while the host does not read: a host that
-waits to write must go on reading.
+60 KiB, one turn of the loop, or the next entry after 50 ms. The runner may block while the host
+does not read: a host that waits to write must go on reading.
 
 The runner exits with 70 when the host breaks these rules, with 0 when the socket is closed.
 """

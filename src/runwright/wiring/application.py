@@ -22,7 +22,6 @@ from runwright.api.routes.system import system_routes
 from runwright.api.routes.variables import variable_routes
 from runwright.api.routes.webhooks import webhook_routes
 from runwright.api.routing import Route
-from runwright.executions.service import Executions
 from runwright.functions.domains import Domains
 from runwright.functions.downloads import DownloadTokens
 from runwright.functions.timers import Schedules
@@ -43,6 +42,7 @@ from runwright.triggers.sources import EventSources
 from runwright.triggers.waiting import WaitingWork
 from runwright.triggers.webhooks import Webhooks, WebhookSeal
 from runwright.wiring.core import Core
+from runwright.wiring.executions import ExecutionParts
 from runwright.wiring.functions import Functions
 
 
@@ -61,7 +61,7 @@ def make_application(
     data_dir: Path,
     core: Core,
     functions: Functions,
-    executions: Executions,
+    runs: ExecutionParts,
     sockets: App,
 ) -> tuple[DomainFirst, Door]:
     upload_dir = data_dir / "uploads"
@@ -69,7 +69,7 @@ def make_application(
 
     rule_project = rule_projects(functions.domains)
     api = Api(
-        routes(settings, data_dir, core, functions, executions),
+        routes(settings, data_dir, core, functions, runs),
         core.authenticator,
         Limiter(core.clock, is_on=settings.rate_limits == "on"),
         ApiOptions(
@@ -92,7 +92,7 @@ def make_application(
         is_protected=settings.router_protection == "on",
     )
     gateway = Gateway(
-        executions=executions,
+        executions=runs.executions,
         authenticator=core.authenticator,
         tokens=core.tokens,
         allows_origin=allows_origin,
@@ -116,7 +116,7 @@ def routes(
     data_dir: Path,
     core: Core,
     functions: Functions,
-    executions: Executions,
+    runs: ExecutionParts,
 ) -> Sequence[Route]:
     identity = Identity.over(
         core.storage,
@@ -158,7 +158,7 @@ def routes(
         *schedule_routes(Schedules(core.storage, core.clock)),
         *variable_routes(functions.variables),
         *deployment_routes(functions.deployments, downloads),
-        *ExecutionRoutes(executions).routes(),
+        *ExecutionRoutes(runs.executions, runs.cancelling, runs.tails).routes(),
         *event_routes(
             Ingest(
                 core.storage,

@@ -1,13 +1,16 @@
 """Running functions: records, the queue and its workers."""
 
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+from runwright.executions.cancelling import Cancelling
 from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.records import Recorder
 from runwright.executions.repeats import Repeats
 from runwright.executions.retention import Retention
 from runwright.executions.service import Executions
+from runwright.executions.tails import Tails
 from runwright.executor.host import ExecutorConfig
 from runwright.ports.executor import Executor
 from runwright.sealing import derive
@@ -15,6 +18,14 @@ from runwright.settings import Settings
 from runwright.wiring.core import Core
 from runwright.wiring.functions import SANDBOX_API, Functions
 from runwright.wiring.waiting import Waiting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionParts:
+    executions: Executions
+    dispatcher: Dispatcher
+    cancelling: Cancelling
+    tails: Tails
 
 
 def executor_config(settings: Settings, data_dir: Path, api_port: int) -> ExecutorConfig:
@@ -41,7 +52,7 @@ async def make_executions(
     api_port: int,
     waiting: Waiting,
     stack: AsyncExitStack,
-) -> tuple[Executions, Dispatcher]:
+) -> ExecutionParts:
     recorder = Recorder(core.storage, wants=waiting.interest.wants)
     recorder.start()
     stack.push_async_callback(recorder.stop)
@@ -83,4 +94,18 @@ async def make_executions(
         wants=waiting.interest.wants,
         is_alone=True,  # the lock on the data folder says so
     )
-    return executions, dispatcher
+    cancelling = Cancelling(
+        storage=core.storage,
+        clock=core.clock,
+        queue=waiting.queue,
+        history=executions.history,
+        recorder=recorder,
+        acceptance=waiting.acceptance,
+        carriers=(dispatcher, executions.runs),
+    )
+    return ExecutionParts(
+        executions=executions,
+        dispatcher=dispatcher,
+        cancelling=cancelling,
+        tails=Tails(executions.history, executor, core.clock),
+    )

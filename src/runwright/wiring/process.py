@@ -63,7 +63,7 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         waiting = await open_waiting(settings, data_dir, core, stack)
         functions = await make_functions(settings, data_dir, core, executor, api_port, stack)
         runs = await make_executions(settings, core, functions, executor, api_port, waiting, stack)
-        executions, dispatcher = runs
+        executions, dispatcher = runs.executions, runs.dispatcher
         certificates = functions.certificates
         await start_workers(core, functions, stack)
         rule_project = rule_projects(functions.domains)
@@ -72,12 +72,11 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop, settings.drain_s)
         courier = await start_courier(settings, core, functions, waiting, stack)
-        app, door = make_application(
-            settings, data_dir, core, functions, executions, realtime.sockets
-        )
+        app, door = make_application(settings, data_dir, core, functions, runs, realtime.sockets)
         credentials = await _credentials(settings, data_dir, core, api_port)
 
         async def drain(drain_s: float) -> None:
+            runs.tails.stop()
             await asyncio.gather(
                 executions.stop(drain_s), dispatcher.stop(drain_s), courier.stop(drain_s)
             )

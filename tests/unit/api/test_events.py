@@ -260,7 +260,15 @@ AREAS: Final[dict[str, list[Step]]] = {
     ],
     "executions": [
         Step("functions.createExecution", HELLO, fires=("execution",), keeps="ended"),
-        Step("functions.createExecution", HELLO | {"async": True}, fires=("execution",)),
+        Step(
+            "functions.createExecution",
+            HELLO | {"async": True},
+            fires=("execution",),
+            keeps="waiting",
+        ),
+        Step(
+            "functions.cancelExecution", HELLO | {"executionId": "{waiting}"}, fires=("execution",)
+        ),
         Step("functions.deleteExecution", HELLO | {"executionId": "{ended}"}, fires=("execution",)),
     ],
     "rules": [

@@ -102,7 +102,7 @@ async def a_front(folder: Path, **options: Any) -> AsyncIterator[Front]:
         await bench.storage.write(lambda uow: uow.keys.add(key))
         await bench.put(a_user(), a_session())
         app = build_app(
-            ExecutionRoutes(bench.executions).routes(),
+            ExecutionRoutes(bench.executions, bench.cancelling(), bench.tails()).routes(),
             bench.authenticator,
             Limiter(SystemClock()),
             ApiOptions(upload_dir=str(folder)),

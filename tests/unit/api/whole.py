@@ -134,7 +134,7 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
             *function_routes(catalog),
             *variable_routes(variables),
             *deployment_routes(deployments, DownloadTokens(b"d" * 32, clock, build_timeout_s=900)),
-            *ExecutionRoutes(bench.executions).routes(),
+            *ExecutionRoutes(bench.executions, bench.cancelling(), bench.tails()).routes(),
             *proxy_routes(domains),
         ]
         key = ApiKey(

@@ -16,6 +16,7 @@ from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.records import Recorder
 from runwright.executions.repeats import Repeats
 from runwright.executions.service import Executions
+from runwright.executions.tails import Tails
 from runwright.executions.upkeep import QueueUpkeep
 from runwright.functions.catalog import FunctionCatalog
 from runwright.functions.hostnames import Zones
@@ -169,6 +170,16 @@ class Bench:
             acceptance=self.acceptance,
             carriers=(*carriers, self.executions.runs),
             wait_s=wait_s,
+        )
+
+    def tails(self, *, most: int = 10, idle_s: float = 15.0, longest_s: float = 60.0) -> Tails:
+        return Tails(
+            self.executions.history,
+            self.code,
+            self.clock,
+            most=most,
+            idle_s=idle_s,
+            longest_s=longest_s,
         )
 
     async def put(self, *items: object) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final
 import anyio
 import msgspec
 
-from runwright.api import multipart
+from runwright.api import multipart, server_sent
 from runwright.api.formats import adapt_answer
 from runwright.api.lists import Listing, cursor_errors, listed
 from runwright.api.params import SCHEMA, Bool, Id, Object, OneOf, Text
@@ -14,8 +14,10 @@ from runwright.api.queries import Attributes
 from runwright.api.routing import Answer, Call, Route, Upload, empty
 from runwright.api.shapes import executions as shapes
 from runwright.errors import InvalidParam, RunwrightError
+from runwright.executions.cancelling import Cancelling
 from runwright.executions.repeats import checked_key
 from runwright.executions.service import Executions
+from runwright.executions.tails import Place, Tails
 from runwright.ids import new_id
 from runwright.model.execution import Headers
 
@@ -99,9 +101,29 @@ class OneExecution:
     execution_id: Annotated[str, Id()]
 
 
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A loose boolean that a bare name switches on: `?follow`."""
+
+    def parse(self, value: Any) -> bool:
+        return value == "" or Bool(is_loose=True).parse(value)
+
+    def schema(self) -> SCHEMA:
+        return Bool().schema()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadLogs:
+    function_id: Annotated[str, Id()]
+    execution_id: Annotated[str, Id()]
+    follow: Annotated[bool, Flag()] = False
+
+
 class ExecutionRoutes:
-    def __init__(self, executions: Executions) -> None:
+    def __init__(self, executions: Executions, cancelling: Cancelling, tails: Tails) -> None:
         self._executions = executions
+        self._cancelling = cancelling
+        self._tails = tails
 
     def routes(self) -> list[Route]:
         many = "/v1/functions/{functionId}/executions"
@@ -110,11 +132,29 @@ class ExecutionRoutes:
         writes = ("executions.write", "execution.write")
         return [
             _route(
-                "createExecution", "POST", many, writes, self.create, CreateExecution, MODEL, 201
+                "createExecution",
+                "POST",
+                many,
+                writes,
+                self.create,
+                CreateExecution,
+                MODEL,
+                201,
+                (ACCEPTED,),
             ),
             _route("listExecutions", "GET", many, reads, self.list, ListExecutions, f"{MODEL}List"),
             _route("getExecution", "GET", one, reads, self.get, OneExecution, MODEL),
             _route("deleteExecution", "DELETE", one, writes, self.delete, OneExecution, "", 204),
+            _route(
+                "cancelExecution",
+                "POST",
+                f"{one}/cancel",
+                writes,
+                self.cancel,
+                OneExecution,
+                MODEL,
+            ),
+            _route("getExecutionLogs", "GET", f"{one}/logs", reads, self.logs, ReadLogs),
         ]
 
     async def create(self, call: Call, params: CreateExecution) -> Answer:
@@ -179,6 +219,27 @@ class ExecutionRoutes:
         )
         return empty()
 
+    async def cancel(self, call: Call, params: OneExecution) -> Answer:
+        ended = await self._cancelling.cancel(
+            call.principal, params.function_id, params.execution_id
+        )
+        shape = shapes.execution(ended, shows_logs=call.principal.is_trusted)
+        return Answer(content=shape, model=MODEL)
+
+    async def logs(self, call: Call, params: ReadLogs) -> Answer:
+        news = await self._tails.follow(
+            call.principal,
+            params.function_id,
+            params.execution_id,
+            after=Place.parse(call.headers.get("last-event-id", "")),
+            to_its_end=params.follow,
+        )
+        return Answer(
+            parts=server_sent.log_events(news),
+            media_type=server_sent.MEDIA_TYPE,
+            headers=server_sent.HEADERS,
+        )
+
 
 def _route(
     name: str,
@@ -187,8 +248,9 @@ def _route(
     scopes: tuple[str, ...],
     handler: Any,
     params: type[Any],
-    model: str,
+    model: str = "",
     status: int = 200,
+    other_statuses: tuple[int, ...] = (),
 ) -> Route:
     return Route(
         name=f"functions.{name}",
@@ -198,6 +260,7 @@ def _route(
         handler=handler,
         params=params,
         status=status,
+        other_statuses=other_statuses,
         model=model,
         group="functions",
         service="functions",
