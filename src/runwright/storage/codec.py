@@ -44,6 +44,7 @@ class Codec(Generic[T]):
         self.kind = kind
         self._dialect = dialect
         self._fields = attrgetter(*kind.fields)
+        self._has_search = kind.has_search
         self._to_driver = self._converters("bind_processor")
         self._from_driver = self._converters("result_processor", None)
         table = kind.table
@@ -65,8 +66,10 @@ class Codec(Generic[T]):
         """Column values in the order of the statements."""
         values = list(self._fields(item))
         for at, convert in self._to_driver:
-            values[at] = convert(values[at])
-        if self.kind.has_search:
+            value = values[at]
+            if value is not None:  # which every database holds as it is
+                values[at] = convert(value)
+        if self._has_search:
             values.append(searchable(item.search))  # type: ignore[attr-defined]
         return tuple(values)
 

@@ -126,9 +126,16 @@ class Choice(TypeDecorator[E]):
     def __init__(self, choices: type[E]) -> None:
         super().__init__()
         self.choices = choices
+        # Looked up rather than made: calling an enum costs more than all else about a value.
+        self._texts = {item.value: item.value for item in choices}
+        self._members = {item.value: item for item in choices}
 
     def process_bind_param(self, value: E | None, dialect: Dialect) -> str | None:
-        return None if value is None else self.choices(value).value
+        if value is None:
+            return None
+        return self._texts.get(value) or self.choices(value).value
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> E | None:
-        return None if value is None else self.choices(value)
+        if value is None:
+            return None
+        return self._members.get(value) or self.choices(value)
