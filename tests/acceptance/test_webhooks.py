@@ -1,0 +1,250 @@
+"""Webhooks of a started server: signed, tried again, lost by no crash, read by nobody else."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.acceptance.deploying import deploy, execute
+from tests.acceptance.receiving import WAIT_S, Receiver, receiving
+from tests.acceptance.running import Running
+from tests.marker import Marker
+
+ECHO: Final = "export default async ({ req, res }) => res.json({ ok: true });"
+SETTINGS: Final = {
+    "RUNWRIGHT_WEBHOOKS_ALLOW_PRIVATE": "on",
+    "RUNWRIGHT_WEBHOOK_BACKOFF_S": "0.2",
+    "RUNWRIGHT_WEBHOOK_MAX_FAILED_ATTEMPTS": "3",
+}
+
+
+@dataclass
+class Shop:
+    server: Running
+    api: httpx.Client
+    receiver: Receiver
+
+    def hook(self, name: str, *events: str, **settings: Any) -> dict[str, Any]:
+        body = {
+            "webhookId": name,
+            "name": f"Hook {name} é",
+            "url": self.receiver.url(f"/{name}"),
+            "events": events,
+        }
+        made = self.api.post("/webhooks", json=body | settings)
+        assert made.status_code == 201, made.text
+        created: dict[str, Any] = made.json()
+        return created
+
+    def user(self, user_id: str, **fields: Any) -> dict[str, Any]:
+        made = self.api.post("/users", json={"userId": user_id, **fields})
+        assert made.status_code == 201, made.text
+        created: dict[str, Any] = made.json()
+        return created
+
+    def stored(self, name: str, **wanted: Any) -> dict[str, Any]:
+        """The webhook, once its fields are as wanted."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            found: dict[str, Any] = self.api.get(f"/webhooks/{name}").json()
+            if found | wanted == found:
+                return found
+            assert time.monotonic() < deadline, found
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    server = Running(tmp_path_factory.mktemp("webhooks") / "data", **SETTINGS).start()
+    try:
+        with server.client() as api, receiving() as receiver:
+            yield Shop(server, api, receiver)
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_client_s_suite_sets_itself_up_unchanged(shop: Shop) -> None:
+    common = {"origin": "http://localhost", "content-type": "application/json"}
+    console = {**common, "x-appwrite-project": "console"}
+    login = {"email": "suite@localhost.test", "password": "password"}
+    with httpx.Client(base_url=shop.server.endpoint, timeout=60) as client:
+
+        def call(
+            method: str, path: str, body: dict[str, Any] | None, **headers: str
+        ) -> httpx.Response:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            answer = client.request(method, path, json=body, headers=console | named)
+            client.cookies.clear()
+            return answer
+
+        account = {"userId": "5f1ebc0d1b2c3d4e5f6a", "name": "User Name", **login}
+        assert call("POST", "/account", account).status_code == 201
+        session = call("POST", "/account/sessions/email", login)
+        assert session.status_code == 201
+        (raw,) = [
+            line.partition(";")[0]
+            for line in session.headers.get_list("set-cookie")
+            if line.startswith("a_session_console=")
+        ]
+        assert call("GET", "/account", None, cookie=raw).status_code == 200
+        team = {"teamId": "suite", "name": "Demo Project Team"}
+        assert call("POST", "/teams", team, cookie=raw).status_code == 201
+        project = {
+            "projectId": "suite",
+            "region": "default",
+            "name": "Demo Project",
+            "teamId": "suite",
+            "description": "Demo Project Description",
+            "url": "https://appwrite.io",
+        }
+        assert call("POST", "/projects", project, cookie=raw).status_code == 201
+        key = {"keyId": "unique()", "name": "Demo Project Key", "scopes": ["users.read"]}
+        assert call("POST", "/projects/suite/keys", key, cookie=raw).json()["secret"]
+        webhook = {
+            "webhookId": "unique()",
+            "name": "Webhook Test",
+            "events": ["databases.*", "functions.*", "buckets.*", "teams.*", "users.*"],
+            "url": "http://request-catcher-webhook:5000/",
+            "tls": False,
+        }
+        as_admin = {"x_appwrite_project": "suite", "x_appwrite_mode": "admin"}
+        made = call("POST", "/webhooks", webhook, cookie=raw, **as_admin)
+        assert made.status_code == 201, made.text
+        assert len(made.json()["secret"]) == 128
+        mail = {
+            "enabled": True,
+            "senderEmail": "mailer@appwrite.io",
+            "senderName": "Mailer",
+            "host": "maildev",
+            "port": 1025,
+            "username": "user",
+            "password": "password",
+        }
+        assert call("PATCH", "/projects/suite/smtp", mail, cookie=raw).status_code == 200
+        assert call("GET", "/console/variables", None, cookie=raw).status_code == 200
+
+
+def test_events_of_every_kind_arrive_signed(shop: Shop) -> None:
+    hook = shop.hook("all", "users.*", "functions.*", authUsername="ann", authPassword="pw")
+    ann = shop.user("ann", name="Änn/東京", email="ann@example.com")
+    (told,) = shop.receiver.wait("/all", lambda item: "users.ann.create" in item.events)
+    assert told.events == ["users.ann.create", "users.*.create", "users.ann", "users.*"]
+    assert told.headers["content-type"] == "application/json"
+    assert told.headers["x-appwrite-webhook-id"] == "all"
+    assert told.headers["x-appwrite-webhook-name"].encode("latin-1").decode() == "Hook all é"
+    assert told.headers["x-appwrite-webhook-project-id"] == shop.server.project_id
+    assert told.headers["x-appwrite-webhook-user-id"] == ""
+    assert told.headers["authorization"] == "Basic YW5uOnB3"
+    assert told.headers["user-agent"].startswith("Appwrite-Server v")
+    assert (told.payload["$id"], told.payload["name"]) == ("ann", ann["name"])
+    assert b'"name":"\\u00c4nn\\/\\u6771\\u4eac"' in told.body
+    assert b'"prefs":[]' in told.body
+
+    deploy(shop.api, "told", "node", ECHO)
+    shop.receiver.wait("/all", lambda item: "functions.told.create" in item.events)
+    run = execute(shop.api, "told")
+    name = f"functions.told.executions.{run['$id']}.create"
+    (ended,) = shop.receiver.wait("/all", lambda item: name in item.events)
+    assert (ended.payload["$id"], ended.payload["status"]) == (run["$id"], "completed")
+    assert ended.payload["responseBody"] == ""
+
+    received = shop.receiver.at("/all")
+    assert all(item.is_signed(hook["secret"], hook["url"]) for item in received)
+    assert len({item.delivery_id for item in received}) == len(received)
+
+
+def test_a_new_secret_signs_what_follows(shop: Shop) -> None:
+    hook = shop.hook("renewed", "users.*.create")
+    shop.user("before")
+    (first,) = shop.receiver.wait("/renewed", lambda item: True)
+    renewed = shop.api.patch("/webhooks/renewed/signature").json()
+    assert renewed["secret"] != hook["secret"]
+    shop.user("after")
+    second = shop.receiver.wait("/renewed", lambda item: True, 2)[1]
+    assert first.is_signed(hook["secret"], hook["url"])
+    assert second.is_signed(renewed["secret"], hook["url"])
+
+
+def test_a_failed_delivery_is_tried_again_until_it_is_taken(shop: Shop) -> None:
+    shop.receiver.statuses["/flaky"] = [500, 503, 200]
+    hook = shop.hook("flaky", "users.*.create")
+    shop.user("flaky")
+    tries = shop.receiver.wait("/flaky", lambda item: True, 3)
+    assert len({(item.delivery_id, item.body) for item in tries}) == 1
+    assert [item.headers["x-runwright-delivery-attempt"] for item in tries] == ["1", "2", "3"]
+    assert all(item.is_signed(hook["secret"], hook["url"]) for item in tries)
+    shown = shop.stored("flaky", attempts=0)
+    assert shown["enabled"] is True
+    assert "Status code: 503\nBody:\ntold" in shown["logs"]
+
+
+def test_a_webhook_that_fails_again_and_again_is_switched_off(shop: Shop) -> None:
+    shop.receiver.statuses["/broken"] = [500]
+    hook = shop.hook("broken", "users.*.create")
+    shop.hook("whole", "users.*.create")
+    shop.user("broken")
+    shown = shop.stored("broken", enabled=False)
+    assert shown["attempts"] == 3
+    assert "Switched off after 3 failures in a row." in shown["logs"]
+    tries = len(shop.receiver.at("/broken"))
+    shop.user("unheard")
+    shop.receiver.wait("/whole", lambda item: "users.unheard.create" in item.events)
+    assert len(shop.receiver.at("/broken")) == tries
+    shop.receiver.statuses["/broken"] = [204]
+    body = {"name": "x", "url": hook["url"], "events": ["users.*.create"]}
+    assert shop.api.put("/webhooks/broken", json=body).json()["attempts"] == 0
+    shop.user("heard")
+    shop.receiver.wait("/broken", lambda item: "users.heard.create" in item.events)
+
+
+def test_a_crash_between_event_and_delivery_loses_nothing_and_shows_nothing(
+    tmp_path: Path,
+) -> None:
+    marker = Marker()
+    server = Running(tmp_path / "data", **SETTINGS).start()
+    with receiving() as receiver:
+        try:
+            receiver.silent.set()
+            with server.client() as api:
+                shop = Shop(server, api, receiver)
+                hook = shop.hook("held", "custom.*")
+                for at in range(20):
+                    event = {"event": f"custom.order{at}.paid", "payload": {"secret": marker.text}}
+                    sent = api.post("/events", json=event)
+                    assert sent.status_code < 300, sent.text
+                receiver.wait("/held", lambda item: True)
+                assert marker.found_below(server.data_dir) == []
+            server.kill()
+            assert marker.found_below(server.data_dir) == []
+            begun = {item.delivery_id for item in receiver.at("/held")}
+            receiver.received.clear()
+            receiver.silent.clear()
+            server.start()
+            receiver.wait("/held", lambda item: True, 20)
+            received = receiver.at("/held")
+            assert begun <= {item.delivery_id for item in received}  # told again, as the same
+            orders = {item.events[0] for item in received}
+            assert orders == {f"custom.order{at}.paid" for at in range(20)}
+            assert all(item.payload == {"secret": marker.text} for item in received)
+            assert all(item.is_signed(hook["secret"], hook["url"]) for item in received)
+        finally:
+            assert server.stop() == 0
+    assert marker.found_below(server.data_dir) == []
+    assert Marker(hook["secret"]).found_below(server.data_dir) == []
+
+
+def test_private_addresses_are_refused_unless_the_operator_allows_them(tmp_path: Path) -> None:
+    server = Running(tmp_path / "data").start()
+    try:
+        with server.client() as api, receiving() as receiver:
+            for url in (receiver.url("/in"), "http://localhost/", "http://catcher:5000/"):
+                body = {"webhookId": "unique()", "name": "x", "url": url, "events": ["users.*"]}
+                refused = api.post("/webhooks", json=body)
+                assert refused.status_code == 400
+                assert refused.json()["type"] == "general_argument_invalid"
+    finally:
+        assert server.stop() == 0
