@@ -22,7 +22,7 @@ ROOT: Final = Path(__file__).parents[2]
 MACHINE_PATHS: Final = re.compile(r"(?<![\w.~-])/(?:home/[\w.-]+|Users/[\w.-]+|root|work)/")
 # Where packages come from is each installation's own affair.
 REGISTRIES: Final = re.compile(
-    r"\b(?:files|index|mirror|packages|proxy|registry)\.[a-z0-9-]+\.[a-z]{2,}\b"
+    r"(?<!\.)\b(?:files|index|mirror|packages|proxy|registry)\.[a-z0-9-]+\.[a-z]{2,}\b"
     r"|https?://(?![\w.-]+\.example/)[^\s\"']*(?:npm|pypi|/simple)"
     r"|--(?:extra-)?index-url|--registry"
 )

@@ -45,7 +45,7 @@ def list_executions(
             print_json(found)
             return
         print_table(
-            ("ID", "CREATED", "TRIGGER", "STATUS", "CODE", "SECONDS", "ATTEMPT", "CLASS"),
+            ("ID", "CREATED (UTC)", "TRIGGER", "STATUS", "CODE", "SECONDS", "TRY", "CLASS"),
             [_row(item) for item in found["executions"]],
         )
 
@@ -65,7 +65,7 @@ def _newest(api: Client, function_id: str, statuses: list[str], limit: int) -> d
 def _row(item: dict[str, Any]) -> tuple[str, ...]:
     return (
         item["$id"],
-        item["$createdAt"],
+        item["$createdAt"][:19],
         item["trigger"],
         _coloured(item["status"]),
         str(item["responseStatusCode"]),
