@@ -21,7 +21,7 @@ Rules:
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -29,6 +29,7 @@ from typing import Final
 
 from runwright.clock import Clock, iso_millis
 from runwright.executions.acceptance import Acceptance
+from runwright.executions.announcing import announce_ended
 from runwright.executions.headers import DUE_HEADER
 from runwright.model.execution import ErrorClass, Execution, Headers, Status, Trigger
 from runwright.model.job import Job, JobKind
@@ -90,11 +91,14 @@ class Scheduler:
         queue: Queue,
         acceptance: Acceptance,
         keep_s: float,
+        wants: Callable[[UnitOfWork, str], bool] = lambda uow, project_id: True,
         poll_s: float = POLL_S,
         at_once: int = AT_ONCE,
     ) -> None:
-        """`keep_s` is the age at which records are deleted: older ticks get none."""
+        """`keep_s` is the age at which records are deleted: older ticks get none. `wants` says
+        whether anybody may listen to executions of a project."""
         self._storage = storage
+        self._wants = wants
         self._clock = clock
         self._queue = queue
         self._acceptance = acceptance
@@ -192,6 +196,7 @@ class Scheduler:
         if not is_sure:
             rows = _unknown(uow, rows)
         uow.executions.add_all(rows.executions)
+        self._announce_missed(uow, rows.executions)
         self._queue.put(uow, rows.jobs)
         return _Stored(
             timers=len(mine),
@@ -199,6 +204,14 @@ class Scheduler:
             runs=len(rows.jobs),
             latest_s=max(((now - item.timer.due_at).total_seconds() for item in mine), default=0.0),
         )
+
+    def _announce_missed(self, uow: UnitOfWork, executions: Sequence[Execution]) -> None:
+        """A tick that was missed has ended with its record; others are announced at their end."""
+        missed = [item for item in executions if item.status is Status.FAILED]
+        heard = {name for name in {item.project_id for item in missed} if self._wants(uow, name)}
+        for execution in missed:
+            if execution.project_id in heard:
+                announce_ended(uow, execution)
 
     def _due(self, timers: Sequence[Timer], now: datetime) -> list[_Due]:
         """As many timers, with as many ticks, as one transaction may store."""

@@ -38,6 +38,7 @@ async def start_triggers(
         queue=waiting.queue,
         acceptance=waiting.acceptance,
         keep_s=settings.execution_retention_s,
+        wants=waiting.interest.wants_inside,
     )
     scheduler.start()
     stack.push_async_callback(scheduler.stop)

@@ -22,6 +22,7 @@ from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_memory
 from runwright.triggers.cron import Scheduler
 from runwright.vault import Vault
+from tests.fakes.announced import listening
 from tests.fakes.clock import START, ManualClock
 from tests.unit.executions.bench import a_bench, until
 
@@ -258,6 +259,20 @@ async def test_while_the_queue_is_full_ticks_stay_due() -> None:
         await rig.fire()
         assert await rig.ran() == ["08:00", "08:02"]
         assert list(await rig.missed()) == ["08:01"]
+
+
+async def test_missed_ticks_are_announced_where_somebody_listens(rig: Rig) -> None:
+    await rig.add(a_timer("f1"), a_timer("f2", project_id="quiet"))
+    rig.clock.advance(200)
+    async with listening(rig.storage, rig.clock) as announced:
+        await rig.fire(wants=lambda uow, project_id: project_id == PROJECT)
+        found = await announced.take()
+    missed = [row.id for row in await rig.rows() if row.status is Status.FAILED]
+    assert len(missed) == 6
+    assert len(found) == 3  # the one that runs is announced when it has ended
+    for item in found:
+        assert item.event.full_name == f"functions.f1.executions.{item.payload['$id']}.update"
+        assert item.payload["$id"] in missed
 
 
 async def test_a_clock_that_jumps_ahead_is_downtime_and_one_that_goes_back_fires_nothing(
