@@ -184,6 +184,8 @@ class World:
 
     bench: Bench
     client: httpx.AsyncClient
+    signals: LocalSignals
+    authenticator: Authenticator
 
     @property
     def clock(self) -> HandClock:
@@ -253,13 +255,13 @@ async def open_world(
             [
                 *identity_routes(bench.identity),
                 *webhook_routes(bench.webhooks(allows_private=allows_private)),
+                *mail_routes(MailSettings(bench.storage, bench.clock, Sealer(KEY))),
                 *more_routes,
             ],
-                *mail_routes(MailSettings(bench.storage, bench.clock, Sealer(KEY))),
             authenticator,
             Limiter(bench.clock, is_on=limits),
             ApiOptions(upload_dir="/nonexistent"),
         )
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            yield World(bench, client)
+            yield World(bench, client, signals, authenticator)

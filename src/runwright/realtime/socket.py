@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import unquote
 
 from runwright.clock import Clock
 from runwright.errors import RunwrightError
@@ -160,7 +161,7 @@ class Realtime:
         if len(session) > SESSION_CHARS:
             raise BadMessage(f"Payload is not valid. A session has at most {SESSION_CHARS} bytes")
         before = connection.visitor
-        sent = replace(before.credentials, sessions=(session,), jwt="", key="")
+        sent = replace(before.credentials, sessions=(unquote(session),), jwt="", key="")
         visitor = replace(before, credentials=sent)
         principal = await self._admission.judge(visitor)
         if principal.user is None:

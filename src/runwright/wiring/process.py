@@ -67,7 +67,7 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         certificates = functions.certificates
         await start_workers(core, functions, stack)
         rule_project = rule_projects(functions.domains)
-        realtime = await start_realtime(settings, core, waiting, rule_project, stack)
+        realtime = await start_realtime(settings, core, waiting.interest, rule_project, stack)
         await start_triggers(settings, core, waiting, realtime.hub.hear, stack)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop, settings.drain_s)

@@ -18,13 +18,12 @@ from runwright.model.identity import Platform, User
 from runwright.proxies import Proxies
 from runwright.realtime.admission import Admission, OriginRefusal, Visitor
 from runwright.realtime.errors import TooMuch
-from runwright.realtime.hub import Hub
+from runwright.realtime.hub import Hub, Interest
 from runwright.realtime.socket import Realtime
 from runwright.realtime.standing import Standing
 from runwright.realtime.ticks import Ticks
 from runwright.settings import Settings
 from runwright.wiring.core import Core
-from runwright.wiring.waiting import Waiting
 
 CONNECTIONS: Final = Limit(calls=128, window_s=60)
 
@@ -38,7 +37,7 @@ class Listening:
 async def start_realtime(
     settings: Settings,
     core: Core,
-    waiting: Waiting,
+    interest: Interest,
     rule_project: RuleProject,
     stack: AsyncExitStack,
 ) -> Listening:
@@ -49,7 +48,7 @@ async def start_realtime(
     async def account(user: User) -> dict[str, Any]:
         return shapes.account(await core.storage.read(lambda uow: person(uow, user)))
 
-    hub = Hub(waiting.interest, team_of)
+    hub = Hub(interest, team_of)
     admission = Admission(core.authenticator, _origin_refusal(settings, rule_project))
     standing = Standing(hub, admission, core.signals)
     ticks = Ticks(hub, core.clock, team_of)
