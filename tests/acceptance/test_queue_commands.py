@@ -1,5 +1,6 @@
 """Commands about runs, queue, schedules and events, as their user meets them."""
 
+import json
 import time
 from typing import Final
 
@@ -16,6 +17,7 @@ export default async ({ req, res, log }) => {
   log(`heard ${req.bodyText}`);
   if (req.path === "/fail") throw new Error("deliberate");
   if (req.path === "/hold") await new Promise((done) => setTimeout(done, 5e3));
+  if (req.path === "/cancel") await new Promise((done) => setTimeout(done, 80e3));
   return res.text("ok");
 };
 """
@@ -95,3 +97,27 @@ def test_times_of_a_schedule_are_shown(shell: Shell, server: Running) -> None:
     with server.client() as api:
         create(api, "ticks", "node", schedule="0 * * * *")
     assert "Nothing fires it now" in shell.ok("schedule", "preview", "ticks")
+
+
+def test_a_run_is_followed_to_its_end(shell: Shell, server: Running) -> None:
+    with server.client() as api:
+        started(api, "/hold", "processing")
+    followed = shell.run("executions", "tail", "talks")
+    assert (followed.returncode, followed.stdout) == (0, "heard \n")
+    assert "completed 200" in followed.stderr
+    with server.client() as api:
+        failed = started(api, "/fail", "failed")
+    lines = shell.run("executions", "tail", "talks", failed, "--json")
+    assert lines.returncode == 1
+    events = [json.loads(line) for line in lines.stdout.splitlines()]
+    assert [item["event"] for item in events] == ["log", "error", "end"]
+    assert "deliberate" in events[1]["data"]["text"]
+    assert events[2]["data"]["errorClass"] == "user_exception"
+
+
+def test_a_run_is_cancelled(shell: Shell, server: Running) -> None:
+    with server.client() as api:
+        running = started(api, "/cancel", "processing")
+    assert "cancelled" in shell.ok("executions", "cancel", "talks", running)
+    again = shell.json("executions", "cancel", "talks", running)
+    assert (again["status"], again["errorClass"]) == ("failed", "cancelled")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any, Final, Self
 import httpx
 
 CHUNK_BYTES: Final = 5 * 1024 * 1024  # fixed by the upload protocol
-TIMEOUT_S: Final = 60.0
+TIMEOUT_S: Final = 60.0  # a stream without news sends a sign of life more often
+_AGAIN: Final = 5  # times in a row that a broken stream is taken up again
+_AGAIN_AFTER_S: Final = 1.0
 
 
 class ApiError(Exception):
@@ -90,19 +93,32 @@ class Client:
         return self._send(method, path, params=params, headers=headers, **body)
 
     def stream(self, path: str, params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        """Server-sent events as they come: name and decoded data. Raises ApiError."""
-        timeout = httpx.Timeout(TIMEOUT_S, read=None)  # until the server or the user ends it
-        accept = {"accept": "text/event-stream"}
-        try:
-            with self._http.stream(
-                "GET", path, params=params, headers=accept, timeout=timeout
-            ) as response:
-                if not response.is_success:
-                    response.read()
-                    raise _refusal(response, f"GET {path}")
-                yield from _events(response.iter_lines())
-        except httpx.HTTPError as exc:
-            raise ApiError(f"{self._http.base_url} does not answer: {exc}") from exc
+        """Server-sent events as they come, name and decoded data, up to the one named `end`.
+
+        A connection that breaks is made again where it broke. Raises ApiError.
+        """
+        headers = {"accept": "text/event-stream"}
+        failures = 0
+        while True:
+            try:
+                with self._http.stream("GET", path, params=params, headers=headers) as response:
+                    if not response.is_success:
+                        response.read()
+                        raise _refusal(response, f"GET {path}")
+                    for event in _events(response.iter_lines()):
+                        failures = 0
+                        if event.mark:
+                            headers["last-event-id"] = event.mark
+                        yield event.name, event.data
+                        if event.name == "end":
+                            return
+                reason = "the stream ended early"
+            except httpx.HTTPError as exc:
+                reason = str(exc)
+            failures += 1
+            if failures > _AGAIN:
+                raise ApiError(f"{self._http.base_url} does not answer: {reason}")
+            time.sleep(_AGAIN_AFTER_S)
 
     def upload(
         self,
@@ -150,17 +166,25 @@ def _refusal(response: httpx.Response, called: str) -> ApiError:
         return ApiError(f"{called} answered {response.status_code}", status=response.status_code)
 
 
-def _events(lines: Iterator[str]) -> Iterator[tuple[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Event:
+    name: str
+    data: Any
+    mark: str  # from which a new connection goes on
+
+
+def _events(lines: Iterator[str]) -> Iterator[_Event]:
     """Server-sent events: fields until an empty line; lines that begin with `:` say nothing."""
-    name, data = "message", list[str]()
+    fields: dict[str, str] = {}
     for line in lines:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if not line:
-            if data:
-                yield name, json.loads("\n".join(data))
-            name, data = "message", []
-        elif field == "event":
-            name = value
-        elif field == "data":
-            data.append(value)
+            if "data" in fields:
+                mark, data = fields.get("id", ""), json.loads(fields["data"])
+                yield _Event(fields.get("event", "message"), data, mark)
+            fields = {}
+        elif field == "data" and field in fields:
+            fields[field] += f"\n{value}"
+        elif field:
+            fields[field] = value

@@ -112,6 +112,10 @@ def _show(item: dict[str, Any], as_json: bool) -> None:
         f"trigger {item['trigger']}, attempt {item['attempt']}, {item['duration']:.3f} s, "
         f"created {item['$createdAt']}, deployment {item['deploymentId'] or '-'}"
     )
+    if item.get("event"):
+        out.print(f"event {escape(item['event'])}, chain {item['chainId']}")
+    if item.get("replayOf"):
+        out.print(f"again after {item['replayOf']}")
     if item["errorClass"]:
         out.print(f"error class {item['errorClass']}")
     for name in ("logs", "errors"):
@@ -184,8 +188,6 @@ def tail(
         path = f"/functions/{function_id}/executions/{chosen}/logs"
         for name, data in api.stream(path, {"follow": "true"}):
             _print_event(name, data, as_json)
-            if name == "end":
-                break
         ended = _one(api, function_id, chosen)
         if not as_json:
             err.print(f"{_coloured(ended['status'])} {ended['responseStatusCode']} ({chosen})")
@@ -200,10 +202,11 @@ def _newest_id(api: Client, function_id: str) -> str:
     return str(found[0]["$id"])
 
 
-def _print_event(name: str, data: Any, as_json: bool) -> None:
+def _print_event(name: str, data: dict[str, Any], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"event": name, "data": data}, ensure_ascii=False))
     elif name in ("log", "error"):
         console = out if name == "log" else err
-        text = data if isinstance(data, str) else data["text"]
-        console.out(text, end="" if text.endswith("\n") else "\n", highlight=False)
+        console.out(data["text"], end="", highlight=False)
+    elif name == "missed":
+        err.print(f"[yellow]{data['bytes']} bytes came too fast and were not kept[/]")
