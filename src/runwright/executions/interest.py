@@ -38,7 +38,10 @@ class Interest:
         signals.on("webhook", self._forget)
 
     def wants(self, project_id: str) -> bool:
-        """Whether an event of an execution of the project may have a listener."""
+        """Whether an event of an execution of the project may have a listener.
+
+        May be asked inside of a unit of work too; then what is not known stays so.
+        """
         if self._listeners and project_id in self._listeners:
             return True
         known = self._has_webhooks.peek(project_id)
@@ -81,7 +84,11 @@ class Interest:
     def _find_out(self, project_id: str) -> None:
         if project_id in self._loads or len(self._loads) >= _LOADS:
             return
-        task = asyncio.create_task(self._load(project_id), name=f"interest-{project_id}")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # the storage's thread; whoever asks next on the loop finds out
+            return
+        task = loop.create_task(self._load(project_id), name=f"interest-{project_id}")
         self._loads[project_id] = task
         task.add_done_callback(lambda done: self._loads.pop(project_id, None))
 

@@ -285,6 +285,14 @@ async def test_what_is_not_known_counts_as_wanted_until_it_is() -> None:
         await until(lambda: not interest.wants(PROJECT))
 
 
+async def test_it_may_be_asked_inside_of_a_unit_of_work() -> None:
+    async with an_interest() as (bench, interest):
+        assert await bench.storage.write(lambda uow: interest.wants(PROJECT))
+        interest.wants(PROJECT)
+        await until(lambda: not interest.wants(PROJECT))
+        assert not await bench.storage.write(lambda uow: interest.wants(PROJECT))
+
+
 @pytest.mark.parametrize(
     ("events", "changes", "is_wanted"),
     [
