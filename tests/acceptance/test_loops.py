@@ -152,6 +152,21 @@ def test_a_chain_of_fifteen_is_not_stopped(api: httpx.Client) -> None:
     assert [item["status"] for item in found] == ["completed"] * 15
 
 
+def test_a_function_sets_its_own_limit(api: httpx.Client) -> None:
+    settings: dict[str, Any] = {"events": ["users.*.create"], "scopes": ["users.write"]}
+    deploy(api, "soon", "node", NODE, loopLimit=3, **settings)
+    a_user(api)
+    found = ended(api, "soon", 3)
+    assert len(found) == 3
+    assert "has 3 runs, 3 of them of 'soon'" in stopped(found)["errors"]
+    assert api.delete("/functions/soon").status_code == 204
+    create(api, "free", "node", loopLimit=0, **settings)
+    variable(api, "free", "MOST", "20")
+    redeploy(api, "free", "node", NODE)
+    a_user(api)
+    assert [item["status"] for item in ended(api, "free", 20)] == ["completed"] * 20
+
+
 def test_two_functions_that_start_each_other_are_named_in_turn(api: httpx.Client) -> None:
     create(api, "ping", "node", events=["users.*.create"], scopes=["teams.write"])
     variable(api, "ping", "MAKES", "teams")
