@@ -232,3 +232,19 @@ class JobCodec(Codec[Any]):
         return self._text(
             statement, (), [*(f"_{name}" for name in changed), *(f"is_{name}" for name in _PROOF)]
         )
+
+
+class TimerCodec(Codec[Any]):
+    """Thousands of timers are moved on at a time, each to a moment of its own."""
+
+    def __init__(self, kind: Kind[Any], dialect: Dialect) -> None:
+        super().__init__(kind, dialect)
+        self.move_sql = Batches(
+            "WITH moved (project_id, id, due_at, next_due) AS (VALUES (?, ?, ?, ?)) "
+            "UPDATE timers SET due_at = moved.next_due FROM moved "
+            "WHERE timers.project_id = moved.project_id AND timers.id = moved.id "
+            "AND timers.due_at = moved.due_at RETURNING timers.project_id, timers.id",
+            4,
+        )
+        bind = kind.table.c.due_at.type.dialect_impl(dialect).bind_processor(dialect)
+        self.moment: Convert = bind if bind is not None else lambda value: value

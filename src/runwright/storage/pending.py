@@ -5,10 +5,11 @@ from datetime import datetime
 from itertools import accumulate
 from typing import Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 
 from runwright.model.outbox import OutboxEvent
 from runwright.model.timer import Timer
+from runwright.storage.codec import TimerCodec
 from runwright.storage.repository import SqlRepository
 from runwright.storage.tables import OUTBOX, SEQUENCE, TIMERS
 
@@ -17,6 +18,8 @@ _OUTBOX: Final = OUTBOX.table
 
 
 class SqlTimers(SqlRepository[Timer]):
+    _codec: TimerCodec
+
     def due(self, moment: datetime, *, limit: int, since: datetime | None = None) -> list[Timer]:
         column = _TIMERS.c
         chosen = [column.due_at <= moment]
@@ -36,23 +39,15 @@ class SqlTimers(SqlRepository[Timer]):
         return found
 
     def move_on(self, moves: Sequence[tuple[Timer, datetime]]) -> list[bool]:
-        column = _TIMERS.c
-        groups: dict[tuple[str, datetime, datetime], list[str]] = {}
-        for timer, due_at in moves:
-            groups.setdefault((timer.project_id, timer.due_at, due_at), []).append(timer.id)
+        moment = self._codec.moment
+        rows = [
+            (timer.project_id, timer.id, moment(timer.due_at), moment(due_at))
+            for timer, due_at in moves
+        ]
         moved: set[tuple[str, str]] = set()
-        for (project_id, before, after), ids in groups.items():
-            rows = self._connection.execute(
-                update(_TIMERS)
-                .where(
-                    column.project_id == project_id,
-                    column.id.in_(ids),
-                    column.due_at == before,
-                )
-                .values(due_at=after)
-                .returning(column.id)
-            )
-            moved |= {(project_id, row[0]) for row in rows}
+        for sql, params in self._codec.move_sql.split(rows):
+            found = self._connection.exec_driver_sql(sql, params)
+            moved |= {(project_id, timer_id) for project_id, timer_id in found}
         return [(timer.project_id, timer.id) in moved for timer, _ in moves]
 
 

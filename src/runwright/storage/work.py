@@ -28,7 +28,7 @@ from runwright.ports.storage import (
     Repository,
     TimerRepository,
 )
-from runwright.storage.codec import Codec, ExecutionCodec, JobCodec
+from runwright.storage.codec import Codec, ExecutionCodec, JobCodec, TimerCodec
 from runwright.storage.jobs import SqlJobs
 from runwright.storage.pending import SqlOutbox, SqlTimers
 from runwright.storage.repeats import SqlRepeatKeys
@@ -79,7 +79,7 @@ class Codecs:
         self.rules = Codec(RULES, dialect)
         self.executions = ExecutionCodec(EXECUTIONS, dialect)
         self.jobs = JobCodec(JOBS, dialect)
-        self.timers = Codec(TIMERS, dialect)
+        self.timers = TimerCodec(TIMERS, dialect)
         self.outbox = Codec(OUTBOX, dialect)
         self.webhooks = Codec(WEBHOOKS, dialect)
         self.event_sources = Codec(EVENT_SOURCES, dialect)

@@ -1,5 +1,6 @@
 """Lists that are asked for all the time are answered from an index, however many rows exist."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from runwright.model.query import Filter, ListQuery, Order
 from runwright.storage.dialect import sqlite_engine
 from runwright.storage.migrate import upgrade
 from runwright.storage.work import SqlUnitOfWork, codecs_for
-from tests.contract.storage.rows import NOW, PROJECT, a_deployment, an_execution
+from tests.contract.storage.rows import NOW, PROJECT, a_deployment, a_timer, an_execution
 
 NEWEST = (Order("$createdAt", True),)
 
@@ -27,18 +28,21 @@ def connection(tmp_path: Path) -> Any:
 
 def plans(connection: Connection, kind: str, query: ListQuery, **equals: object) -> list[str]:
     """How SQLite finds the rows: the steps of every statement of one page."""
+    return steps_of(connection, lambda unit: getattr(unit, kind).page(PROJECT, query, **equals))
+
+
+def steps_of(connection: Connection, work: Callable[[SqlUnitOfWork], object]) -> list[str]:
     statements: list[tuple[str, Any]] = []
 
     def seen(_c: object, _cursor: object, statement: str, params: Any, *more: object) -> None:
         statements.append((statement, params))
 
-    unit = SqlUnitOfWork(connection, codecs_for(connection.dialect))
     event.listen(connection, "before_cursor_execute", seen)
-    getattr(unit, kind).page(PROJECT, query, **equals)
+    work(SqlUnitOfWork(connection, codecs_for(connection.dialect)))
     event.remove(connection, "before_cursor_execute", seen)
     steps = []
     for statement, params in statements:
-        if statement.startswith("SELECT"):
+        if statement.startswith(("SELECT", "WITH")):
             rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", params)
             steps += [row[3] for row in rows]
     return steps
@@ -75,3 +79,21 @@ def test_a_function_s_deployments_are_found_by_index(connection: Connection) -> 
     unit.deployments.add(a_deployment())
     steps = plans(connection, "deployments", ListQuery(), function_id="fn")
     assert all(step.startswith("SEARCH") for step in steps if "deployments" in step), steps
+
+
+def test_due_timers_are_found_by_their_moment_and_moved_by_their_key(
+    connection: Connection,
+) -> None:
+    def work(unit: SqlUnitOfWork) -> None:
+        unit.timers.first_due()
+        unit.timers.due(NOW, limit=10, since=NOW)
+        unit.timers.move_on([(a_timer(), NOW)])
+        unit.executions.with_open_tick(PROJECT, ["fn", "gn"])
+
+    steps = [
+        step
+        for step in steps_of(connection, work)
+        if " timers" in step or " executions" in step or "ORDER BY" in step
+    ]
+    assert len(steps) == 4
+    assert all(step.startswith("SEARCH") and "USING" in step for step in steps), steps
