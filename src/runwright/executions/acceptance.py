@@ -93,6 +93,26 @@ class Acceptance:
             self._size -= 1
         return stored
 
+    async def put(self, item: Accepted, first: Callable[[UnitOfWork], None]) -> None:
+        """As `accept`, in a transaction of its own that begins with `first`.
+
+        Raises QueueFull, and whatever `first` raises.
+        """
+        if self.is_full:
+            raise QueueFull(self._queue_jobs)
+        execution, caller = item.execution, item.caller
+        async with self.jobs([item]) as jobs:
+
+            def work(uow: UnitOfWork) -> None:
+                first(uow)
+                uow.executions.add(execution)
+                if caller is not None and self._wants(execution.project_id):
+                    announce(uow, execution, "create", caller)
+                self._queue.put(uow, jobs)
+
+            await self._storage.write(work)
+        self.began(1)
+
     def began(self, jobs: int) -> None:
         """Jobs that somebody stored who made them by `jobs`."""
         self._size += jobs

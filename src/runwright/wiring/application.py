@@ -8,6 +8,7 @@ from runwright.api.cors import Origins, RuleProject
 from runwright.api.health import Health
 from runwright.api.limits import Limiter
 from runwright.api.routes.console import ConsoleFacts, console_routes
+from runwright.api.routes.dead_letters import dead_letter_routes
 from runwright.api.routes.deployments import deployment_routes
 from runwright.api.routes.events import event_routes
 from runwright.api.routes.executions import ExecutionRoutes
@@ -159,6 +160,7 @@ def routes(
         *variable_routes(functions.variables),
         *deployment_routes(functions.deployments, downloads),
         *ExecutionRoutes(runs.executions, runs.cancelling, runs.tails).routes(),
+        *dead_letter_routes(runs.replays),
         *event_routes(
             Ingest(
                 core.storage,

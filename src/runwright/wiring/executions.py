@@ -8,6 +8,7 @@ from runwright.executions.cancelling import Cancelling
 from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.records import Recorder
 from runwright.executions.repeats import Repeats
+from runwright.executions.replays import Replays
 from runwright.executions.retention import Retention
 from runwright.executions.service import Executions
 from runwright.executions.tails import Tails
@@ -26,6 +27,7 @@ class ExecutionParts:
     dispatcher: Dispatcher
     cancelling: Cancelling
     tails: Tails
+    replays: Replays
 
 
 def executor_config(settings: Settings, data_dir: Path, api_port: int) -> ExecutorConfig:
@@ -108,4 +110,11 @@ async def make_executions(
         dispatcher=dispatcher,
         cancelling=cancelling,
         tails=Tails(executions.history, executor, core.clock),
+        replays=Replays(
+            storage=core.storage,
+            clock=core.clock,
+            vault=waiting.vault,
+            acceptance=waiting.acceptance,
+            catalog=functions.catalog,
+        ),
     )

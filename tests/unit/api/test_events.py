@@ -1,8 +1,8 @@
 """Every call that changes something fires the events that the reference says, and no other."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -10,11 +10,16 @@ from unittest.mock import patch
 import pytest
 
 from runwright.functions import chores
+from runwright.model.execution import Status
+from runwright.model.job import JobKind
 from runwright.model.outbox import Announcement
+from runwright.ports.storage import UnitOfWork
 from tests.acceptance.routes import every_route
+from tests.contract.queue.conftest import a_job
 from tests.fakes.archives import source
 from tests.unit.api.samples import newest
 from tests.unit.api.whole import Whole, open_whole
+from tests.unit.executions.bench import PROJECT
 from tests.unit.functions.yard import in_a_thread
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +96,7 @@ class Step:
     caller: str = "key"
     fires: tuple[str, ...] = ()  # models of the payloads of the events it fires
     keeps: str = ""
-    before: Callable[[Whole], None] | None = None
+    before: Callable[[Whole], Awaitable[None] | None] | None = None
     files: Mapping[str, Any] | None = None
 
 
@@ -105,6 +110,18 @@ MAIL: Final = {"functionId": "mail"}
 
 def upload() -> Mapping[str, Any]:
     return {"code": ("code.tar.gz", source())}
+
+
+async def leave_dead_letters(whole: Whole) -> None:
+    """As if every execution that has ended had failed for good."""
+
+    def work(uow: UnitOfWork) -> None:
+        for run in uow.executions.find(PROJECT, status=[Status.COMPLETED, Status.FAILED]):
+            uow.jobs.remove(PROJECT, run.id)
+            dead = a_job(run.id, project=PROJECT, kind=JobKind.DEAD, epoch="")
+            uow.jobs.add(replace(dead, function_id=run.function_id, sealed=b""))
+
+    await whole.bench.storage.write(work)
 
 
 def point_at_us(whole: Whole) -> None:
@@ -269,6 +286,19 @@ AREAS: Final[dict[str, list[Step]]] = {
         Step(
             "functions.cancelExecution", HELLO | {"executionId": "{waiting}"}, fires=("execution",)
         ),
+        Step(
+            "functions.redriveDeadLetter",
+            {"executionId": "{ended}"},
+            fires=("execution",),
+            before=leave_dead_letters,
+        ),
+        Step("functions.redriveDeadLetters", fires=("execution",)),
+        Step("functions.deleteDeadLetter", {"executionId": "{ended}"}, before=leave_dead_letters),
+        Step(
+            "functions.replayExecution",
+            HELLO | {"executionId": "{waiting}"},
+            fires=("execution",),
+        ),
         Step("functions.deleteExecution", HELLO | {"executionId": "{ended}"}, fires=("execution",)),
     ],
     "rules": [
@@ -311,7 +341,9 @@ async def fired_in(whole: Whole, area: str) -> set[tuple[str, str]]:
     fired, kept = set(), dict[str, Any]()
     for step in AREAS[area]:
         if step.before is not None:
-            step.before(whole)
+            ready = step.before(whole)
+            if ready is not None:
+                await ready
         params = {name: filled(value, kept) for name, value in step.params.items()}
         body = await whole.done(step.route, params, caller=step.caller, files=step.files)
         if step.keeps:

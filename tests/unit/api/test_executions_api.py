@@ -59,6 +59,9 @@ FIELDS = [
     "phases",
     "cold",
     "attempt",
+    "event",
+    "chainId",
+    "replayOf",
 ]
 
 

@@ -14,6 +14,7 @@ from obstore.store import MemoryStore
 
 from runwright.api.app import ApiOptions, build_app
 from runwright.api.limits import Limiter
+from runwright.api.routes.dead_letters import dead_letter_routes
 from runwright.api.routes.deployments import deployment_routes
 from runwright.api.routes.executions import ExecutionRoutes
 from runwright.api.routes.functions import function_routes
@@ -40,7 +41,7 @@ from runwright.sealing import Sealer
 from runwright.storage.blobs import StoreBlobs
 from tests.fakes.announced import Announced, listening
 from tests.fakes.identity import cheap_passwords
-from tests.unit.executions.bench import NOW, PROJECT, Bench, a_bench
+from tests.unit.executions.bench import NOW, PROJECT, Bench, a_bench, replays_of
 from tests.unit.functions.desk import ZoneFile
 
 KEY: Final = "standard_" + "k" * 64
@@ -135,6 +136,7 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
             *variable_routes(variables),
             *deployment_routes(deployments, DownloadTokens(b"d" * 32, clock, build_timeout_s=900)),
             *ExecutionRoutes(bench.executions, bench.cancelling(), bench.tails()).routes(),
+            *dead_letter_routes(replays_of(bench, catalog)),
             *proxy_routes(domains),
         ]
         key = ApiKey(

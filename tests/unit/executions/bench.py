@@ -15,6 +15,7 @@ from runwright.executions.cancelling import Cancelling, Carrier
 from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.records import Recorder
 from runwright.executions.repeats import Repeats
+from runwright.executions.replays import Replays
 from runwright.executions.service import Executions
 from runwright.executions.tails import Tails
 from runwright.executions.upkeep import QueueUpkeep
@@ -288,6 +289,16 @@ async def a_bench(
                 await executions.stop(5.0)
                 await recorder.stop()
                 await upkeep.stop()
+
+
+def replays_of(bench: Bench, catalog: FunctionCatalog | None = None) -> Replays:
+    return Replays(
+        storage=bench.storage,
+        clock=bench.clock,
+        vault=bench.vault,
+        acceptance=bench.acceptance,
+        catalog=catalog or bench.catalog,
+    )
 
 
 async def until(holds: Callable[[], bool | Awaitable[bool]], wait_s: float = 10.0) -> None:

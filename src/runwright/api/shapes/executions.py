@@ -3,6 +3,7 @@
 from typing import Any
 
 from runwright.clock import iso_millis
+from runwright.executions.replays import DeadLetter, Redriven
 from runwright.executions.service import Finished
 from runwright.model.execution import Execution, Headers
 
@@ -12,7 +13,7 @@ FUNCTIONS = "functions"
 def execution(item: Execution, *, shows_logs: bool) -> dict[str, Any]:
     """A record as it reads at any time: the response is stored nowhere, so it is empty here.
 
-    `errorClass`, `phases`, `cold` and `attempt` are additions to the model of the API.
+    `errorClass` and what stands behind it are additions to the model of the API.
     """
     return {
         "$id": item.id,
@@ -42,7 +43,23 @@ def execution(item: Execution, *, shows_logs: bool) -> dict[str, Any]:
         },
         "cold": item.is_cold,
         "attempt": item.attempt,
+        "event": item.event,
+        "chainId": item.chain_id,
+        "replayOf": item.replay_of,
     }
+
+
+def dead_letter(item: DeadLetter) -> dict[str, Any]:
+    return {
+        "$id": item.execution.id,
+        "functionId": item.execution.function_id,
+        "expiresAt": iso_millis(item.dropped_at),
+        "execution": execution(item.execution, shows_logs=True),
+    }
+
+
+def redriven(done: Redriven) -> dict[str, Any]:
+    return {"redriven": done.redriven, "failed": done.failed, "left": done.left}
 
 
 def finished(done: Finished, *, shows_logs: bool) -> dict[str, Any]:
