@@ -3,14 +3,17 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from runwright.clock import iso_millis
 from runwright.executions.acceptance import Acceptance
 from runwright.executions.headers import DUE_HEADER
 from runwright.model.execution import ErrorClass, Execution, Status, Trigger
@@ -399,6 +402,46 @@ async def test_a_running_scheduler_hears_of_new_timers_and_runs_what_is_due() ->
         assert headers["x-appwrite-trigger"] == "schedule"
         assert headers["x-appwrite-event"] == ""
         assert headers[DUE_HEADER] == "2026-10-05T08:00:00.000+00:00"
+
+
+_STEPS = st.one_of(
+    st.tuples(st.just("advance"), st.sampled_from([1, 20, 59, 60, 61, 200, 1000, -30, -400])),
+    st.tuples(st.just("turn"), st.integers(1, 4)),
+    st.tuples(st.just("crash"), st.just(0)),
+    st.tuples(st.just("race"), st.integers(1, 3)),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(CatchUp), st.sampled_from(Overlap), st.lists(_STEPS, max_size=14))
+def test_whatever_happens_each_tick_has_one_record(
+    catch_up: CatchUp, overlap: Overlap, steps: list[tuple[str, int]]
+) -> None:
+    """Crashes, races and a clock that jumps both ways."""
+
+    async def play() -> tuple[list[Execution], list[Job], datetime]:
+        async with a_rig() as rig:
+            await rig.add(a_timer(catch_up=catch_up, overlap=overlap), a_timer("f2"))
+            for step, number in steps:
+                if step == "advance":
+                    rig.clock.advance(number)
+                elif step == "turn":
+                    await rig.scheduler(at_once=number).turn()
+                elif step == "crash":
+                    with suppress(RuntimeError):
+                        await rig.scheduler(Crashing(rig.storage)).turn()
+                else:
+                    rivals = (rig.scheduler(at_once=number) for _ in range(2))
+                    await asyncio.gather(*(rival.turn() for rival in rivals))
+            await rig.fire()
+            return await rig.rows(), await rig.jobs(), await rig.next_due()
+
+    rows, jobs, next_due = asyncio.run(play())
+    mine = sorted(dict(row.request_headers)[DUE_HEADER] for row in rows if row.function_id == "f1")
+    expected = [START + at * MINUTE for at in range((next_due - START) // MINUTE)]
+    assert mine == [iso_millis(tick) for tick in expected]
+    assert {job.id for job in jobs} == {row.id for row in rows if row.status is Status.WAITING}
+    assert {row.error_class for row in rows} <= {None, ErrorClass.EXPIRED}
 
 
 class Crashing:
