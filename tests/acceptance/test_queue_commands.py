@@ -121,3 +121,34 @@ def test_a_run_is_cancelled(shell: Shell, server: Running) -> None:
     assert "cancelled" in shell.ok("executions", "cancel", "talks", running)
     again = shell.json("executions", "cancel", "talks", running)
     assert (again["status"], again["errorClass"]) == ("failed", "cancelled")
+
+
+def test_dead_letters_are_listed_and_run_again(shell: Shell, server: Running) -> None:
+    with server.client() as api:
+        retry = {"attempts": 2, "backoff": 1}
+        deploy(api, "dies", "node", "export default () => { throw new Error(); };", retry=retry)
+        for _ in range(3):
+            api.post("/functions/dies/executions", json={"async": True})
+        wait_dead(api, 3)
+    found = shell.json("dead-letters", "list", "--function", "dies")["deadLetters"]
+    assert [item["execution"]["attempt"] for item in found] == [2, 2, 2]
+    first = found[0]["$id"]
+    assert first in shell.ok("dead-letters", "list", "--limit", "50")
+    assert f"{first} runs again as" in shell.ok("dead-letters", "redrive", first)
+    assert shell.json("dead-letters", "redrive", first, code=3)["type"] == "execution_not_found"
+    with server.client() as api:
+        wait_dead(api, 3)
+    redriven = shell.json("dead-letters", "redrive", "--all", "--function", "dies")
+    assert (redriven["redriven"], redriven["left"]) == (3, 0)
+    assert shell.run("dead-letters", "redrive").returncode == 2
+    assert shell.run("dead-letters", "redrive", first, "--all").returncode == 2
+
+
+def wait_dead(api: httpx.Client, count: int) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        found = api.get("/dead-letters", params={"functionId": "dies"}).json()
+        if found["total"] == count:
+            return
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)

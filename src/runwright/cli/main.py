@@ -14,6 +14,7 @@ from runwright import __version__
 from runwright.cli import project, starters
 from runwright.cli.client import ApiError, Client
 from runwright.cli.connection import ApiKey, AsJson, DataDir, Endpoint, ProjectId, connect
+from runwright.cli.dead_letters import dead_letters
 from runwright.cli.events import events
 from runwright.cli.executions import executions
 from runwright.cli.host import host
@@ -32,6 +33,7 @@ app.registered_commands.extend(host.registered_commands)
 app.registered_groups.extend(host.registered_groups)
 app.add_typer(executions, name="executions")
 app.add_typer(queue, name="queue")
+app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(schedule, name="schedule")
 app.add_typer(events, name="events")
 

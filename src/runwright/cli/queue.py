@@ -22,7 +22,7 @@ _MEANINGS: Final = {
     "retrying": "wait for their next attempt",
     "delayed": "are scheduled for later",
     "deliveries": "webhook deliveries",
-    "dead": "failed for good; their requests are kept",
+    "dead": "failed for good; see dead-letters",
     "kept": "have ended; their requests are kept for a replay",
     "events": "wait to be handed to their subscribers",
 }
