@@ -210,7 +210,8 @@ class Dispatcher:
         self, uow: UnitOfWork, limit: int, running: Mapping[str, int], held: Sequence[Job]
     ) -> list[Job]:
         now = self._clock.now()
-        if (now - self._promoted_at).total_seconds() >= self._poll_s:
+        # Or the clock was set back.
+        if abs((now - self._promoted_at).total_seconds()) >= self._poll_s:
             due = self._queue.promote(uow, now=now, limit=_PROMOTED_AT_ONCE)
             uow.executions.await_turn(due, now)
             self._promoted_at = now

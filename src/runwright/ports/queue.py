@@ -49,7 +49,8 @@ class Queue(Protocol):
         Projects take turns, and functions within a project, so a long queue of one does not
         delay another's. A project gets at most `project_limit` together with those that
         `held` says are running already, a function as many as there is room for. Within a
-        function the job that was ready first goes first.
+        function the job that was ready first goes first. When `now` has gone back since the last
+        claim, waits do not get longer by that.
         """
 
     def extend(self, uow: UnitOfWork, jobs: Sequence[Job], *, until: datetime) -> list[Job]:
@@ -71,7 +72,8 @@ class Queue(Protocol):
         """
 
     def release_all(self, uow: UnitOfWork, *, now: datetime) -> None:
-        """Give back what anybody holds. Only for a server that knows that it is alone."""
+        """Give back what anybody holds, and undo what a clock that was ahead has put off. Only
+        for a server that knows that it is alone."""
 
     def cancel(self, uow: UnitOfWork, project_id: str, job_id: str) -> None:
         """Remove a job, whoever holds it."""

@@ -148,7 +148,11 @@ class JobRepository(Repository[Job], Protocol):
     def due(self, moment: datetime, *, limit: int) -> list[Job]:
         """Delayed jobs whose time has come."""
 
-    def make_runnable(self, items: Sequence[Job]) -> None: ...
+    def make_runnable(self, items: Sequence[Job], *, at: datetime) -> None: ...
+
+    def set_back(self, kind: JobKind, *, now: datetime) -> None:
+        """Jobs that nobody holds and that were changed after `now`, by a clock that has been set
+        back since: move both of their moments back by as much."""
 
     def hold(self, items: Sequence[Job], *, owner: str, until: datetime) -> None:
         """Lease jobs to `owner` and count the attempt."""

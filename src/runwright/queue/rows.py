@@ -7,7 +7,7 @@ construction. This module holds the rules; `JobRepository` holds the statements.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from runwright.model.job import Job, JobKind
@@ -40,6 +40,7 @@ class RowQueue:
         # Only hints: losing one, or moving it in a unit of work that is undone, costs a turn.
         self._project = ""  # that was served last
         self._functions: dict[str, str] = {}  # by project: the function that was served last
+        self._claimed_at = datetime.min.replace(tzinfo=UTC)
 
     def put(self, uow: UnitOfWork, jobs: Sequence[Job]) -> None:
         uow.jobs.add_all(jobs)
@@ -49,7 +50,7 @@ class RowQueue:
 
     def promote(self, uow: UnitOfWork, *, now: datetime, limit: int) -> list[Job]:
         due = uow.jobs.due(now, limit=limit)
-        uow.jobs.make_runnable(due)
+        uow.jobs.make_runnable(due, at=now)
         return [replace(job, kind=JobKind.RUN) for job in due]
 
     def claim(
@@ -64,6 +65,9 @@ class RowQueue:
         held: Mapping[str, int],
         room_for: RoomFor = unbounded,
     ) -> list[Job]:
+        if now < self._claimed_at:
+            uow.jobs.set_back(self._kind, now=now)
+        self._claimed_at = now
         busy = sum(held.values()) + SPARE
         projects = _from(
             self._project,
@@ -128,6 +132,7 @@ class RowQueue:
 
     def release_all(self, uow: UnitOfWork, *, now: datetime) -> None:
         uow.jobs.give_back_all(self._kind, at=now)
+        uow.jobs.set_back(self._kind, now=now)  # the clock may have been, while nobody was there
 
     def cancel(self, uow: UnitOfWork, project_id: str, job_id: str) -> None:
         uow.jobs.remove(project_id, job_id)

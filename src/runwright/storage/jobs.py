@@ -62,9 +62,18 @@ class SqlJobs(SqlRepository[Job]):
         )
         return self._values(statement)
 
-    def make_runnable(self, items: Sequence[Job]) -> None:
+    def make_runnable(self, items: Sequence[Job], *, at: datetime) -> None:
         for chosen in _chosen(items):
-            self._connection.execute(update(_TABLE).where(*chosen).values(kind=JobKind.RUN))
+            values = {"kind": JobKind.RUN, "updated_at": at}
+            self._connection.execute(update(_TABLE).where(*chosen).values(**values))
+
+    def set_back(self, kind: JobKind, *, now: datetime) -> None:
+        ahead = _C.updated_at - now
+        self._connection.execute(
+            update(_TABLE)
+            .where(_C.kind == kind, _C.owner == "", _C.updated_at > now)
+            .values(ready_at=_C.ready_at - ahead, updated_at=now)
+        )
 
     def hold(self, items: Sequence[Job], *, owner: str, until: datetime) -> None:
         for chosen in _chosen(items):
@@ -86,12 +95,15 @@ class SqlJobs(SqlRepository[Job]):
             lambda chosen: update(_TABLE).where(*chosen),
             owner="",
             ready_at=at,
+            updated_at=at,
             attempt=_C.attempt + attempts,
         )
 
     def give_back_all(self, kind: JobKind, *, at: datetime) -> None:
         self._connection.execute(
-            update(_TABLE).where(_C.kind == kind, _C.owner != "").values(owner="", ready_at=at)
+            update(_TABLE)
+            .where(_C.kind == kind, _C.owner != "")
+            .values(owner="", ready_at=at, updated_at=at)
         )
 
     def put_back_held(self, items: Sequence[Job]) -> list[Job]:

@@ -8,6 +8,7 @@ import pytest
 from runwright.model.job import Job, JobKind
 from runwright.ports.queue import RoomFor
 from runwright.ports.storage import UnitOfWork
+from runwright.queue.rows import RowQueue
 from tests.contract.queue.conftest import LEASE, NOW, QueueBench, a_job
 
 pytestmark = pytest.mark.anyio
@@ -114,6 +115,46 @@ async def test_a_lone_server_gets_back_what_the_dead_one_held(bench: QueueBench)
     await bench.storage.write(lambda uow: bench.queue.release_all(uow, now=bench.now))
     (taken,) = await bench.claim("alive")
     assert (taken.id, taken.attempt) == ("e1", 2)
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+async def test_a_clock_that_is_set_back_puts_nothing_off(bench: QueueBench, is_alone: bool) -> None:
+    await bench.put(a_job("fresh"), a_job("held"))
+    held = await bench.claim("one")
+    await bench.release([job for job in held if job.id == "fresh"], has_started=False)
+    bench.let_pass(-HOUR)
+    if is_alone:  # a new server, which has not seen the old time
+        bench.queue = RowQueue()
+        await bench.storage.write(lambda uow: bench.queue.release_all(uow, now=bench.now))
+    expected = ["fresh", "held"] if is_alone else ["fresh"]
+    assert sorted(ids(await bench.claim("two"))) == expected
+
+
+async def test_a_wait_is_as_long_as_before_when_the_clock_is_set_back(bench: QueueBench) -> None:
+    await bench.put(a_job("e1"))
+    (held,) = await bench.claim("one")
+    later = replace(held, ready_at=NOW + timedelta(seconds=30), failures=1, sealed=b"")
+    await bench.storage.write(lambda uow: bench.queue.put_back(uow, [later]))
+    bench.let_pass(-HOUR)
+    assert await bench.claim("one") == []
+    bench.let_pass(29.9)
+    assert await bench.claim("one") == []
+    bench.let_pass(0.1)
+    assert ids(await bench.claim("one")) == ["e1"]
+
+
+async def test_a_delayed_job_that_came_due_is_not_put_off_by_a_clock_that_is_set_back(
+    bench: QueueBench,
+) -> None:
+    await bench.put(a_job("e1", kind=JobKind.DELAYED, ready_at=NOW + timedelta(seconds=HOUR)))
+    bench.let_pass(HOUR)
+    await bench.storage.write(lambda uow: bench.queue.promote(uow, now=bench.now, limit=10))
+    await bench.claim("one", limit=0)
+    bench.let_pass(-HOUR)
+    assert ids(await bench.claim("one")) == ["e1"]
 
 
 async def test_a_cancelled_job_is_gone_whoever_holds_it(bench: QueueBench) -> None:
