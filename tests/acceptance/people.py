@@ -2,8 +2,8 @@
 
     people.py ENDPOINT PROJECT KEY PREFIX
 
-Calls every method of the SDK's account, users, teams and project services that this server
-offers, on people whose ids begin with PREFIX. Prints JSON: name of the call -> "" or what went
+Calls every method of the SDK's account, users, teams, project and webhooks services that this
+server offers, on people whose ids begin with PREFIX. Prints JSON: name of the call -> "" or what went
 wrong. A call that the generation does not have is left out.
 """
 
@@ -24,6 +24,7 @@ from appwrite.services.account import Account
 from appwrite.services.project import Project
 from appwrite.services.teams import Teams
 from appwrite.services.users import Users
+from appwrite.services.webhooks import Webhooks
 
 ENDPOINT, PROJECT, KEY, PREFIX = sys.argv[1:5]
 PASSWORD, SECOND, THIRD = "first password", "second password", "third password"
@@ -155,6 +156,8 @@ def project() -> None:
     made = call(own, "create_ephemeral_key", ["users.read"], 60)
     expect("the ephemeral key opens", Users(client().set_key(made.secret)).list().total >= 0)
     policies(own)
+    call(own, "update_smtp", host="mail", port=25, sender_email="a@example.com", enabled=True)
+    webhooks()
     for kind, value in (
         ("web", "example.com"),
         ("android", "com.example"),
@@ -168,6 +171,19 @@ def project() -> None:
         call(own, "get_platform", platform)
         call(own, "delete_platform", platform)
     call(own, "list_platforms")
+
+
+def webhooks() -> None:
+    own, webhook = Webhooks(client().set_key(KEY)), of("hook")
+    address, events = "https://hooks.example.com/in", ["custom.never"]
+    made = call(own, "create", webhook, address, "Hook", events, auth_username="ann")
+    expect("the secret of a webhook is shown", len(made.secret) == 128)
+    call(own, "list", [Query.equal("tls", False)])
+    call(own, "get", webhook)
+    call(own, "update", webhook, "New", address, events, enabled=False, tls=True)
+    changed = call(own, "update_secret", webhook, "a new secret")
+    expect("the secret of a webhook can be chosen", changed.secret == "a new secret")
+    call(own, "delete", webhook)
 
 
 def policies(own: Any) -> None:

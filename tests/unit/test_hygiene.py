@@ -34,7 +34,7 @@ DOCS: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 OTHER_VARIABLES: Final = {
     f"{PREFIX}{name}" for name in ("CONFIG", "ENDPOINT", "PROJECT", "API_KEY", "PYTHON_THREADS")
 }
-PROGRAMS: Final = {"cd", "curl", "git", "make", "pip", "python", "pytest", "runwright"}
+PROGRAMS: Final = {"cd", "curl", "git", "make", "node", "pip", "python", "pytest", "runwright"}
 
 
 def name_of(page: Path) -> str:

@@ -22,6 +22,7 @@ class Webhook:
     sealed_secret: bytes = b""  # of the signature
     logs: str = ""  # of the last failure
     attempts: int = 0  # failures in a row
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ def _float(value: float) -> str:
         return "0"  # JSON has no such number, so no payload brings one
     sign, digits, exponent = _taken_apart(value)
     if not digits:
-        return f"{sign}0"
+        return "0"  # never `-0`, which some decoders read as a number without a sign
     if -4 <= exponent < _DIGITS:
         return sign + _plain(digits, exponent)
     fraction = digits[1:] or "0"

@@ -43,7 +43,8 @@ class WebhookSettings:
     is_enabled: bool = True
     is_tls_verified: bool = False
     auth_username: str = ""
-    auth_password: str = ""
+    auth_password: str | None = None  # None leaves the stored one
+    description: str | None = None  # likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +201,10 @@ class Webhooks:
             is_enabled=wanted.is_enabled,
             is_tls_verified=wanted.is_tls_verified,
             auth_username=wanted.auth_username,
-            sealed_auth_password=self._seal.sealed_password(
-                webhook.project_id, webhook.id, wanted.auth_password
-            ),
+            sealed_auth_password=webhook.sealed_auth_password
+            if wanted.auth_password is None
+            else self._seal.sealed_password(webhook.project_id, webhook.id, wanted.auth_password),
+            description=webhook.description if wanted.description is None else wanted.description,
         )
 
     def _shown(self, webhook: Webhook, secret: str = "") -> ShownWebhook:

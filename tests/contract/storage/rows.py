@@ -256,6 +256,7 @@ def a_webhook(id: str = "hook", project_id: str = PROJECT, **more: Any) -> Webho
         sealed_secret=bytes(reversed(range(256))),
         logs="a\nb",
         attempts=3,
+        description="tells ünits",
     )
     return replace(base, **more)
 

@@ -32,6 +32,7 @@ async def test_the_secret_is_shown_when_it_is_made_and_never_again(world: World)
         "$createdAt",
         "$updatedAt",
         "name",
+        "description",
         "url",
         "events",
         "tls",
@@ -208,3 +209,19 @@ async def test_older_clients_use_older_names(world: World) -> None:
     assert (made.body["security"], made.body["httpUser"]) == (True, "ann")
     assert made.body["httpPass"] == "secret"
     assert len(made.body["signatureKey"]) == 128
+
+
+async def test_the_newest_clients_only_write_the_password(world: World) -> None:
+    newest = world.server.also(x_appwrite_response_format="2.5.0")
+    made = await newest.post(
+        "/webhooks",
+        WANTED | {"authUsername": "ann", "authPassword": "pw", "description": "For orders"},
+    )
+    assert (made.body["authPassword"], made.body["description"]) == ("", "For orders")
+    change = {"name": "New", "url": WANTED["url"], "events": [], "authUsername": "ann"}
+    assert (await newest.put("/webhooks/hook", change)).body["authPassword"] == ""
+    read = (await world.server.get("/webhooks/hook")).body
+    assert (read["authPassword"], read["description"]) == ("pw", "For orders")
+    await newest.put("/webhooks/hook", change | {"authPassword": "", "description": ""})
+    read = (await world.server.get("/webhooks/hook")).body
+    assert (read["authPassword"], read["description"]) == ("", "")

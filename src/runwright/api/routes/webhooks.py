@@ -11,7 +11,7 @@ from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
 from runwright.api.shapes import webhooks as shapes
 from runwright.model import address
 from runwright.model.event import MAX_CHARS, is_pattern
-from runwright.triggers.webhooks import Webhooks, WebhookSettings
+from runwright.triggers.webhooks import ShownWebhook, Webhooks, WebhookSettings
 
 # Some attributes have the names that older servers gave them, too.
 FILTERS: Final = Attributes(
@@ -37,10 +37,12 @@ class _Decided:
     enabled: Annotated[bool, Bool()] = True
     tls: Annotated[bool, Bool()] = False
     auth_username: _Credential = ""
-    auth_password: _Credential = ""
+    auth_password: Annotated[str | None, OrEmpty(Text(256))] = None
+    description: Annotated[str | None, Text(2048, least=0)] = None
 
-    @property
-    def settings(self) -> WebhookSettings:
+    def settings(self, *, keeps_password: bool) -> WebhookSettings:
+        """`keeps_password`: one that is not sent is left, else cleared."""
+        password = self.auth_password
         return WebhookSettings(
             name=self.name,
             url=self.url,
@@ -48,7 +50,8 @@ class _Decided:
             is_enabled=self.enabled,
             is_tls_verified=self.tls,
             auth_username=self.auth_username,
-            auth_password=self.auth_password,
+            auth_password=password if password or keeps_password else "",
+            description=self.description,
         )
 
 
@@ -83,32 +86,50 @@ class WebhookHandlers:
 
     async def create(self, call: Call, params: CreateWebhook) -> Answer:
         made = await self._webhooks.create(
-            call.project_id, params.webhook_id, params.settings, params.secret
+            call.project_id,
+            params.webhook_id,
+            params.settings(keeps_password=False),
+            params.secret,
         )
-        return Answer(content=shapes.webhook(made))
+        return _shown(call, made)
 
     async def list(self, call: Call, params: Listing) -> Answer:
         with cursor_errors("Webhook"):
             page = await self._webhooks.list(call.project_id, params.query(FILTERS))
-        return listed("webhookList", "webhooks", page, shapes.webhook)
+        return listed(
+            "webhookList",
+            "webhooks",
+            page,
+            lambda item: shapes.webhook(item, with_password=_reads_password(call)),
+        )
 
     async def get(self, call: Call, params: OneWebhook) -> Answer:
-        shown = await self._webhooks.get(call.project_id, params.webhook_id)
-        return Answer(content=shapes.webhook(shown))
+        return _shown(call, await self._webhooks.get(call.project_id, params.webhook_id))
 
     async def update(self, call: Call, params: UpdateWebhook) -> Answer:
-        changed = await self._webhooks.update(call.project_id, params.webhook_id, params.settings)
-        return Answer(content=shapes.webhook(changed))
+        settings = params.settings(keeps_password=not _reads_password(call))
+        changed = await self._webhooks.update(call.project_id, params.webhook_id, settings)
+        return _shown(call, changed)
 
     async def renew_secret(self, call: Call, params: RenewSecret) -> Answer:
         changed = await self._webhooks.renew_secret(
             call.project_id, params.webhook_id, params.secret
         )
-        return Answer(content=shapes.webhook(changed))
+        return _shown(call, changed)
 
     async def delete(self, call: Call, params: OneWebhook) -> Answer:
         await self._webhooks.delete(call.project_id, params.webhook_id)
         return empty()
+
+
+def _reads_password(call: Call) -> bool:
+    """Clients of format 2 and above only write the password, and so cannot send it again with
+    an update; older ones read it."""
+    return call.response_format is None or call.response_format < (2, 0, 0)
+
+
+def _shown(call: Call, webhook: ShownWebhook) -> Answer:
+    return Answer(content=shapes.webhook(webhook, with_password=_reads_password(call)))
 
 
 def webhook_routes(webhooks: Webhooks) -> list[Route]:

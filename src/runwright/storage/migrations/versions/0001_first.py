@@ -329,6 +329,7 @@ def upgrade() -> None:
         sa.Column("sealed_secret", sa.LargeBinary(), nullable=False),
         sa.Column("logs", sa.Text(), nullable=False),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
     )
     _create(
         "event_sources",
