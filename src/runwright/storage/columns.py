@@ -7,6 +7,7 @@ microseconds since 1970 in SQLite, which has no type of its own for them.
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -26,6 +27,17 @@ _decode_pairs: Final = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 _decode_mapping: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
+@lru_cache(maxsize=256)  # a new row holds the same moment several times, and so do its like
+def _micros(value: datetime) -> int:
+    return (_aware(value) - EPOCH) // MICROSECOND
+
+
+def _aware(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError(f"{value!r} has no time zone")
+    return value
+
+
 class Instant(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
@@ -38,9 +50,7 @@ class Instant(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         if value is None:
             return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        return (value - EPOCH) // MICROSECOND if dialect.name == "sqlite" else value
+        return _micros(value) if dialect.name == "sqlite" else _aware(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
