@@ -29,6 +29,8 @@ from runwright.triggers.ingest import NO_PAYLOAD, Sent, named_elsewhere
 
 SIGNATURE: Final = "x-appwrite-webhook-signature"
 NAMES: Final = "x-appwrite-webhook-events"
+DELIVERY_ID: Final = "x-runwright-delivery-id"  # sent by a server of our kind, with every attempt
+_ID_CHARS: Final = 255
 _SECRET_CHARS: Final = 64
 _NOBODYS: Final = b"0" * _SECRET_CHARS
 
@@ -103,7 +105,12 @@ class EventSources:
             raise SignatureInvalid
         if body:
             checked_json(body)
-        return Sent(event=_most_specific(headers.get(NAMES, "")), payload=body or NO_PAYLOAD)
+        delivery_id = headers.get(DELIVERY_ID, "")[:_ID_CHARS]
+        return Sent(
+            event=_most_specific(headers.get(NAMES, "")),
+            payload=body or NO_PAYLOAD,
+            name=f"delivery\n{source.id}\n{delivery_id}" if delivery_id else "",
+        )
 
     async def _found(self, project_id: str, source_id: str) -> EventSource | None:
         return await self._storage.read(lambda uow: uow.event_sources.get(project_id, source_id))

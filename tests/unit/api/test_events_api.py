@@ -283,6 +283,18 @@ async def test_a_signed_delivery_needs_no_key_and_keeps_its_name_and_body(desk: 
     assert actor.user_id == ""  # the one that the sender names is not a user of this server
 
 
+async def test_a_delivery_that_is_tried_again_is_announced_once_where_its_sender_numbers_it(
+    desk: Desk,
+) -> None:
+    await a_source(desk)
+    for _ in range(2):
+        assert (await deliver(desk, x_runwright_delivery_id="d1")).status_code == 202
+    assert len(desk.told) == 1
+    await deliver(desk, x_runwright_delivery_id="d2")
+    await deliver(desk)
+    assert len(desk.told) == 3  # nothing is known of the last one, so it is another event
+
+
 async def test_a_delivery_that_is_not_signed_by_its_source_is_refused(desk: Desk) -> None:
     await a_source(desk)
     wrong = signature(b"another secret", URL, BODY).decode()
