@@ -27,7 +27,7 @@ _RECENT: Final = 400
 
 
 class Load:
-    """Give it `is_up` while the server serves; it ends when enough was promised."""
+    """It asks while `is_up` is set, which says that the server serves."""
 
     def __init__(
         self,
@@ -57,14 +57,21 @@ class Load:
         self._heard: set[str] = set()  # executions that have begun
         self._delayed: set[str] = set()
         self._recent: deque[Promise] = deque(maxlen=_RECENT)
+        self._is_over = False
         self._watched: set[str] = set()
         self._random = Random()  # who is looked at; no part of the plan
 
     @property
-    def is_done(self) -> bool:
+    def has_enough(self) -> bool:
         return len(self.promises) >= self._wanted
 
+    def end(self) -> None:
+        """Let `run` return; what is under way still gets its answer, or none."""
+        self._is_over = True
+        self.is_up.set()
+
     async def run(self) -> None:
+        """Ask until `end`."""
         async with asyncio.TaskGroup() as group:
             for number in range(CLIENTS):
                 group.create_task(self._ask_on(), name=f"client-{number}")
@@ -83,8 +90,10 @@ class Load:
     async def _ask_on(self) -> None:
         connection = self._connection()
         try:
-            while not self.is_done:
+            while True:
                 await self.is_up.wait()
+                if self._is_over:
+                    return
                 if self._ahead > BACKLOG:
                     await asyncio.sleep(_RETRY_S)
                     continue

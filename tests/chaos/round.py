@@ -45,6 +45,7 @@ class Orders:
     kill_every: tuple[float, float]
     folder: Path
     drain_s: float
+    lives: int = 1  # of the server at least, also when fewer have sufficed
     mix: plan.Mix = field(default_factory=plan.Mix)
 
 
@@ -157,9 +158,11 @@ async def _disturbed(orders: Orders, victim: Victim, load: Load, say: Say) -> No
             load.is_up.clear()
             await _end(victim, life, random)
             say(_line(number, life, load, victim))
-            if asking.done():
+            if asking.done() or (load.has_enough and number + 1 >= orders.lives):
                 break
+        load.end()
         await asking
+        load.is_up.clear()
     finally:
         asking.cancel()
         await asyncio.wait({asking})
