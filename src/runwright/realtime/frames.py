@@ -69,9 +69,7 @@ class EventFrame:
         payload = self._announcement.payload
         if not isinstance(payload, dict):
             return {}
-        event = self._announcement.event
-        is_free_form = event.attribute == "prefs"
-        if event.path[0] != "users" or is_free_form:
+        if self._announcement.event.path[0] != "users":
             return payload
         return {name: value for name, value in payload.items() if name not in _SECRETS}
 

@@ -125,10 +125,13 @@ async def test_secrets_of_users_are_told_to_nobody(house: House) -> None:
     assert (await frames(server))[0]["payload"] == {"$id": "t"}
 
 
-async def test_preferences_may_be_named_as_the_user_likes(house: House) -> None:
-    ann = house.connect(user("ann"), "account")
-    await house.tell("users.ann.update.prefs", {"secret": "garden"})
-    assert (await frames(ann))[0]["payload"] == {"secret": "garden"}
+async def test_how_to_reach_a_member_is_not_told_to_the_team(house: House) -> None:
+    member = {"$id": "m", "userId": "ann", "userEmail": "ann@example.com", "mfa": False}
+    bob = house.connect(user("bob", ("t", "dev")), "memberships")
+    server = house.connect(key("teams.read"), "memberships")
+    await house.tell("teams.t.memberships.m.create", member)
+    assert (await frames(bob))[0]["payload"] == member | {"userEmail": ""}
+    assert (await frames(server))[0]["payload"] == member
 
 
 async def test_one_frame_names_every_subscription_that_fits(house: House) -> None:

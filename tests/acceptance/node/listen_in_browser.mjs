@@ -1,0 +1,21 @@
+// listen_in_browser.mjs BROWSER PAGE OPTIONS: what `listen` tells on that page, as JSON.
+import { chromium } from 'playwright-core';
+
+const [executablePath, page, options] = process.argv.slice(2);
+const browser = await chromium.launch({
+  executablePath,
+  // Containers have neither the namespaces nor the shared memory that it would use.
+  args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'],
+});
+try {
+  const tab = await browser.newPage();
+  tab.on('pageerror', (error) => console.error(String(error)));
+  await tab.goto(page);
+  const seen = await tab.evaluate(async (given) => {
+    const { listen } = await import('./listen.mjs');
+    return listen(globalThis.Appwrite, given);
+  }, JSON.parse(options));
+  console.log(JSON.stringify(seen));
+} finally {
+  await browser.close();
+}
