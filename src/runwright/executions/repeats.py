@@ -49,7 +49,7 @@ class Repeats:
         else:
             fingerprint = self._digest(facts, body)
         return RepeatKey(
-            id=self._digest(("call", function_id, *_caller(principal), text)),
+            id=self._digest(("call", function_id, *caller_of(principal), text)),
             project_id=principal.project_id,
             created_at=now,
             updated_at=now,
@@ -105,7 +105,7 @@ def _known(uow: UnitOfWork, key: RepeatKey) -> str:
     return known.result_id
 
 
-def _caller(principal: Principal) -> tuple[str, ...]:
+def caller_of(principal: Principal) -> tuple[str, ...]:
     kind = principal.kind.value
     if principal.kind is not CallerKind.KEY:
         return kind, principal.user_id

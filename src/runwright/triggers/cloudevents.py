@@ -108,5 +108,5 @@ def _sent(attributes: Mapping[str, str], payload: bytes) -> Sent:
     return Sent(
         event=named_elsewhere(attributes["type"]),
         payload=payload,
-        name=f"{attributes['source']}\n{attributes['id']}",
+        name=("cloudevent", attributes["source"], attributes["id"]),
     )

@@ -40,7 +40,7 @@ class Sent:
 
     event: Event
     payload: bytes = NO_PAYLOAD  # JSON, passed on byte for byte
-    name: str = ""  # by which its sender knows it again; "" = every call is another event
+    name: tuple[str, ...] = ()  # by which it is known again; () = every call is another event
     is_name_of_call: bool = False  # the name was made for one call, not for the event itself
 
 
@@ -100,7 +100,7 @@ class Ingest:
     def _key(self, project_id: str, sent: Sent, receipt: Receipt) -> RepeatKey:
         name = sent.event.full_name.encode()
         return RepeatKey(
-            id=self._digest(b"event", sent.name.encode(errors="surrogatepass")),
+            id=self._digest(b"event", *(part.encode() for part in sent.name)),
             project_id=project_id,
             created_at=receipt.at,
             updated_at=receipt.at,

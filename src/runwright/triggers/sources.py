@@ -109,7 +109,7 @@ class EventSources:
         return Sent(
             event=_most_specific(headers.get(NAMES, "")),
             payload=body or NO_PAYLOAD,
-            name=f"delivery\n{source.id}\n{delivery_id}" if delivery_id else "",
+            name=("delivery", source.id, delivery_id) if delivery_id else (),
         )
 
     async def _found(self, project_id: str, source_id: str) -> EventSource | None:

@@ -17,7 +17,7 @@ from runwright.api.queries import Attributes
 from runwright.api.routes.executions import REPEATED
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import sources as shapes
-from runwright.executions.repeats import checked_key
+from runwright.executions.repeats import caller_of, checked_key
 from runwright.identity.access import require_scope
 from runwright.ids import resolve
 from runwright.model.event import MAX_CHARS
@@ -125,7 +125,7 @@ def _plain(call: Call) -> tuple[Sent, str]:
     given: dict[str, Any] = {name: msgspec.json.decode(raw) for name, raw in members.items()}
     params = parse(_Event, given)
     key = call.headers.get("idempotency-key")
-    name = checked_key(key) if key is not None else ""
+    name = () if key is None else ("key", *caller_of(call.principal), checked_key(key))
     sent = Sent(event=named(params.event), payload=payload, name=name, is_name_of_call=True)
     return sent, params.user_id or ""
 
