@@ -3,8 +3,8 @@
     people.py ENDPOINT PROJECT KEY PREFIX
 
 Calls every method of the SDK's account, users, teams, project and webhooks services that this
-server offers, on people whose ids begin with PREFIX. Prints JSON: name of the call -> "" or what went
-wrong. A call that the generation does not have is left out.
+server offers, on people whose ids begin with PREFIX. Prints JSON: name of the call -> "" or what
+went wrong. A call that the generation does not have is left out.
 """
 
 import json

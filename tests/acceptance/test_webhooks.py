@@ -1,5 +1,6 @@
 """Webhooks of a started server: signed, tried again, lost by no crash, read by nobody else."""
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,20 @@ from tests.acceptance.running import Running
 from tests.marker import Marker
 
 ECHO: Final = "export default async ({ req, res }) => res.json({ ok: true });"
+MAKES_A_USER: Final = """
+export default async ({ req, res }) => {
+  const answer = await fetch(`${process.env.APPWRITE_FUNCTION_API_ENDPOINT}/users`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      "x-appwrite-project": process.env.APPWRITE_FUNCTION_PROJECT_ID,
+      "x-appwrite-key": req.headers["x-appwrite-key"],
+    },
+    body: JSON.stringify({ userId: "unique()", name: "again" }),
+  });
+  return res.text("made", answer.status);
+};
+"""
 SETTINGS: Final = {
     "RUNWRIGHT_WEBHOOKS_ALLOW_PRIVATE": "on",
     "RUNWRIGHT_WEBHOOK_BACKOFF_S": "0.2",
@@ -199,6 +214,25 @@ def test_a_webhook_that_fails_again_and_again_is_switched_off(shop: Shop) -> Non
     assert shop.api.put("/webhooks/broken", json=body).json()["attempts"] == 0
     shop.user("heard")
     shop.receiver.wait("/broken", lambda item: "users.heard.create" in item.events)
+
+
+def test_a_loop_through_a_webhook_is_seen_and_stopped(shop: Shop) -> None:
+    domain = deploy(shop.api, "again", "node", MAKES_A_USER, scopes=["users.write"])
+    address = f"http://{domain}:{shop.server.port}/"
+    shop.hook("again", "users.*.create", url=address)
+    shop.user("seed", name="seed")
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        params = {"queries[0]": json.dumps({"method": "limit", "values": [100]})}
+        runs = shop.api.get("/functions/again/executions", params=params).json()["executions"]
+        stopped = [run for run in runs if run["errorClass"] == "loop"]
+        if stopped:
+            break
+        assert time.monotonic() < deadline, [run["status"] for run in runs]
+        time.sleep(0.05)
+    shop.api.delete("/webhooks/again")
+    assert len([run for run in runs if run["status"] == "completed"]) == 15
+    assert "again -> again" in stopped[0]["errors"]
 
 
 def test_a_crash_between_event_and_delivery_loses_nothing_and_shows_nothing(

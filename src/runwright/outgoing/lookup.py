@@ -5,8 +5,12 @@ import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Final
 
 from runwright.ports.poster import NotPosted
+
+# What these names mean everywhere (RFC 6761), though not every resolver knows it.
+_LOOPBACK: Final = ("127.0.0.1", "::1")
 
 Lookup = Callable[[str, int], Awaitable[list[str]]]  # host, port; raises NotPosted
 
@@ -22,6 +26,8 @@ class SystemLookup:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def __call__(self, host: str, port: int) -> list[str]:
+        if host == "localhost" or host.endswith(".localhost"):
+            return list(_LOOPBACK)
         look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._threads, look)

@@ -66,7 +66,17 @@ async def test_a_private_address_is_refused_and_nothing_connects(receiver: Recei
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]", "localhost"]
+    "host",
+    [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "127.1",
+        "[::1]",
+        "localhost",
+        "a.localhost",
+    ],
 )
 async def test_every_spelling_of_loopback_is_refused(receiver: Receiver, host: str) -> None:
     lookup = SystemLookup(threads=1)
