@@ -37,6 +37,13 @@ export default async ({ req, res, log, error }) => {
       if (n % 5) log(`line ${n}`); else error(`error ${n}`);
     }
   }
+  if (req.path === "/flood") {
+    const line = "x".repeat(7000);
+    for (let n = 1; n <= 5000; n += 1) {
+      log(line);
+      if (n % 50 === 0) await new Promise((done) => setTimeout(done, 5));
+    }
+  }
   if (req.path === "/crash") { for (let n = 1; n <= 20; n += 1) log(`line ${n}`); process.exit(3); }
   if (req.path === "/memory") { const all = []; for (;;) all.push(Buffer.alloc(1048576, 1)); }
   return res.text("done");
@@ -293,6 +300,22 @@ def test_readers_that_leave_take_nothing_with_them(api: httpx.Client) -> None:
             assert one.status_code == 200, one.read()
             next(one.iter_raw())
     assert api.post(f"{of('control', execution_id)}/cancel").json()["status"] == "failed"
+
+
+def test_a_reader_that_is_too_slow_is_told_what_it_missed(api: httpx.Client) -> None:
+    """More is printed than buffers on the way and the kept tail hold together."""
+    made = api.post("/functions/control/executions", json={"async": True, "path": "/flood"}).json()
+    with api.stream("GET", f"{of('control', made['$id'])}/logs", params={"follow": ""}) as answer:
+        parts = events(answer)
+        first = next(parts)
+        ended = end_of(api, "control", made["$id"])  # nothing is read meanwhile
+        seen = [first, *parts]
+    assert ended["status"] == "completed"
+    missed = sum(event.data["bytes"] for event in seen if event.name == "missed")
+    read = sum(len(event.data["text"]) for event in seen if event.name == "log")
+    assert missed > 0
+    assert missed + read == len("begun\n") + 5000 * 7001
+    assert seen[-1].name == "end"
 
 
 def test_a_guest_reads_no_logs(api: httpx.Client, server: Running) -> None:

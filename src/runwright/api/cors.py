@@ -50,9 +50,13 @@ ALLOWED_HEADERS: Final = ", ".join(
         "X-Forwarded-For",
         "X-Forwarded-User-Agent",
         "Idempotency-Key",
+        "Last-Event-ID",
     )
 )
-EXPOSED_HEADERS: Final = "X-Appwrite-Session, X-Fallback-Cookies, X-Request-Id, Retry-After"
+EXPOSED_HEADERS: Final = (
+    "X-Appwrite-Session, X-Fallback-Cookies, X-Request-Id, Retry-After, "
+    "X-Runwright-Idempotent-Replay"
+)
 MAX_AGE_S: Final = 86400
 
 _WEB_SCHEMES: Final = frozenset(

@@ -106,6 +106,17 @@ async def test_a_cancelled_run_answers_at_once_and_its_process_goes(
         assert not bench.executor.cancel(f"cancel {case}")
 
 
+@pytest.mark.parametrize("case", ["node computes for ever", "python ignores TERM"])
+async def test_a_plain_process_is_ended_too(plain_bench: Bench, case: str) -> None:
+    async with a_run(plain_bench, plain_bench.deploy(*STUBBORN[case]), case) as (run, _):
+        sandbox = plain_bench.executor._calls[case].sandbox
+        plain_bench.executor.cancel(case)
+        assert (await run).error_class is ErrorClass.CANCELLED
+        pool = plain_bench.executor._pool
+        assert pool is not None
+        await until(lambda: sandbox not in pool._stock.all())
+
+
 async def test_a_neighbour_in_the_same_process_may_finish(bench: Bench) -> None:
     source = (
         "module.exports = async ({ req, res, log }) => { log('begun');\n"

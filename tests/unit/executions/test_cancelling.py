@@ -10,13 +10,15 @@ import pytest
 from runwright.errors import RunwrightError
 from runwright.executions.dispatcher import Dispatcher
 from runwright.model.execution import ErrorClass, Execution, Invocation, Outcome, Status
+from runwright.model.retry import Retry
 from runwright.ports.executor import NoSlot, ResponseSink
-from tests.fakes.user_code import failing
+from tests.fakes.user_code import answering, failing
 from tests.unit.executions.bench import (
     FUNCTION,
     PROJECT,
     Bench,
     a_bench,
+    a_function,
     a_key,
     a_user,
     signed_in,
@@ -110,6 +112,31 @@ async def test_a_run_between_two_attempts_ends_at_once() -> None:
         assert is_cancelled(ended)
         assert "next attempt" in ended.errors
         assert await is_at_rest(bench)
+
+
+async def test_a_run_that_is_tried_again_later_is_not_when_it_is_cancelled() -> None:
+    async with a_bench() as bench, a_dispatcher(bench) as dispatcher:
+        retry = Retry(attempts=5, backoff_s=0.05)
+        await bench.put(replace(a_function(), retry=retry))
+        bench.code.run_next = answering(
+            Outcome(status_code=500, error_class=ErrorClass.USER_EXCEPTION)
+        )
+        made = await bench.executions.accept(a_key(), FUNCTION)
+
+        async def is_put_back() -> bool:
+            found = await bench.storage.read(lambda uow: uow.jobs.get(PROJECT, made.id))
+            return found is not None and found.failures > 0 and found.owner == ""
+
+        await until(is_put_back)
+        ended = await bench.cancelling(dispatcher).cancel(a_key(), FUNCTION, made.id)
+        assert is_cancelled(ended)
+        assert await is_at_rest(bench)
+        calls = len(bench.code.calls)
+        bench.code.run_next = for_ever
+        again = await bench.executions.accept(a_key(), FUNCTION)
+        await until(lambda: len(bench.code.calls) > calls)
+        assert is_cancelled(await bench.cancelling(dispatcher).cancel(a_key(), FUNCTION, again.id))
+        assert await is_at_rest(bench)  # to be cancelled is no failure that is tried again
 
 
 async def test_a_run_that_another_host_holds_ends_and_its_late_outcome_is_refused() -> None:
