@@ -157,7 +157,7 @@ class Acceptance:
 
             def work(uow: UnitOfWork) -> list[str]:
                 ids = [_claimed(uow, item) for item in accepted]
-                repeated = {item.execution.id for item in accepted} - set(ids)
+                repeated = {item.execution.id for item in accepted}.difference(ids)
                 uow.executions.add_all(
                     [item.execution for item in accepted if item.execution.id not in repeated]
                 )

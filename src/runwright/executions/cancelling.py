@@ -119,7 +119,7 @@ class Cancelling:
                 found.moved(Status.FAILED),
                 updated_at=now,
                 response_status_code=500,
-                errors=why,
+                errors=f"{found.errors}\n{why}" if found.errors else why,  # of an earlier attempt
                 error_class=ErrorClass.CANCELLED,
             )
             uow.executions.finish_all([ended])

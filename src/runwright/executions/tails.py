@@ -190,6 +190,9 @@ class _Reader:
             elif output is not None:
                 await asyncio.sleep(_FIRST_LOOK_S)  # over, and about to be forgotten
             if not to_its_end:
+                if output is None:  # it waits for its next attempt, or for its first
+                    for item in self._stored(execution):
+                        yield item
                 break
             found = await self._newest()
             if found is None:

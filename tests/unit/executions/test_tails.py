@@ -194,6 +194,13 @@ async def test_another_attempt_is_read_from_its_beginning() -> None:
         assert reader.text == "first\nsecond\n"
 
 
+async def test_between_two_attempts_the_text_of_the_last_one_is_there() -> None:
+    async with a_bench() as bench:
+        await put(bench, an_execution(logs="first\n"))
+        reader = await read(bench, to_its_end=False)
+        assert (reader.text, reader.ended) == ("first\n", True)
+
+
 async def test_characters_are_never_cut_in_two() -> None:
     async with a_bench() as bench:
         text = "€" * PART_BYTES
