@@ -12,6 +12,7 @@ from typing import Any, Final
 from runwright.errors import BadArgument
 from runwright.executions.logs import kept_value
 from runwright.model.execution import Headers
+from runwright.model.tick import DUE_HEADER
 
 MAX_HEADERS: Final = 100
 MAX_CHARS: Final = 16_384
@@ -19,7 +20,6 @@ _RESERVED: Final = ("x-appwrite-", "x-open-runtimes-", "x-runwright-")
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _FOLDED: Final = re.compile(r"[^a-z0-9]+")
 _UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-DUE_HEADER: Final = "x-runwright-due"  # when a scheduled run was meant to start
 _KEPT: Final = frozenset(
     {"content-type", "agent", "content-length", "host", "x-appwrite-client-ip", DUE_HEADER}
 )

@@ -3,11 +3,10 @@
 import re
 from typing import Final
 
-from runwright.clock import iso_millis
 from runwright.executions.envelope import Request
-from runwright.executions.headers import DUE_HEADER
 from runwright.model.execution import Headers, Trigger
 from runwright.model.job import Job
+from runwright.model.tick import DUE_HEADER, due_text
 
 _BEFORE_SPACE: Final = re.compile(r"[\x00-\x20\x7f]")
 
@@ -51,7 +50,7 @@ def sendable_target(path: str) -> str:
 
 def due(job: Job) -> Headers:
     """When a scheduled run was meant to start, which is not always when it did."""
-    return ((DUE_HEADER, iso_millis(job.due_at)),) if job.trigger is Trigger.SCHEDULE else ()
+    return ((DUE_HEADER, due_text(job.due_at)),) if job.trigger is Trigger.SCHEDULE else ()
 
 
 def queued(attempt: int, request: Request) -> Headers:
@@ -67,4 +66,6 @@ def queued(attempt: int, request: Request) -> Headers:
             ("x-appwrite-event-depth", depth),
             ("x-appwrite-chain-id", request.lineage.chain_id),
         )
+    if request.event_origin:
+        found += (("x-runwright-event-origin", request.event_origin),)
     return found

@@ -14,12 +14,15 @@ from runwright.clock import Clock
 from runwright.functions.lookup import load_function
 from runwright.model.function import Function
 from runwright.model.schedule import BadSchedule, zone
+from runwright.model.tick import due_ticks, missed
 from runwright.model.timer import Timer, first_tick
 from runwright.ports.storage import Storage, UnitOfWork
 
 log = logging.getLogger(__name__)
 
 _TIMING: Final = ("schedule", "interval_min", "time_zone")
+_MISSED_AT_ONCE: Final = 512  # in the transaction of a change, which others wait for
+_CHANGED: Final = "its schedule ended or was changed before it was fired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,25 +39,23 @@ class Preview:
 def keep_timer(uow: UnitOfWork, function: Function, now: datetime) -> None:
     """Make the function's timer what its present settings want; part of a unit of work.
 
-    A tick that is stored stays due when the schedule is not what has changed.
+    A tick that is stored stays due when the schedule is not what has changed; else, if nobody
+    has fired it yet, it is recorded as missed.
     """
     stored = uow.timers.get(function.project_id, function.id)
-    if not _is_active(function):
-        drop_timer(uow, function.project_id, function.id)
-        return
-    try:
-        wanted = _timer(function, now)
-    except BadSchedule:  # it has come due for the last time, or the zones have changed
-        log.warning("schedule never comes due", extra={"function_id": function.id})
+    wanted = _wanted(function, now)
+    if stored is not None:
+        if wanted is not None and _has_timing_of(stored, wanted):
+            wanted = replace(wanted, due_at=stored.due_at)
+        else:
+            _record_missed(uow, stored, now)
+    if wanted is None:
         drop_timer(uow, function.project_id, function.id)
         return
     if stored is None:
         uow.timers.add(wanted)
     else:
-        wanted = replace(wanted, created_at=stored.created_at)
-        if all(getattr(stored, name) == getattr(wanted, name) for name in _TIMING):
-            wanted = replace(wanted, due_at=stored.due_at)
-        uow.timers.put(wanted)
+        uow.timers.put(replace(wanted, created_at=stored.created_at))
     uow.touch("timer", function.project_id, function.id)
 
 
@@ -123,9 +124,30 @@ class Schedules:
         )
 
 
-def _is_active(function: Function) -> bool:
+def _wanted(function: Function, now: datetime) -> Timer | None:
     has_schedule = bool(function.schedule or function.interval_min)
-    return has_schedule and function.is_enabled and function.deployment_id != ""
+    if not (has_schedule and function.is_enabled and function.deployment_id):
+        return None
+    try:
+        return _timer(function, now)
+    except BadSchedule:  # it has come due for the last time, or the zones have changed
+        log.warning("schedule never comes due", extra={"function_id": function.id})
+        return None
+
+
+def _has_timing_of(one: Timer, other: Timer) -> bool:
+    return all(getattr(one, name) == getattr(other, name) for name in _TIMING)
+
+
+def _record_missed(uow: UnitOfWork, timer: Timer, now: datetime) -> None:
+    """The scheduler is a moment away from these, or the queue has been full."""
+    ticks, following = due_ticks(timer, now, most=_MISSED_AT_ONCE)
+    if following is not None and following <= now:
+        log.warning("ticks dropped with their schedule", extra={"function_id": timer.id})
+    records = [missed(timer, tick, now, _CHANGED) for tick in ticks]
+    uow.executions.add_all(
+        [item for item in records if uow.executions.get(item.project_id, item.id) is None]
+    )
 
 
 def _timer(function: Function, now: datetime) -> Timer:

@@ -19,21 +19,19 @@ Rules:
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime, timedelta
 from typing import Final
 
-from runwright.clock import Clock, iso_millis
+from runwright.clock import Clock
 from runwright.executions.acceptance import Acceptance
 from runwright.executions.announcing import announce_ended
-from runwright.executions.headers import DUE_HEADER
-from runwright.model.execution import ErrorClass, Execution, Headers, Status, Trigger
+from runwright.model.execution import Execution, Status
 from runwright.model.job import Job, JobKind
-from runwright.model.schedule import MINUTE, BadSchedule
+from runwright.model.schedule import MINUTE
+from runwright.model.tick import due_ticks, missed, next_tick, run_of
 from runwright.model.timer import CatchUp, Overlap, Timer
 from runwright.ports.queue import Queue
 from runwright.ports.signals import Signals
@@ -46,7 +44,6 @@ AT_ONCE: Final = 512  # rows that one transaction stores: two full statements of
 GRACE: Final = MINUTE  # a tick that comes at most this late is no missed one
 _IN_FLIGHT: Final = 2  # transactions of a scheduler that has much to fire
 _BACKOFF_S: Final = 1.0
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LATER_ONE: Final = "a later tick was due as well, and `scheduleCatchUp` is `last`"
 _TOO_LATE: Final = "it was more than a minute late, and `scheduleCatchUp` is `skip`"
@@ -188,10 +185,13 @@ class Scheduler:
     def _fired(self, uow: UnitOfWork, since: datetime | None, *, is_sure: bool) -> _Stored:
         now = self._clock.now()
         due = self._due(uow.timers.due(now, limit=self._at_once, since=since), now)
-        self._end(uow, [item for item in due if item.next_due is None])
         going = [(item.timer, item.next_due) for item in due if item.next_due is not None]
         moved = iter(uow.timers.move_on(going))
-        mine = [item for item in due if item.next_due is None or next(moved)]
+        mine = [
+            item
+            for item in due
+            if (self._end(uow, item.timer) if item.next_due is None else next(moved))
+        ]
         rows = self._rows(uow, mine, now)
         if not is_sure:
             rows = _unknown(uow, rows)
@@ -207,9 +207,9 @@ class Scheduler:
 
     def _announce_missed(self, uow: UnitOfWork, executions: Sequence[Execution]) -> None:
         """A tick that was missed has ended with its record; others are announced at their end."""
-        missed = [item for item in executions if item.status is Status.FAILED]
-        heard = {name for name in {item.project_id for item in missed} if self._wants(uow, name)}
-        for execution in missed:
+        ended = [item for item in executions if item.status is Status.FAILED]
+        heard = {name for name in {item.project_id for item in ended} if self._wants(uow, name)}
+        for execution in ended:
             if execution.project_id in heard:
                 announce_ended(uow, execution)
 
@@ -226,21 +226,19 @@ class Scheduler:
         return found
 
     def _with_ticks(self, timer: Timer, now: datetime, most: int) -> _Due:
-        ticks: list[datetime] = []
-        tick: datetime | None = timer.due_at
         oldest = now - self._keep
         if timer.due_at < oldest:
             log.warning("ticks older than any record are dropped", extra={"function_id": timer.id})
-            tick = _next_tick(timer, oldest)
-        while tick is not None and tick <= now and len(ticks) < most:
-            ticks.append(tick)
-            tick = _next_tick(timer, tick)
-        return _Due(timer, ticks, tick)
+            kept = next_tick(timer, oldest)
+            if kept is None:
+                return _Due(timer, [], None)
+            ticks, following = due_ticks(replace(timer, due_at=kept), now, most=most)
+            return _Due(timer, ticks, following)
+        return _Due(timer, *due_ticks(timer, now, most=most))
 
-    def _end(self, uow: UnitOfWork, ended: Sequence[_Due]) -> None:
-        for item in ended:
-            log.warning("schedule came due for the last time", extra={"function_id": item.timer.id})
-            uow.timers.remove(item.timer.project_id, item.timer.id)
+    def _end(self, uow: UnitOfWork, timer: Timer) -> bool:
+        log.warning("schedule came due for the last time", extra={"function_id": timer.id})
+        return uow.timers.remove(timer.project_id, timer.id)
 
     def _rows(self, uow: UnitOfWork, due: Sequence[_Due], now: datetime) -> _Rows:
         rows = _Rows()
@@ -253,20 +251,13 @@ class Scheduler:
                 is_last = is_caught_up and tick is item.ticks[-1]
                 why = _why_not(timer, tick, now, is_last=is_last, is_busy=is_busy)
                 if why:
-                    rows.executions.append(_missed(timer, tick, now, why))
+                    rows.executions.append(missed(timer, tick, now, why))
                     continue
-                execution = _execution(timer, tick, now)
+                execution = run_of(timer, tick, now)
                 rows.executions.append(execution)
                 rows.jobs.append(_job(execution, tick))
                 is_busy = timer.overlap is Overlap.SKIP
         return rows
-
-
-def _next_tick(timer: Timer, moment: datetime) -> datetime | None:
-    try:
-        return timer.after(moment)
-    except BadSchedule:
-        return None
 
 
 def _busy(uow: UnitOfWork, due: Sequence[_Due]) -> frozenset[tuple[str, str]]:
@@ -289,42 +280,6 @@ def _why_not(timer: Timer, tick: datetime, now: datetime, *, is_last: bool, is_b
     if timer.catch_up is CatchUp.SKIP and now - tick > GRACE:
         return _TOO_LATE
     return _STILL_RUNS if is_busy else ""
-
-
-def _execution(timer: Timer, tick: datetime, now: datetime) -> Execution:
-    prefix, headers = _told(tick)
-    return Execution(
-        id=prefix + hashlib.blake2b(timer.id.encode(), digest_size=8).hexdigest(),
-        project_id=timer.project_id,
-        created_at=now,
-        updated_at=now,
-        function_id=timer.id,
-        deployment_id=timer.deployment_id,
-        trigger=Trigger.SCHEDULE,
-        status=Status.WAITING,
-        request_method="POST",
-        request_path="/",
-        request_headers=headers,
-    )
-
-
-def _missed(timer: Timer, tick: datetime, now: datetime, why: str) -> Execution:
-    return replace(
-        _execution(timer, tick, now),
-        status=Status.FAILED,
-        errors=f"The tick of {iso_millis(tick)} was not run: {why}.",
-        error_class=ErrorClass.EXPIRED,
-    )
-
-
-@lru_cache(maxsize=1024)  # thousands of functions have the same tick
-def _told(tick: datetime) -> tuple[str, Headers]:
-    """What the ids of a tick's executions begin with, and the headers that tell of it.
-
-    As in every id, the clock goes first: ids of one time are then neighbours in every index.
-    """
-    micros = (tick - _EPOCH) // timedelta(microseconds=1)
-    return f"{micros:013x}"[-13:], ((DUE_HEADER, iso_millis(tick)),)
 
 
 def _job(execution: Execution, tick: datetime) -> Job:

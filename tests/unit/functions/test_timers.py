@@ -9,6 +9,7 @@ import pytest
 from runwright.functions import lifecycle
 from runwright.functions.settings import FunctionSettings
 from runwright.functions.timers import Schedules, keep_timer
+from runwright.model.execution import ErrorClass
 from runwright.model.function import DeploymentStatus
 from runwright.model.timer import CatchUp, Overlap, Timer
 from runwright.ports.storage import UnitOfWork
@@ -82,6 +83,30 @@ async def test_a_new_deployment_leaves_the_next_tick_and_a_new_schedule_does_not
     assert (found.due_at, found.deployment_id) == (START + timedelta(minutes=10), "d2")
     await desk.update(schedule="*/15 * * * *")
     assert await due(desk) == START + timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"schedule": "@hourly"}, {"schedule": "*/10 * * * *", "is_enabled": False}, {}]
+)
+async def test_a_tick_that_its_schedule_did_not_live_to_see_is_recorded(
+    desk: Desk, settings: dict[str, Any]
+) -> None:
+    await a_scheduled(desk)
+    desk.clock.moment += timedelta(minutes=25)
+    await desk.update(**settings)
+    rows = await desk.database.read(lambda uow: uow.executions.find(None))
+    told = [row.errors for row in rows]
+    assert [text[:41] for text in told] == [
+        "The tick of 2026-10-05T08:10:00.000+00:00",
+        "The tick of 2026-10-05T08:20:00.000+00:00",
+    ]
+    assert {row.error_class for row in rows} == {ErrorClass.EXPIRED}
+    await desk.update(**settings)  # and once only, also when the clock was set back
+    desk.clock.moment -= timedelta(minutes=25)
+    await desk.update(schedule="*/10 * * * *")
+    desk.clock.moment += timedelta(minutes=25)
+    await desk.update()
+    assert len(await desk.database.read(lambda uow: uow.executions.find(None))) == 2
 
 
 async def test_an_interval_counts_from_the_minute_in_which_it_begins(desk: Desk) -> None:

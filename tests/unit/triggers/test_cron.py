@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from runwright.clock import iso_millis
 from runwright.executions.acceptance import Acceptance
-from runwright.executions.headers import DUE_HEADER
 from runwright.model.execution import ErrorClass, Execution, Status, Trigger
 from runwright.model.job import Job
+from runwright.model.tick import DUE_HEADER
 from runwright.model.timer import CatchUp, Overlap, Timer
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.queue.rows import RowQueue
