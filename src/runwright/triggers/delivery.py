@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from runwright.clock import Clock
+from runwright.clock import Clock, iso_millis
 from runwright.model.execution import Trigger
 from runwright.model.job import Job, JobKind
 from runwright.model.lineage import Lineage
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _LENGTH: Final = 4
 _LARGE_BYTES: Final = 256 * 1024  # work on more than this on the event loop would be felt
+_NOT_QUEUED: Final = "Not queued since"
 
 _Place = tuple[str, str]  # project, webhook
 
@@ -114,11 +115,27 @@ class WebhookJobs:
                 sealed = await resealed(job, Delivery.of(announcement), epoch, sealer)
                 jobs.append((announcement.id, sealed))
             yield jobs
+        if dropped:
+            await self._tell_owners(dropped, now)
+
+    async def _tell_owners(self, dropped: Counter[_Place], now: datetime) -> None:
         for (project_id, webhook_id), events in dropped.items():
             log.warning(
                 "events not queued: too many wait for this webhook",
                 extra={"project_id": project_id, "webhook_id": webhook_id, "events": events},
             )
+        notice = (
+            f"{_NOT_QUEUED} {iso_millis(now)}: {self._queue_jobs} deliveries wait already, which "
+            "is the limit. Events are not told until the receiver has taken some."
+        )
+
+        def tell(uow: UnitOfWork) -> None:
+            for place in dropped:
+                webhook = uow.webhooks.get(*place)
+                if webhook is not None and not webhook.logs.startswith(_NOT_QUEUED):
+                    uow.webhooks.put(replace(webhook, updated_at=now, logs=notice))
+
+        await self._storage.write(tell)
 
     async def _room(self, places: set[_Place]) -> dict[_Place, int]:
         """How many more deliveries each webhook may have."""

@@ -157,6 +157,22 @@ async def test_a_delayed_job_that_came_due_is_not_put_off_by_a_clock_that_is_set
     assert ids(await bench.claim("one")) == ["e1"]
 
 
+@pytest.mark.parametrize("is_alone", [False, True])
+async def test_what_is_given_back_goes_before_those_who_came_after_it(
+    bench: QueueBench, is_alone: bool
+) -> None:
+    await bench.put(a_job("first"))
+    held = await bench.claim("one")
+    bench.let_pass(1)
+    await bench.put(a_job("second", ready_at=bench.now))
+    bench.let_pass(1)
+    if is_alone:
+        await bench.storage.write(lambda uow: bench.queue.release_all(uow, now=bench.now))
+    else:
+        await bench.release(held, has_started=True)
+    assert ids(await bench.claim("two", limit=1)) == ["first"]
+
+
 async def test_a_cancelled_job_is_gone_whoever_holds_it(bench: QueueBench) -> None:
     await bench.put(a_job("e1"))
     held = await bench.claim("one")
@@ -252,6 +268,23 @@ async def test_deliveries_and_runs_have_queues_of_their_own(bench: QueueBench) -
     await bench.storage.write(lambda uow: bench.queue.release_all(uow, now=bench.now))
     assert ids(await bench.claim("two")) == ["run"]
     assert await bench.claim("two", queue=bench.deliveries) == []
+
+
+async def test_what_waits_for_a_function_is_counted_up_to_a_bound(bench: QueueBench) -> None:
+    await bench.put(*(a_job(f"a{at}") for at in range(5)), a_job("b", function="other"))
+    await bench.put(a_job("d", kind=JobKind.DELIVERY), a_job("e", project="other"))
+    await bench.claim(limit=1)
+
+    def counted(uow: UnitOfWork) -> list[int]:
+        count = uow.jobs.count_of
+        return [
+            count(JobKind.RUN, "shop", "hello", most=100),
+            count(JobKind.RUN, "shop", "hello", most=3),
+            count(JobKind.DELIVERY, "shop", "hello", most=100),
+            count(JobKind.RUN, "shop", "nobody", most=100),
+        ]
+
+    assert await bench.storage.read(counted) == [5, 3, 1, 0]
 
 
 async def test_the_same_id_may_be_in_two_projects(bench: QueueBench) -> None:

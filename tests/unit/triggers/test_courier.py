@@ -363,6 +363,8 @@ async def test_no_more_than_its_bound_waits_for_a_webhook() -> None:
         taken = [await office.tell(hook) for _ in range(5)]
         assert taken == [1, 1, 1, 0, 0]
         assert await office.tell(other) == 1
+        assert (await office.stored()).logs.startswith("Not queued since 2026-10-05T08:00:00")
+        assert (await office.stored("other")).logs == ""
         await office.settle()
         assert await office.tell(hook) == 1
 
