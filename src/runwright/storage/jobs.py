@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import LargeBinary, delete, exists, func, literal, not_, select, update
+from sqlalchemy import LargeBinary, case, delete, exists, func, literal, not_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from runwright.model.job import Job, JobKind, QueueState
@@ -94,7 +94,7 @@ class SqlJobs(SqlRepository[Job]):
             items,
             lambda chosen: update(_TABLE).where(*chosen),
             owner="",
-            ready_at=at,
+            ready_at=_turn(at),
             updated_at=at,
             attempt=_C.attempt + attempts,
         )
@@ -103,7 +103,7 @@ class SqlJobs(SqlRepository[Job]):
         self._connection.execute(
             update(_TABLE)
             .where(_C.kind == kind, _C.owner != "")
-            .values(owner="", ready_at=at, updated_at=at)
+            .values(owner="", ready_at=_turn(at), updated_at=at)
         )
 
     def put_back_held(self, items: Sequence[Job]) -> list[Job]:
@@ -231,6 +231,11 @@ class SqlJobs(SqlRepository[Job]):
                 rows = self._connection.execute(changing.returning(_C.id))
                 kept |= {(project_id, row[0], attempt) for row in rows}
         return [item for item in items if (item.project_id, item.id, item.attempt) in kept]
+
+
+def _turn(at: datetime) -> Any:
+    """What is given back takes its old place, before those who came after it."""
+    return case((_C.due_at < at, _C.due_at), else_=literal(at, _C.due_at.type))
 
 
 def _chosen(items: Sequence[Job]) -> list[tuple[ColumnElement[bool], ...]]:
