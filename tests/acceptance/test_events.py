@@ -17,6 +17,7 @@ ECHO: Final = """
 export default async ({ req, res, log }) => {
   log(req.headers["x-appwrite-event"], req.headers["x-appwrite-event-name"], req.method, req.path);
   log(req.headers["x-appwrite-user-id"], req.headers["x-appwrite-trigger"], req.bodyText);
+  log(`from ${req.headers["x-runwright-event-origin"]}`);
   const name = process.env.APPWRITE_FUNCTION_ID;
   if (name === "throws") throw new Error("deliberate");
   if (name === "slow") await new Promise((end) => setTimeout(end, 60e3));
@@ -74,7 +75,8 @@ def test_an_event_that_was_sent_in_reaches_its_subscriber_as_it_was_sent(api: ht
     send(api, event="custom.orders.paid", payload=payload)
     [run] = until(api, "hears", "completed")
     assert (run["trigger"], run["requestMethod"], run["requestPath"]) == ("event", "POST", "/")
-    first, second = run["logs"].splitlines()
+    first, second, third = run["logs"].splitlines()
+    assert third == "from key"
     assert first == "custom.orders.paid custom.orders.paid POST /"
     assert json.loads(second.removeprefix(" event ")) == payload
     send(api, event="buckets.b.files.f.create", payload={"$id": "f"})
@@ -132,6 +134,7 @@ def test_another_servers_webhook_starts_a_function_here(alone: Running, api: htt
     [run] = until(api, "rows", "completed")
     assert run["logs"].splitlines()[0].split()[1] == names[0]
     assert run["logs"].splitlines()[1].encode().endswith(body)
+    assert run["logs"].splitlines()[2] == "from source:main"
 
 
 def test_an_event_that_is_repeated_after_a_crash_is_announced_once(alone: Running) -> None:

@@ -30,6 +30,7 @@ class Request:
     runs_disabled: bool = False  # accepted for a function that was off, from someone who may
     event: str = ""  # name of the event that started it, as its header gives it
     event_name: str = ""  # the same with its attribute
+    event_origin: str = ""  # who sent the event in; "" = it happened here
     body: bytes = b""
 
 

@@ -30,6 +30,7 @@ class OutboxEvent:
     session_id: str  # of that user, for a token that acts in it
     chain_id: str
     lineage: tuple[str, ...]  # function ids that led to the event
+    origin: str  # who sent it in; "" = it happened here
     epoch: str
     sealed: bytes
 
@@ -50,6 +51,7 @@ class Announcement:
     user_id: str = ""
     session_id: str = ""
     lineage: Lineage = NO_LINEAGE
+    origin: str = ""  # who sent it in; "" = it happened here
 
     @cached_property
     def payload(self) -> Any:

@@ -28,6 +28,7 @@ from runwright.triggers.outbox import Custom
 PAYLOAD_BYTES: Final = 1024 * 1024
 AT_ONCE: Final = 100  # events of one call
 NO_PAYLOAD: Final = b"{}"
+KEY: Final = "key"  # the holder of an API key
 
 # Names travel in header lines, some of them joined by commas.
 _NAME: Final = re.compile(r"[!-)+\--~]+")
@@ -40,6 +41,7 @@ class Sent:
 
     event: Event
     payload: bytes = NO_PAYLOAD  # JSON, passed on byte for byte
+    origin: str = KEY  # whom to believe that it happened, as functions are told
     name: tuple[str, ...] = ()  # by which it is known again; () = every call is another event
     is_name_of_call: bool = False  # the name was made for one call, not for the event itself
 
@@ -136,7 +138,7 @@ def _announce(uow: UnitOfWork, waiting: _Waiting) -> Receipt:
             first = uow.repeat_keys.get(key.project_id, key.id)
             at = first.created_at if first is not None else receipt.at
             return replace(receipt, id=known, at=at, is_repeated=True)
-    custom = Custom(receipt.id, msgspec.Raw(waiting.sent.payload))
+    custom = Custom(receipt.id, msgspec.Raw(waiting.sent.payload), waiting.sent.origin)
     uow.emit(waiting.project_id, waiting.sent.event, custom)
     return receipt
 

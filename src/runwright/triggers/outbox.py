@@ -80,7 +80,8 @@ class Outbox:
             return
         assert self._sealing is not None, "the outbox has not been started"
         actor, now = acting(), self._clock.now()
-        event_id = subject.id if isinstance(subject, Custom) else new_id()
+        sent = subject if isinstance(subject, Custom) else None
+        event_id = sent.id if sent is not None else new_id()
         epoch, sealer = self._sealing
         self._is_used = True
         payload = msgspec.json.encode(self._payload(subject, actor))
@@ -97,6 +98,7 @@ class Outbox:
                 session_id=actor.session_id,
                 chain_id=actor.lineage.chain_id,
                 lineage=actor.lineage.functions,
+                origin=sent.origin if sent is not None else "",
                 epoch=epoch,
                 sealed=sealer.seal(payload, _context(project_id, event_id)),
             )
@@ -116,6 +118,7 @@ def opened(row: OutboxEvent, sealer: Sealer) -> Announcement:
         user_id=row.user_id,
         session_id=row.session_id,
         lineage=Lineage(row.lineage, row.chain_id).begun(row.id),
+        origin=row.origin,
     )
 
 
@@ -129,3 +132,4 @@ class Custom:
 
     id: str
     payload: Any
+    origin: str  # who sent it in

@@ -347,5 +347,6 @@ def _request(announcement: Announcement) -> Request:
         lineage=announcement.lineage,
         event=announcement.event.names[0],
         event_name=announcement.event.full_name,
+        event_origin=announcement.origin,
         body=announcement.body,
     )

@@ -109,6 +109,7 @@ class EventSources:
         return Sent(
             event=_most_specific(headers.get(NAMES, "")),
             payload=body or NO_PAYLOAD,
+            origin=f"source:{source.id}",
             name=("delivery", source.id, delivery_id) if delivery_id else (),
         )
 

@@ -237,6 +237,7 @@ def an_outbox_event(id: str = "event", project_id: str = PROJECT, **more: Any) -
         session_id="session",
         chain_id="chain",
         lineage=("fn", "other", "fn"),
+        origin="source:main",
         epoch="epoch",
         sealed=bytes(range(256)),
     )

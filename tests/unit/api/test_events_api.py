@@ -31,6 +31,7 @@ class Desk:
     world: World
     client: httpx.AsyncClient
     told: list[tuple[str, bytes, Actor]] = field(default_factory=list)  # in committed order
+    origins: list[str] = field(default_factory=list)
 
     async def send(self, body: Any, *, key: str = KEY, query: str = "", **headers: str) -> Any:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -40,6 +41,7 @@ class Desk:
 
     def emit(self, uow: UnitOfWork, project_id: str, event: Event, subject: object) -> None:
         assert isinstance(subject, Custom)
+        self.origins.append(subject.origin)
         self.told.append((event.full_name, bytes(subject.payload), acting()))
         uow.outbox.add(a_row(subject.id, event))
 
@@ -57,6 +59,7 @@ def a_row(event_id: str, event: Event) -> OutboxEvent:
         session_id="",
         chain_id="",
         lineage=(),
+        origin="",
         epoch="e-1",
         sealed=b"",
     )
@@ -90,6 +93,7 @@ async def test_an_event_is_stored_under_its_name_with_its_payload_as_written(des
         b'{"n": 12345678901234567890123, "a":  1.50}',
     )
     assert actor.user_id == ""
+    assert desk.origins == ["key"]
 
 
 async def test_names_of_another_server_are_taken_and_a_user_of_this_one_is_named(
@@ -284,6 +288,7 @@ async def test_a_signed_delivery_needs_no_key_and_keeps_its_name_and_body(desk: 
     assert (answer.status_code, answer.json()["event"]) == (202, "users.u1.update.email")
     [(_, payload, actor)] = desk.told
     assert payload == BODY
+    assert desk.origins == ["source:main"]
     assert actor.user_id == ""  # the one that the sender names is not a user of this server
 
 
