@@ -8,6 +8,7 @@ and then.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from typing import Final
@@ -74,18 +75,23 @@ class Standing:
             self.doubt(self._hub.connections(name))
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        look_at = loop.time() + self._look_s
         while True:
-            try:
-                async with asyncio.timeout(self._look_s):
-                    await self._arrived.wait()
-            except TimeoutError:
+            if loop.time() >= look_at:  # also when changes come all the time
+                look_at = loop.time() + self._look_s
                 self.doubt(self._hub.connections())
-            self._arrived.clear()
-            while self._doubtful:
-                connection = next(iter(self._doubtful))
-                del self._doubtful[connection]
-                if not connection.outgoing.is_closing:
-                    await self._judge(connection)
+            if not self._doubtful:
+                self._arrived.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(look_at):
+                        await self._arrived.wait()
+                continue
+            connection = next(iter(self._doubtful))
+            del self._doubtful[connection]
+            if not connection.outgoing.is_closing:
+                await self._judge(connection)
+            await asyncio.sleep(0)  # what is in memory is judged without waiting
 
     async def _judge(self, connection: Connection) -> None:
         visitor = connection.visitor
