@@ -310,5 +310,7 @@ def _unknown(uow: UnitOfWork, rows: _Rows) -> _Rows:
 
 def _known(uow: UnitOfWork, executions: Sequence[Execution]) -> Iterator[tuple[str, str]]:
     for item in executions:
-        if uow.executions.get(item.project_id, item.id) is not None:
-            yield item.project_id, item.id
+        key = item.project_id, item.id
+        # A job may outlive the record, when it is kept for a replay.
+        if uow.executions.get(*key) is not None or uow.jobs.get(*key) is not None:
+            yield key

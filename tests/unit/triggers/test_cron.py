@@ -314,6 +314,21 @@ async def test_a_timer_that_went_back_repeats_no_tick(rig: Rig) -> None:
     assert len(await rig.jobs()) == len(await rig.ran())
 
 
+async def test_a_tick_whose_record_was_deleted_does_not_stand_in_the_way(rig: Rig) -> None:
+    await rig.add(a_timer())
+    await rig.fire()
+    (row,) = await rig.rows()
+
+    def work(uow: UnitOfWork) -> None:
+        uow.executions.remove(PROJECT, row.id)
+        uow.timers.put(a_timer())
+
+    await rig.storage.write(work)  # its job is still there
+    rig.clock.advance(60)
+    await rig.fire()
+    assert await rig.ran() == ["08:01"]
+
+
 async def test_days_on_which_clocks_change_have_their_one_run(rig: Rig) -> None:
     saturday = datetime(2026, 3, 28, 1, 30, tzinfo=UTC)
     rig.clock.moment = saturday
