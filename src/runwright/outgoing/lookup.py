@@ -15,6 +15,17 @@ _LOOPBACK: Final = ("127.0.0.1", "::1")
 Lookup = Callable[[str, int], Awaitable[list[str]]]  # host, port; raises NotPosted
 
 
+def is_own(address: str) -> bool:
+    """Whether an IP address is one of this machine's: a socket can be bound to no other."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
 class SystemLookup:
     """Asks the resolver of the operating system, on threads of its own: names whose servers
     do not answer must not hold up what other threads of this process do."""

@@ -7,7 +7,7 @@ a connection of its own, for which the name is resolved and judged anew.
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -16,12 +16,13 @@ import httpx
 
 from runwright.model.address import WebAddress
 from runwright.outgoing.addresses import is_allowed
-from runwright.outgoing.lookup import Lookup
+from runwright.outgoing.lookup import Lookup, is_own
 from runwright.ports.poster import AddressRefused, NotPosted, Post, Posted
 
 TOTAL_S: Final = 15.0
 MAX_ANSWER_BYTES: Final = 5 * 1024 * 1024
 KEPT_BYTES: Final = 10_000
+WEB_PORTS: Final = frozenset({80, 443})
 _NEXT_ADDRESS_S: Final = 4.0  # after which another address of the same host is tried
 _MAX_ADDRESSES: Final = 4
 
@@ -32,12 +33,18 @@ class HttpPoster:
         lookup: Lookup,
         *,
         allows_private: bool,
+        own_ports: Collection[int] = WEB_PORTS,
+        own: Callable[[str], bool] = is_own,
         total_s: float = TOTAL_S,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         authorities: ssl.SSLContext | None = None,
     ) -> None:
+        """`own_ports`: those of this machine that everybody may call. Its public addresses lead
+        to more than that from inside, past whatever keeps others out."""
         self._lookup = lookup
         self._allows_private = allows_private
+        self._own_ports = own_ports
+        self._own = own
         self._total_s = total_s
         self._max_answer_bytes = max_answer_bytes
         self._verifying = authorities or httpx.create_ssl_context()
@@ -53,7 +60,7 @@ class HttpPoster:
 
     async def _post(self, post: Post, address: WebAddress) -> Posted:
         found = await self._lookup(address.host, address.port)
-        allowed = [ip for ip in found if is_allowed(ip, allows_private=self._allows_private)]
+        allowed = [ip for ip in found if self.may_call(ip, address.port)]
         if not allowed:
             raise AddressRefused(
                 "The host leads to an address that is not public, which this server does not "
@@ -79,6 +86,12 @@ class HttpPoster:
             async with connection:
                 response = await connection.handle_async_request(request)
                 return Posted(response.status, await self._beginning(response))
+
+    def may_call(self, ip: str, port: int) -> bool:
+        """Whether an address that a name led to may be called."""
+        if self._allows_private:
+            return is_allowed(ip, allows_private=True)
+        return is_allowed(ip) and (port in self._own_ports or not self._own(ip))
 
     async def _beginning(self, response: httpcore.Response) -> bytes:
         """All of the answer is read, to know that it ends; only its beginning is kept."""

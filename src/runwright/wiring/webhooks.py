@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from runwright import API_VERSION
 from runwright.model.job import JobKind
 from runwright.outgoing.lookup import SystemLookup
-from runwright.outgoing.poster import HttpPoster
+from runwright.outgoing.poster import WEB_PORTS, HttpPoster
 from runwright.queue.rows import RowQueue
 from runwright.settings import Settings
 from runwright.triggers.courier import Courier, CourierLimits
@@ -30,7 +30,11 @@ async def start_courier(
         queue=RowQueue(JobKind.DELIVERY),
         vault=waiting.vault,
         seal=WebhookSeal(core.sealer),
-        poster=HttpPoster(lookup, allows_private=settings.webhooks_allow_private == "on"),
+        poster=HttpPoster(
+            lookup,
+            allows_private=settings.webhooks_allow_private == "on",
+            own_ports=WEB_PORTS | {settings.port, settings.tls_port},
+        ),
         trace=traced(functions.domains.by_host, core.tokens),
         limits=CourierLimits(
             workers=settings.webhook_workers,

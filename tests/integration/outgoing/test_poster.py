@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from runwright.outgoing.lookup import SystemLookup
+from runwright.outgoing.lookup import SystemLookup, is_own
 from runwright.outgoing.poster import HttpPoster
 from runwright.ports.poster import AddressRefused, NotPosted, Post
 from tests.authority import Authority
@@ -114,6 +114,17 @@ async def test_the_next_address_is_tried_when_one_refuses(receiver: Receiver) ->
     poster = HttpPoster(Names("127.0.0.2", "127.0.0.1"), allows_private=True)
     posted = await poster.post(a_post(f"http://hooks.example.com:{receiver.port}/"))
     assert posted.status == 200
+
+
+def test_the_machine_s_own_public_address_leads_to_public_ports_only() -> None:
+    assert is_own("127.0.0.1")
+    assert not is_own("8.8.8.8")
+    poster = HttpPoster(Names(), allows_private=False, own_ports={443}, own=lambda ip: True)
+    assert poster.may_call("8.8.8.8", 443)
+    assert not poster.may_call("8.8.8.8", 6379)
+    elsewhere = HttpPoster(Names(), allows_private=False, own_ports={443}, own=lambda ip: False)
+    assert elsewhere.may_call("8.8.8.8", 6379)
+    assert not elsewhere.may_call("10.0.0.1", 443)
 
 
 async def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
