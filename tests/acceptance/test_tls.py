@@ -1,6 +1,7 @@
 """https on function domains, with certificates of the operator's."""
 
 import http.client
+import json
 import socket
 import ssl
 import time
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.acceptance.deploying import deploy
 from tests.acceptance.running import Running
@@ -85,3 +87,16 @@ def test_plain_http_is_led_to_https_where_that_is_forced(https: Https) -> None:
     answer.read()
     assert (answer.status, answer.headers["location"]) == (301, f"https://{DOMAIN}/a?b=1")
     connection.close()
+
+
+def test_realtime_listens_behind_a_certificate_too(tmp_path: Path) -> None:
+    https = Https(tmp_path)
+    https.authority.issue(https.folder, "localhost")
+    server = https.server.start()
+    try:
+        address = f"wss://localhost:{https.port}/v1/realtime?project={server.project_id}"
+        plain = socket.create_connection(("127.0.0.1", https.port), timeout=30)
+        with connect(address, sock=plain, ssl=https.authority.client()) as opened:
+            assert json.loads(opened.recv(10))["type"] == "connected"
+    finally:
+        assert server.stop() == 0
