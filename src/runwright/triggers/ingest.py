@@ -6,6 +6,7 @@ a CloudEvent) is announced once, however often it comes within a day.
 """
 
 import hmac
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from runwright.triggers.outbox import Custom
 PAYLOAD_BYTES: Final = 1024 * 1024
 AT_ONCE: Final = 100  # events of one call
 NO_PAYLOAD: Final = b"{}"
+_COUNT_EVERY_S: Final = 1.0
 KEY: Final = "key"  # the holder of an API key
 
 # Names travel in header lines, some of them joined by commas.
@@ -63,6 +65,8 @@ class Ingest:
         self._clock = clock
         self._secret = secret
         self._most_waiting = most_waiting
+        self._count = 0  # of the outbox, as it was counted last, and what was stored since
+        self._counted_at = -math.inf
 
     async def take(
         self, project_id: str, sent: Sequence[Sent], *, user_id: str = ""
@@ -78,21 +82,32 @@ class Ingest:
                     f"The payload has {len(item.payload)} bytes; {PAYLOAD_BYTES} are allowed. "
                     "Send a reference to what is larger."
                 )
+        await self._require_room(len(sent))
         actor = replace(acting(), user_id=user_id, session_id="") if user_id else acting()
         waiting = [self._waiting(project_id, item) for item in sent]
 
         def work(uow: UnitOfWork) -> list[Receipt]:
-            if uow.outbox.count() >= self._most_waiting:
-                raise OutboxFull(self._most_waiting)
             if user_id and uow.users.get(project_id, user_id) is None:
                 raise UserNotFound(user_id)
             return [_announce(uow, item) for item in waiting]
 
         with acts(actor):
             try:
-                return await self._storage.write(work)
+                stored = await self._storage.write(work)
             except AlreadyStored:  # the same event, stored by another server at this moment
-                return await self._storage.write(work)
+                stored = await self._storage.write(work)
+        self._count += sum(not item.is_repeated for item in stored)
+        return stored
+
+    async def _require_room(self, events: int) -> None:
+        """Counting takes the longer the more there is, so it is not part of every call."""
+        now = self._clock.monotonic()
+        is_old = now - self._counted_at >= _COUNT_EVERY_S
+        if is_old or self._count + events > self._most_waiting:
+            self._count = await self._storage.read(lambda uow: uow.outbox.count())
+            self._counted_at = now
+        if self._count + events > self._most_waiting:
+            raise OutboxFull(self._most_waiting)
 
     def _waiting(self, project_id: str, sent: Sent) -> "_Waiting":
         receipt = Receipt(id=new_id(), at=self._clock.now(), event=sent.event)
