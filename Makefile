@@ -50,7 +50,7 @@ acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node
 	@sh tools/test-packages.sh
 	@$(BIN)/pytest tests/acceptance -q
 
-chaos: $(VENV)/.installed-dev  ## the crash rig; CHAOS="--seed 7 --executions 3000" replays a round
+chaos: $(VENV)/.installed-dev  ## the crash rig; with CHAOS="--seed 7 --executions 3000" another round
 	@$(BIN)/python -m tests.chaos $(CHAOS)
 
 bench: $(VENV)/.installed  ## figures, each beside its peer's from the same run
