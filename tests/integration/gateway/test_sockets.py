@@ -1,0 +1,138 @@
+"""Web sockets end, whatever their clients do or leave undone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+
+from runwright.gateway import sockets
+from runwright.gateway.sockets import SocketProtocol
+
+pytestmark = pytest.mark.anyio
+
+WAIT_S = 20.0
+HELLO = b"\r\n".join(
+    [
+        b"GET / HTTP/1.1",
+        b"Host: localhost",
+        b"Connection: Upgrade",
+        b"Upgrade: websocket",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        b"",
+        b"",
+    ]
+)
+NO_MASK = b"\x00\x00\x00\x00"
+PING = b"\x89\xfd" + NO_MASK + b"p" * 125
+
+Scope = MutableMapping[str, Any]
+Ask = Callable[..., Awaitable[Any]]
+
+
+class Echo:
+    """Sends back what it gets; told to, it sends more than anybody reads and then closes."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Ask, send: Ask) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        try:
+            while (message := await receive())["type"] == "websocket.receive":
+                if message["text"] == "flood":
+                    await send({"type": "websocket.send", "text": "x" * 16_000_000})
+                    return
+                await send({"type": "websocket.send", "text": message["text"]})
+        finally:
+            self.ended.set()
+
+
+@asynccontextmanager
+async def serving(app: Echo) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    config = uvicorn.Config(
+        app,
+        port=0,
+        ws=SocketProtocol,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        timeout_graceful_shutdown=60,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup()
+    try:
+        yield server, server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        await server.shutdown()
+
+
+@asynccontextmanager
+async def upgraded(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection whose client reads no more than it is asked to."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(HELLO)
+    assert b"101" in await reader.readuntil(b"\r\n\r\n")
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+def text(words: bytes, *, is_first: bool = True, is_last: bool = True) -> bytes:
+    kind = (0x80 if is_last else 0) | (1 if is_first else 0)
+    return bytes([kind, 0x80 | len(words)]) + NO_MASK + words
+
+
+async def cut(server: uvicorn.Server) -> None:
+    """Return when the server has no connection any more."""
+    async with asyncio.timeout(WAIT_S):
+        while server.server_state.connections:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_message_may_come_in_parts_but_not_in_any_number() -> None:
+    async with serving(Echo()) as (server, port), upgraded(port) as (reader, writer):
+        parts = [text(b"a", is_first=n == 0, is_last=n == 99) for n in range(100)]
+        writer.write(b"".join(parts))
+        assert await reader.readexactly(102) == b"\x81\x64" + b"a" * 100
+        writer.write(text(b"", is_last=False))
+        writer.write(text(b"", is_first=False, is_last=False) * (sockets.MOST_PARTS + 1))
+        await cut(server)
+
+
+async def test_who_asks_for_answers_without_reading_them_is_cut_off() -> None:
+    async with serving(Echo()) as (server, port), upgraded(port) as (_, writer):
+        async with asyncio.timeout(WAIT_S):
+            while server.server_state.connections:
+                writer.write(PING * 1000)
+                await asyncio.sleep(0)
+                if writer.transport.is_closing():
+                    break
+        await cut(server)
+
+
+async def test_a_close_that_the_client_does_not_let_through_is_followed_by_a_cut() -> None:
+    app = Echo()
+    async with serving(app) as (server, port), upgraded(port) as (_, writer):
+        writer.write(text(b"flood"))
+        async with asyncio.timeout(WAIT_S):
+            await app.ended.wait()
+        assert server.server_state.connections
+        await cut(server)
+
+
+async def test_a_server_that_stops_does_not_wait_for_who_does_not_read() -> None:
+    app = Echo()
+    async with serving(app) as (server, port), upgraded(port) as (_, writer):
+        writer.write(text(b"flood"))
+        async with asyncio.timeout(WAIT_S):
+            await app.ended.wait()
+            await server.shutdown()
+        assert not server.server_state.connections
