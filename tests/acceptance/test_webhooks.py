@@ -239,30 +239,42 @@ def test_a_crash_between_event_and_delivery_loses_nothing_and_shows_nothing(
     tmp_path: Path,
 ) -> None:
     marker = Marker()
-    server = Running(tmp_path / "data", **SETTINGS).start()
+    settings = {"RUNWRIGHT_WEBHOOKS_ALLOW_PRIVATE": "on", "RUNWRIGHT_WEBHOOK_BACKOFF_S": "3"}
+    server = Running(tmp_path / "data", **settings).start()
     with receiving() as receiver:
         try:
-            receiver.silent.set()
             with server.client() as api:
                 shop = Shop(server, api, receiver)
-                hook = shop.hook("held", "custom.*")
-                for at in range(20):
-                    event = {"event": f"custom.order{at}.paid", "payload": {"secret": marker.text}}
+                hook = shop.hook("held", "custom.orders.*")
+                shop.hook("failed", "custom.failed.*")
+
+                def send(name: str) -> None:
+                    event = {"event": name, "payload": {"secret": marker.text}}
                     sent = api.post("/events", json=event)
                     assert sent.status_code < 300, sent.text
+
+                receiver.statuses["/failed"] = [500]
+                send("custom.failed.once")
+                shop.stored("failed", attempts=1)  # from now on it waits to be tried again
+                receiver.silent.set()
+                for at in range(20):
+                    send(f"custom.orders.paid{at}")
                 receiver.wait("/held", lambda item: True)
                 assert marker.found_below(server.data_dir) == []
             server.kill()
             assert marker.found_below(server.data_dir) == []
             begun = {item.delivery_id for item in receiver.at("/held")}
             receiver.received.clear()
+            receiver.statuses["/failed"] = [200]
             receiver.silent.clear()
             server.start()
             receiver.wait("/held", lambda item: True, 20)
             received = receiver.at("/held")
             assert begun <= {item.delivery_id for item in received}  # told again, as the same
             orders = {item.events[0] for item in received}
-            assert orders == {f"custom.order{at}.paid" for at in range(20)}
+            assert orders == {f"custom.orders.paid{at}" for at in range(20)}
+            (again, *_) = receiver.wait("/failed", lambda item: True)
+            assert again.payload == {"secret": marker.text}
             assert all(item.payload == {"secret": marker.text} for item in received)
             assert all(item.is_signed(hook["secret"], hook["url"]) for item in received)
         finally:
