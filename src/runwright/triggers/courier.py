@@ -368,7 +368,7 @@ class Courier:
         is_over = not result.is_refused and attempts >= self._limits.failed_attempts
         if is_over:
             next_step = f"Switched off after {attempts} failures in a row."
-        elif later is not None:
+        elif later is not None and webhook.is_enabled:
             next_step = f"Tried again at {iso_millis(later.ready_at)}."
         else:
             next_step = "Not tried again."
