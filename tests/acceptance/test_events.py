@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from runwright.triggers.sources import signature
+from tests.acceptance.console import Console
 from tests.acceptance.deploying import create, deploy
 from tests.acceptance.running import Running
 
@@ -30,7 +31,8 @@ export default async ({ req, res, log }) => {
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server of its own, whose stop does not wait for the function that takes a minute."""
     folder = tmp_path_factory.mktemp("events")
-    running = Running(folder / "data", RUNWRIGHT_DRAIN_S="0.5").start()
+    settings = {"RUNWRIGHT_DRAIN_S": "0.5", "RUNWRIGHT_WEBHOOKS_ALLOW_PRIVATE": "on"}
+    running = Running(folder / "data", **settings).start()
     try:
         yield running
     finally:
@@ -135,6 +137,29 @@ def test_another_servers_webhook_starts_a_function_here(alone: Running, api: htt
     assert run["logs"].splitlines()[0].split()[1] == names[0]
     assert run["logs"].splitlines()[1].encode().endswith(body)
     assert run["logs"].splitlines()[2] == "from source:main"
+
+
+def test_what_one_project_announces_starts_a_function_of_another(
+    alone: Running, api: httpx.Client
+) -> None:
+    """By a webhook of ours, which is signed as those of Appwrite are."""
+    deploy(api, "neighbour", "node", ECHO, events=["users.*.update.name"])
+    source = api.post("/events/sources", json={"sourceId": "next-door", "name": "Other"}).json()
+    console = Console(alone)
+    project_id = console.new_project()
+    key = console.new_key(project_id, ["users.write", "webhooks.write"])
+    console.api.close()
+    headers = {"x-appwrite-project": project_id, "x-appwrite-key": key}
+    with httpx.Client(base_url=alone.endpoint, headers=headers, timeout=60) as other:
+        hook = {"webhookId": "h", "name": "h", "events": ["users.*"], "secret": source["secret"]}
+        assert other.post("/webhooks", json={**hook, "url": source["url"]}).status_code == 201
+        assert other.post("/users", json={"userId": "u1", "name": "Ann"}).status_code == 201
+        assert other.patch("/users/u1/name", json={"name": "Änn"}).status_code == 200
+    [run] = until(api, "neighbour", "completed")
+    assert run["logs"].startswith("users.u1.update users.u1.update.name POST /\n")
+    _, payload, origin = run["logs"].splitlines()
+    assert json.loads(payload.removeprefix(" event "))["name"] == "Änn"
+    assert origin == "from source:next-door"
 
 
 def test_an_event_that_is_repeated_after_a_crash_is_announced_once(alone: Running) -> None:
