@@ -148,6 +148,10 @@ class Recorder:
         """Somebody else has stored the unfinished record of an execution."""
         self._opened.add(execution_id)
 
+    def removed(self, execution_id: str) -> None:
+        """That record is gone again, and there will be no other."""
+        self._opened.discard(execution_id)
+
     async def record_durably(self, execution: Execution) -> None:
         """Take a record and return after the commit of its batch. Raises NotRecorded."""
         self.record(execution)

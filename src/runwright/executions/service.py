@@ -289,6 +289,7 @@ class Executions:
                 await self._storage.write(
                     lambda uow: uow.executions.remove(project_id, attempt.execution_id)
                 )
+                self._recorder.removed(attempt.execution_id)
             raise
 
     async def _repeated(self, project_id: str, execution_id: str) -> Finished:

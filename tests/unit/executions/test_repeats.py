@@ -151,6 +151,7 @@ async def test_a_call_refused_by_a_stopping_server_leaves_nothing() -> None:
             await bench.executions.create(ADA, FUNCTION, idempotency_key="k")
         assert await rows(bench) == 0
         assert await bench.storage.read(lambda uow: uow.repeat_keys.find()) == []
+        assert bench.recorder._opened == set()
 
 
 async def test_after_the_synchronous_limit_the_key_leads_to_the_run_that_goes_on() -> None:
