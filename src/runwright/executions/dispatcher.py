@@ -21,7 +21,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -34,6 +34,7 @@ from runwright.executions.attempt import Attempt
 from runwright.executions.batches import Batches
 from runwright.executions.envelope import PLAIN, Request, unseal
 from runwright.executions.lanes import Lanes
+from runwright.executions.pacing import Pacing
 from runwright.executions.records import reduced
 from runwright.executions.runs import Carried
 from runwright.executions.service import Executions, loop_outcome
@@ -53,10 +54,6 @@ LEASE_S: Final = 12.0
 MAX_TAKEOVERS: Final = 5
 POLL_S: Final = 0.5
 _PROMOTED_AT_ONCE: Final = 500
-_FEW: Final = 4  # a share of the workers
-_MANY_CALLERS: Final = 16
-_FEW_SLOTS: Final = 8  # a share of the workers too
-_GATHER_S: Final = 0.003
 _BACKOFF_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 _TRIES_IN_FULL: Final = 3  # to store a record before its texts are suspected
 
@@ -69,6 +66,15 @@ _WORN_OUT: Final = (
     f"The host that ran this execution ended in the middle, {MAX_TAKEOVERS + 1} times in a row. "
     "It is not tried again."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What one claim may take."""
+
+    limit: int
+    of_one_project: int
+    running: Mapping[str, int]
 
 
 class Dispatcher:
@@ -103,8 +109,7 @@ class Dispatcher:
         self._lanes = Lanes(signals)
         self._wants = wants  # whether anybody may listen to executions of a project
         self._workers = workers
-        # Some slots are out of one project's reach, so others find a slot at once.
-        self._project_slots = max(1, workers - workers // 4)
+        self._pacing = Pacing(workers, callers=lambda: acceptance.waiting)
         self._is_alone = is_alone
         self._lease = timedelta(seconds=lease_s)
         self._poll_s = poll_s
@@ -160,6 +165,7 @@ class Dispatcher:
         return len(self._runs)
 
     def _hear(self, project_id: str, item_id: str) -> None:
+        self._pacing.heard(project_id)
         self._wake.set()
 
     # Claiming
@@ -183,32 +189,22 @@ class Dispatcher:
 
     async def _claim_some(self) -> bool:
         """Fill free slots; whether more may be there to claim for slots that are free."""
-        room = self._room()
-        if room <= 0:
+        if self._pacing.limit <= 0:
             return False
-        if room <= self._workers // _FEW:  # a moment later there are more, and one claim does
-            await asyncio.sleep(_GATHER_S)
-            if self._is_draining:
-                return False
-            room = self._room()
-        running = Counter(job.project_id for job in self._runs.values())
+        await self._pacing.gather()
+        if self._is_draining:
+            return False
+        share = _Share(self._pacing.limit, self._pacing.project_slots, dict(self._pacing.running))
+        if share.limit <= 0:
+            return False
         held = list(self._held.values())
-        jobs = await self._storage.write(lambda uow: self._claim(uow, room, running, held))
+        jobs = await self._storage.write(lambda uow: self._claim(uow, share, held))
+        self._pacing.claimed(Counter(job.project_id for job in jobs))
         for job in jobs:
             self._begin(job)
         return len(jobs) > 0
 
-    def _room(self) -> int:
-        """Runs that may be begun now. While many callers wait to be accepted, few are: callers
-        wait for their answer, and nobody waits for a run to the millisecond."""
-        slots = self._workers
-        if self._acceptance.waiting >= _MANY_CALLERS:
-            slots = max(1, slots // _FEW_SLOTS)
-        return slots - len(self._runs)
-
-    def _claim(
-        self, uow: UnitOfWork, limit: int, running: Mapping[str, int], held: Sequence[Job]
-    ) -> list[Job]:
+    def _claim(self, uow: UnitOfWork, share: _Share, held: Sequence[Job]) -> list[Job]:
         now = self._clock.now()
         # Or the clock was set back.
         if abs((now - self._promoted_at).total_seconds()) >= self._poll_s:
@@ -223,11 +219,11 @@ class Dispatcher:
         jobs = self._queue.claim(
             uow,
             owner=self.owner,
-            limit=limit,
+            limit=share.limit,
             now=now,
             until=now + self._lease,
-            project_limit=self._project_slots,
-            held=running,
+            project_limit=share.of_one_project,
+            held=share.running,
             room_for=self._lanes.room_for(uow, now),
         )
         begun = uow.executions.begin_all(jobs, now)
@@ -245,7 +241,9 @@ class Dispatcher:
         task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
-        claim = _claim_of(self._runs.pop(task))
+        job = self._runs.pop(task)
+        claim = _claim_of(job)
+        self._pacing.ended(job.project_id)
         self._sealed.pop(claim, None)
         self._wake.set()
         if not task.cancelled() and task.exception() is not None:

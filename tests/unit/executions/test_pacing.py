@@ -1,0 +1,89 @@
+"""How many runs are begun at once, with a clock of the test."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from runwright.executions.pacing import Pacing
+
+pytestmark = pytest.mark.anyio
+
+
+class Bench:
+    def __init__(self, workers: int = 64) -> None:
+        self.now, self.callers = 100.0, 0
+        self.pacing = Pacing(workers, callers=lambda: self.callers, now=lambda: self.now)
+
+    def claim(self, **jobs: int) -> None:
+        self.pacing.claimed(Counter(jobs))
+
+    async def waits(self) -> bool:
+        """Whether the next claim is put off; it is given no time, only turns."""
+        task = asyncio.ensure_future(self.pacing.gather())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        waits = not task.done()
+        task.cancel()
+        await asyncio.wait({task})
+        return waits
+
+
+async def test_a_project_alone_gets_all_that_it_may_have_in_one_claim() -> None:
+    bench = Bench()
+    bench.pacing.heard("shop")
+    assert (bench.pacing.limit, bench.pacing.project_slots) == (64, 48)
+    bench.claim(shop=20)
+    bench.pacing.heard("shop")
+    assert bench.pacing.limit == 44
+    assert not await bench.waits()
+
+
+async def test_claims_are_small_and_apart_while_several_projects_have_jobs() -> None:
+    bench = Bench()
+    bench.claim(shop=20)
+    bench.pacing.heard("bank")
+    assert bench.pacing.limit == 8
+    assert not await bench.waits()  # a newcomer
+    assert await bench.waits()
+    bench.claim()
+    assert not await bench.waits()  # nothing was found, so nobody is in the way
+    bench.now += 1.0
+    bench.claim(shop=10)
+    assert bench.pacing.limit == 34
+    assert not await bench.waits()
+
+
+async def test_a_newcomer_ends_the_wait_and_a_project_that_runs_much_does_not() -> None:
+    bench = Bench()
+    bench.pacing.heard("bank")
+    bench.claim(shop=48)
+    await bench.pacing.gather()
+    task = asyncio.ensure_future(bench.pacing.gather())
+    await asyncio.sleep(0)
+    bench.pacing.heard("shop")
+    assert not bench.pacing._newcomer.is_set()
+    bench.pacing.heard("bank")
+    assert bench.pacing._newcomer.is_set()
+    await task
+
+
+async def test_few_runs_are_begun_while_many_callers_wait_but_others_get_their_share() -> None:
+    bench = Bench()
+    bench.callers = 16
+    bench.pacing.heard("shop")
+    assert bench.pacing.limit == 8
+    bench.claim(shop=8)
+    assert bench.pacing.limit == 0
+    bench.pacing.heard("bank")
+    assert (bench.pacing.limit, bench.pacing.project_slots) == (8, 8)
+
+
+async def test_what_has_ended_makes_room_again() -> None:
+    bench = Bench(workers=2)
+    bench.claim(shop=2)
+    assert bench.pacing.limit == 0
+    bench.pacing.ended("shop")
+    assert (bench.pacing.limit, bench.pacing.running) == (1, {"shop": 1})
+    bench.pacing.ended("shop")
+    assert bench.pacing.running == {}
