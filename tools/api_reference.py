@@ -69,6 +69,11 @@ def _section(route: Route) -> str:
     ]
     if others:
         lines.append(f"Also at {_words(others)}.")
+    if route.body_bytes:
+        lines.append(
+            "Parameters come in the query; the body has a form of its own, see "
+            "[Run functions on events](../how-to/events.md)."
+        )
     rows = [
         _row(item, is_required=is_required)
         for is_required in (True, False)
