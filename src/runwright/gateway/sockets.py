@@ -1,8 +1,8 @@
 """One web socket connection: uvicorn's protocol, with an end to everything.
 
 The protocol closes a connection by waiting until all has been sent, which a client that does
-not read can put off for ever. It also answers pings, and gathers the parts of a message, however
-many there are. All three are bounded here.
+not read can put off for ever. It answers pings, and gathers the parts of a message, however many
+there are. And it leaves a connection open whose head its library refuses. All of this ends here.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from websockets.frames import Frame
 
 CLOSE_WAIT_S: Final = 2.0  # for the client's side of the goodbye
 MOST_PARTS: Final = 256  # of one message
+_BAD_HEAD: Final = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -26,6 +27,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._cut.cancel()
             self._cut = None
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            # The protocol has no answer to a head that its library does not take.
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(_BAD_HEAD)
+            self.transport.close()
+            self._cut_soon(CLOSE_WAIT_S)
 
     def shutdown(self) -> None:
         super().shutdown()

@@ -136,3 +136,13 @@ async def test_a_server_that_stops_does_not_wait_for_who_does_not_read() -> None
             await app.ended.wait()
             await server.shutdown()
         assert not server.server_state.connections
+
+
+async def test_a_head_that_is_too_long_is_refused() -> None:
+    async with serving(Echo()) as (server, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(HELLO[:-2] + b"Long: " + b"x" * 20_000 + b"\r\n\r\n")
+        async with asyncio.timeout(WAIT_S):
+            assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+        await cut(server)
