@@ -3,6 +3,8 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -12,6 +14,7 @@ from runwright.triggers.sources import signature
 from tests.acceptance.console import Console
 from tests.acceptance.deploying import create, deploy
 from tests.acceptance.running import Running
+from tests.marker import Marker
 
 WAIT_S: Final = 60.0
 ECHO: Final = """
@@ -177,3 +180,32 @@ def test_an_event_that_is_repeated_after_a_crash_is_announced_once(alone: Runnin
         until(api, "once", "completed")
         send(api, event="custom.once", payload={"order": 8})
         assert len(until(api, "once", "completed", count=2)) == 2
+
+
+def test_an_event_that_waits_for_a_full_queue_is_kept_and_cannot_be_read(tmp_path: Path) -> None:
+    marker = Marker()
+    length = (
+        "export default ({ req, res, log }) => { log(req.bodyText.length); return res.empty(); }"
+    )
+    later = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0).isoformat()
+    server = Running(tmp_path / "data", RUNWRIGHT_QUEUE_JOBS="2").start()
+    try:
+        with server.client() as api:
+            deploy(api, "waits", "node", length, events=["custom.secret"])
+            delayed = {"async": True, "scheduledAt": later}
+            made = [api.post("/functions/waits/executions", json=delayed).json() for _ in range(2)]
+            event = {"event": "custom.secret", "payload": marker.text}
+            sent = api.post("/events", json=event, headers={"idempotency-key": marker.text})
+            assert sent.status_code == 202
+            assert api.get("/queue").json()["events"] == 1
+            assert marker.found_below(tmp_path) == []
+            for item in made:
+                gone = api.delete(f"/functions/waits/executions/{item['$id']}")
+                assert gone.status_code == 204
+            [run] = until(api, "waits", "completed")
+            assert run["logs"] == f"{len(marker.text) + 2}\n"
+            assert api.get("/queue").json()["events"] == 0
+            assert marker.found_below(tmp_path) == []
+    finally:
+        assert server.stop() == 0
+    assert marker.found_below(tmp_path) == []
