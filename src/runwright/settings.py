@@ -107,6 +107,12 @@ class Settings:
         low=0,
         high=1_000_000,
     )
+    webhook_hosts: tuple[str, ...] = _setting(
+        ("request-catcher-webhook", "request-catcher-sms"),
+        "hosts that a webhook may name besides those on public domains; the defaults are the "
+        "catchers of Appwrite's own test suite",
+        unit="comma list",
+    )
     webhooks_allow_private: Literal["on", "off"] = _setting(
         "off",
         "let webhooks reach loopback and private addresses and bare host names; only where "

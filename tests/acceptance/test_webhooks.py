@@ -292,5 +292,7 @@ def test_private_addresses_are_refused_unless_the_operator_allows_them(tmp_path:
                 refused = api.post("/webhooks", json=body)
                 assert refused.status_code == 400
                 assert refused.json()["type"] == "general_argument_invalid"
+            body["url"] = "http://request-catcher-webhook:5000/"  # of the clients' own suite
+            assert api.post("/webhooks", json=body).status_code == 201
     finally:
         assert server.stop() == 0

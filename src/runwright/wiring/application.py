@@ -142,6 +142,7 @@ def routes(
         core.clock,
         WebhookSeal(core.sealer),
         allows_private=settings.webhooks_allow_private == "on",
+        hosts=settings.webhook_hosts,
     )
 
     async def is_taken(domain: str) -> bool:
