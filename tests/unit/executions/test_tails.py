@@ -208,6 +208,40 @@ async def test_characters_are_never_cut_in_two() -> None:
         assert (await read(bench)).text == text
 
 
+@pytest.mark.parametrize("is_live", [True, False])
+async def test_from_every_place_the_rest_is_read(
+    is_live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tails, "PART_BYTES", 7)
+    logs, errors = "one\ntwo €€€€ 東京 🌍🌍🌍\nlong line without end", "é\noh\n"
+    async with a_bench() as bench:
+        status = Status.PROCESSING if is_live else Status.FAILED
+        await put(bench, an_execution(status, logs=logs, errors=errors))
+        if is_live:
+            output = bench.code.outputs["e1"] = Output()
+            output.logs += logs.encode()
+            output.errors += errors.encode()
+
+        async def texts(after: str) -> tuple[list[Printed], tuple[str, str]]:
+            news = (await read(bench, after=after, to_its_end=not is_live)).news
+            parts = [item for item in news if isinstance(item, Printed)]
+            whole = tuple(
+                "".join(item.text for item in parts if item.is_error is is_error)
+                for is_error in (False, True)
+            )
+            return parts, (whole[0], whole[1])
+
+        parts, whole = await texts("")
+        assert whole == (logs, errors)
+        assert len(parts) > 8
+        for at, part in enumerate(parts):
+            _, rest = await texts(str(part.place))
+            read_before = ["", ""]
+            for item in parts[: at + 1]:
+                read_before[item.is_error] += item.text
+            assert (read_before[0] + rest[0], read_before[1] + rest[1]) == (logs, errors)
+
+
 async def test_silence_is_told() -> None:
     async with a_bench() as bench, asyncio.TaskGroup() as group:
         await put(bench, an_execution())
