@@ -24,6 +24,7 @@ from tests.acceptance.running import Running
 
 FOLDER: Final = Path(__file__).parent / "node"
 NODE: Final = str(Path(executable.ROOT_DIR) / "bin" / "node")
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 PASSWORD: Final = "correct horse"
 HEAR_S: Final = 10.0
 CODE: Final = """
@@ -140,7 +141,7 @@ def test_the_web_sdk_hears_runs_and_account_in_node(server: Running, listened: s
 
 
 def test_the_web_sdk_hears_runs_and_account_in_a_browser(server: Running, listened: str) -> None:
-    browser = shutil.which("chromium")
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert browser, "tools/test-packages.sh installs chromium"
     with serving(FOLDER) as address:
         page = f"{address}/listen.html"
