@@ -98,7 +98,9 @@ class _Plan:
 
 
 class Relay:
-    """`start`, then `stop`. `hear` is called for each event after it has been handed on."""
+    """`start`, then `stop`. `hear` is called for each event of this server after it has been
+    handed on. Who may read what was sent in is not known: its users are not those of this server,
+    even where their ids are the same."""
 
     def __init__(
         self,
@@ -300,6 +302,8 @@ class Relay:
         return taken
 
     def _tell(self, announcement: Announcement) -> None:
+        if announcement.origin:
+            return
         try:
             self._hear(announcement)
         except Exception:  # a listener's fault must not hold back the next event

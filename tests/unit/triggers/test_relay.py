@@ -18,7 +18,7 @@ from runwright.model.outbox import Announcement
 from runwright.model.webhook import Webhook
 from runwright.ports.storage import UnitOfWork
 from runwright.triggers.breaker import RateBreaker
-from runwright.triggers.outbox import Outbox
+from runwright.triggers.outbox import Custom, Outbox
 from runwright.triggers.relay import AT_ONCE, Relay
 from runwright.triggers.subscriptions import Subscriptions
 from tests.unit.executions.bench import PROJECT, Bench, a_bench, a_function
@@ -129,6 +129,19 @@ async def test_each_event_starts_each_subscriber_once() -> None:
         }
         assert await desk.waiting() == 0
         assert desk.heard == ["users.u1.create", "users.u2.update.name", "custom.nobody.listens"]
+
+
+async def test_an_event_that_was_sent_in_starts_functions_and_is_told_to_no_connection() -> None:
+    async with a_desk(listener("a")) as desk:
+        subject = Custom("e1", {"$permissions": ['read("any")']}, "source:main")
+
+        def work(uow: UnitOfWork) -> None:
+            uow.emit(PROJECT, Event.parse("users.u1.create"), subject)
+
+        await desk.bench.storage.write(work)
+        await everything(desk.relay())
+        assert len(await desk.jobs()) == 1
+        assert desk.heard == []
 
 
 async def test_a_crash_before_the_commit_leaves_the_events_and_one_after_it_the_jobs() -> None:
