@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from runwright.model.event import Event
 from runwright.model.lineage import NO_LINEAGE, Lineage
+
+SOURCE: Final = "source:"  # begins the origin of an event that a webhook of a server delivered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,11 @@ class Announcement:
     session_id: str = ""
     lineage: Lineage = NO_LINEAGE
     origin: str = ""  # who sent it in; "" = it happened here
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether it came by a webhook. What did so goes to none, or it might go round."""
+        return self.origin.startswith(SOURCE)
 
     @cached_property
     def payload(self) -> Any:

@@ -239,7 +239,8 @@ class Relay:
                 )
                 plan.accepted.append((announcement.id, accepted))
                 plan.body_bytes += len(announcement.body)
-        webhooks = subscribers.webhooks_for(announcement.event)
+        is_told = not announcement.is_delivered
+        webhooks = subscribers.webhooks_for(announcement.event) if is_told else []
         plan.deliveries += [(webhook, announcement) for webhook in webhooks]
         plan.body_bytes += len(announcement.body) * len(webhooks)
 

@@ -14,6 +14,7 @@ from typing import Final
 from runwright import ids
 from runwright.clock import Clock
 from runwright.model.event import CUSTOM, Event
+from runwright.model.outbox import SOURCE
 from runwright.model.query import ListQuery, Page
 from runwright.model.webhook import EventSource
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
@@ -109,7 +110,7 @@ class EventSources:
         return Sent(
             event=_most_specific(headers.get(NAMES, "")),
             payload=body or NO_PAYLOAD,
-            origin=f"source:{source.id}",
+            origin=f"{SOURCE}{source.id}",
             name=("delivery", source.id, delivery_id) if delivery_id else (),
         )
 

@@ -21,6 +21,7 @@ from runwright.triggers.breaker import RateBreaker
 from runwright.triggers.outbox import Custom, Outbox
 from runwright.triggers.relay import AT_ONCE, Relay
 from runwright.triggers.subscriptions import Subscriptions
+from tests.contract.storage.rows import a_webhook
 from tests.unit.executions.bench import PROJECT, Bench, a_bench, a_function
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +32,20 @@ class NoDeliveries:
     async def jobs(
         self, due: Sequence[tuple[Webhook, Announcement]]
     ) -> AsyncIterator[list[tuple[str, Job]]]:
+        yield []
+
+
+class Noting(NoDeliveries):
+    """Notes down what webhooks would be told."""
+
+    def __init__(self) -> None:
+        self.due: list[tuple[str, str]] = []
+
+    @asynccontextmanager
+    async def jobs(
+        self, due: Sequence[tuple[Webhook, Announcement]]
+    ) -> AsyncIterator[list[tuple[str, Job]]]:
+        self.due += [(webhook.id, announcement.id) for webhook, announcement in due]
         yield []
 
 
@@ -142,6 +157,21 @@ async def test_an_event_that_was_sent_in_starts_functions_and_is_told_to_no_conn
         await everything(desk.relay())
         assert len(await desk.jobs()) == 1
         assert desk.heard == []
+
+
+async def test_what_came_by_a_webhook_goes_to_no_webhook() -> None:
+    async with a_desk() as desk:
+        hook = a_webhook("hook", PROJECT, events=("users.*",), is_enabled=True)
+
+        def work(uow: UnitOfWork) -> None:
+            uow.webhooks.add(hook)
+            for event_id, origin in (("came", "source:main"), ("sent", "key")):
+                uow.emit(PROJECT, Event.parse("users.u1.create"), Custom(event_id, {}, origin))
+
+        await desk.bench.storage.write(work)
+        noting = Noting()
+        await everything(desk.relay(deliveries=noting))
+        assert noting.due == [("hook", "sent")]
 
 
 async def test_a_crash_before_the_commit_leaves_the_events_and_one_after_it_the_jobs() -> None:
