@@ -188,6 +188,18 @@ def test_a_key_hears_runs_that_no_user_started(server: Running, listened: str) -
         assert listener.hear()["payload"]["$id"] == done["$id"]
 
 
+def test_a_key_hears_runs_that_an_event_started(server: Running) -> None:
+    channel = "functions.on-event.update"
+    with server.client() as api:
+        deploy(api, "on-event", "python", CODE, events=["teams.*.create"])
+        with listening(server, channel, headers=key_headers(server)) as listener:
+            api.post("/teams", json={"teamId": "heard", "name": "Heard"})
+            run = listener.hear()["payload"]
+            while run.get("trigger") != "event":  # the deployment's own changes
+                run = listener.hear()["payload"]
+            assert (run["status"], run["logs"]) == ("completed", "printed\n")
+
+
 def test_what_a_response_held_is_not_told(server: Running, listened: str) -> None:
     with (
         server.client() as api,
