@@ -4,7 +4,7 @@ The statements of the hot path are compiled once and sent to the driver as text 
 positional parameters: the general way through Core costs several times as much per row.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
@@ -25,11 +25,11 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ColumnElement
 
 from runwright.model.execution import Status
+from runwright.storage.columns import Choice, Convert, Instant
 from runwright.storage.dialect import upsert
 from runwright.storage.tables import SEARCH, SEQUENCE, Kind, searchable
 
 T = TypeVar("T")
-Convert = Callable[[Any], Any]
 
 FINAL: Final = tuple(status.value for status in (Status.COMPLETED, Status.FAILED))
 KEY: Final = ("project_id", "id")
@@ -90,6 +90,9 @@ class Codec(Generic[T]):
         found = []
         for at, name in enumerate(self.kind.fields):
             column_type = self.kind.table.c[name].type
+            if which == "bind_processor" and isinstance(column_type, (Choice, Instant)):
+                found.append((at, column_type.to_driver(self._dialect)))
+                continue
             convert = getattr(column_type.dialect_impl(self._dialect), which)(self._dialect, *more)
             if convert is not None:
                 found.append((at, convert))
