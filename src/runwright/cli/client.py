@@ -13,7 +13,7 @@ import httpx
 CHUNK_BYTES: Final = 5 * 1024 * 1024  # fixed by the upload protocol
 TIMEOUT_S: Final = 60.0  # a stream without news sends a sign of life more often
 _AGAIN: Final = 5  # times in a row that a broken stream is taken up again
-_AGAIN_AFTER_S: Final = 1.0
+AGAIN_AFTER_S: Final = 1.0
 
 
 class ApiError(Exception):
@@ -61,11 +61,19 @@ class Target:
 
 
 class Client:
-    def __init__(self, target: Target) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        again_after_s: float = AGAIN_AFTER_S,
+    ) -> None:
+        self._again_after_s = again_after_s
         self._http = httpx.Client(
             base_url=target.endpoint,
             headers={"x-appwrite-project": target.project_id, "x-appwrite-key": target.api_key},
             timeout=TIMEOUT_S,
+            transport=transport,
         )
 
     @property
@@ -118,7 +126,7 @@ class Client:
             failures += 1
             if failures > _AGAIN:
                 raise ApiError(f"{self._http.base_url} does not answer: {reason}")
-            time.sleep(_AGAIN_AFTER_S)
+            time.sleep(self._again_after_s)
 
     def upload(
         self,
