@@ -35,6 +35,7 @@ MOST_SUBSCRIPTIONS: Final = 256  # of one connection
 MOST_CHANNELS: Final = 1024  # of one connection, in all its subscriptions
 CHANNEL_CHARS: Final = 512
 ID_CHARS: Final = 64
+AT_ONCE: Final = 250  # listeners told before others on the loop have their turn
 WAITING_EVENTS: Final = 1000  # on their way to either kind of listeners
 
 TeamOf = Callable[[str], Awaitable[str]]  # project id -> id of its organization, "" = gone
@@ -269,19 +270,23 @@ class Hub:
                 for connection in room.connections:
                     connection.outgoing.close(TooMuch.code, "Events were missed")
 
-    def tell(self, room_id: str, audience: Audience, announcement: Announcement) -> None:
+    async def tell(self, room_id: str, audience: Audience, announcement: Announcement) -> None:
         room = self._rooms.get(room_id)
         if room is None:
             return
         frame = frames.EventFrame(announcement, audience.channels)
-        for connection, ids in _listeners(room.index, audience).items():
+        for count, (connection, ids) in enumerate(_listeners(room.index, audience).items(), 1):
+            if count % AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if not audience.admits(connection.principal):
+                continue  # not any more
             # What a console account may hear of a project at all, it may see in full.
             is_trusted = room_id == CONSOLE or connection.principal.is_trusted
             payload = frame.payload(is_trusted=is_trusted)
             fitting = [
                 subscription_id
                 for subscription_id in ids
-                if _fits(connection.subscriptions[subscription_id], payload)
+                if _fits(connection.subscriptions.get(subscription_id), payload)
             ]
             if fitting:
                 connection.outgoing.put(frame.for_(fitting, is_trusted=is_trusted))
@@ -303,7 +308,7 @@ class Hub:
                 project_id, payload = announcement.project_id, announcement.payload
                 heard_by = channels.audience(announcement.event, project_id, payload)
                 if heard_by is not None:
-                    self.tell(project_id, heard_by, announcement)
+                    await self.tell(project_id, heard_by, announcement)
             except Exception:  # the next event may be better formed
                 log.exception("event not told", extra={"event_id": announcement.id})
             await asyncio.sleep(0)
@@ -325,7 +330,7 @@ class Hub:
         team_id = await self._team_of(project_id)
         told = channels.console_audience(announcement.event, project_id, team_id)
         if team_id and told is not None:
-            self.tell(CONSOLE, told, announcement)
+            await self.tell(CONSOLE, told, announcement)
 
 
 def _listeners(index: _Index, audience: Audience) -> dict[Connection, dict[str, None]]:
@@ -344,8 +349,9 @@ def _listeners(index: _Index, audience: Audience) -> dict[Connection, dict[str, 
     return found
 
 
-def _fits(subscription: Subscription, payload: Any) -> bool:
-    return subscription.fits is None or subscription.fits(payload)
+def _fits(subscription: Subscription | None, payload: Any) -> bool:
+    """A subscription may have ended since its listeners were looked up."""
+    return subscription is not None and (subscription.fits is None or subscription.fits(payload))
 
 
 def _runs_of(connection: Connection, channel: str) -> Iterable[str]:

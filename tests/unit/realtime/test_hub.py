@@ -37,6 +37,16 @@ class Interested:
         self.listeners[project_id] -= 1
 
 
+def announcement(event: str, payload: dict[str, Any]) -> Announcement:
+    return Announcement(
+        id="a",
+        project_id=PROJECT,
+        at=AT,
+        event=Event.parse(event),
+        body=json.dumps(payload).encode(),
+    )
+
+
 class House:
     """A hub, with connections that last as long as the test."""
 
@@ -57,15 +67,7 @@ class House:
         return connection
 
     async def tell(self, event: str, payload: dict[str, Any]) -> None:
-        self.hub.hear(
-            Announcement(
-                id="a",
-                project_id=PROJECT,
-                at=AT,
-                event=Event.parse(event),
-                body=json.dumps(payload).encode(),
-            )
-        )
+        self.hub.hear(announcement(event, payload))
         for _ in range(10):  # the hub's tasks wait for nothing but their turn
             await checkpoint()
 
@@ -190,6 +192,21 @@ async def test_executions_are_wanted_while_somebody_can_hear_them(house: House) 
         house.connect(user("admin", project_id=CONSOLE), "console", "projects.shop")
         assert wants == {PROJECT: 2}
     assert not +wants
+
+
+async def test_who_loses_the_right_while_an_event_is_told_does_not_hear_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hubs, "AT_ONCE", 2)
+    first, second = (house.connect(user("ann"), "account") for _ in range(2))
+    told = house.hub._for_projects
+    house.hub.hear(announcement("users.ann.update.name", {"$id": "ann"}))
+    while not told.empty():
+        await checkpoint()
+    for connection in (first, second):  # the second one's turn has not come yet
+        house.hub.rebind(connection, guest())
+    await checkpoint()
+    assert [len(await frames(connection)) for connection in (first, second)] == [1, 0]
 
 
 async def test_a_full_house_takes_nobody_more() -> None:
