@@ -26,7 +26,7 @@ from datetime import timedelta
 from typing import Final
 
 from runwright.clock import Clock
-from runwright.errors import RunwrightError
+from runwright.errors import RunwrightError, ServiceUnavailable
 from runwright.executions.acceptance import Acceptance
 from runwright.executions.aftermath import Aftermath, Ended, Run
 from runwright.executions.announcing import announce_ended
@@ -56,6 +56,7 @@ POLL_S: Final = 0.5
 _PROMOTED_AT_ONCE: Final = 500
 _BACKOFF_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 _TRIES_IN_FULL: Final = 3  # to store a record before its texts are suspected
+_TRIES_ON_A_FULL_DISK: Final = 30  # a minute; then too, lest one record is tried for ever
 
 _CANCELLED: Final = "The function was disabled while this execution waited, so it was not run."
 _UNREADABLE: Final = (
@@ -390,7 +391,9 @@ class Dispatcher:
                     extra={"execution_id": job.id, "reason": type(exc).__name__},
                 )
                 failures += 1
-                if failures == _TRIES_IN_FULL and ended.record is not None:
+                is_refused = isinstance(exc, ServiceUnavailable)  # whatever the record holds
+                most = _TRIES_ON_A_FULL_DISK if is_refused else _TRIES_IN_FULL
+                if failures >= most and ended.record is not None:
                     ended = replace(ended, record=reduced(ended.record))
                 await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
             else:

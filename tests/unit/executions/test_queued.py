@@ -332,6 +332,34 @@ async def test_a_run_that_finds_no_build_fails_and_says_why() -> None:
     assert "d1" in done.errors
 
 
+@pytest.mark.parametrize(
+    ("refusal", "logs"), [(ServiceUnavailable("full"), "kept"), (ValueError("odd"), "")]
+)
+async def test_a_full_disk_costs_no_logs_but_texts_that_cannot_be_stored_do(
+    refusal: Exception, logs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runwright.executions.dispatcher._BACKOFF_S", (0.0,))
+    async with a_bench() as bench:
+        bench.code.run_next = answering(Outcome(status_code=200, logs="kept"))
+        dispatcher = bench.dispatcher()
+        put, tries = dispatcher._ended.put, 0
+
+        async def refusing(ended: Any) -> None:
+            nonlocal tries
+            tries += 1
+            if tries <= 5:
+                raise refusal
+            await put(ended)
+
+        monkeypatch.setattr(dispatcher._ended, "put", refusing)
+        made = await accepted(bench)
+        await dispatcher.start()
+        await until(lambda: len(dispatcher) == 0 and tries > 5)
+        await dispatcher.stop(0.0)
+        found = await stored(bench, made)
+    assert (found.status, found.logs) == (Status.COMPLETED, logs)
+
+
 async def test_a_run_whose_key_is_gone_fails_and_says_so() -> None:
     async with a_bench() as bench:
         made = await accepted(bench)
