@@ -192,6 +192,12 @@ class _Check:
         for path, count in paths.items():
             if count > 1:
                 yield path, f"one request has {count} records"
+        for repeat in self.all.repeats:
+            if repeat.first != repeat.second:
+                yield (
+                    repeat.first,
+                    f"became {repeat.second} when it was asked for again",
+                )
 
     def wrongly_final(self) -> Charges:
         """Who is said to have run did, in that attempt, and ended as its code says."""
@@ -333,6 +339,7 @@ class _Check:
         counts["starts"] = len(self.all.starts)
         counts["starts of a further attempt"] = sum(start.attempt > 1 for start in self.all.starts)
         counts["looked at"] = len(self.all.sightings)
+        counts["requests sent again"] = len(self.all.repeats)
         counts["requests without an answer"] = len(self.all.unanswered)
         counts.update(f"refused: {code}" for code in self.all.refused.values())
         return counts

@@ -47,11 +47,14 @@ class Connection:
         self._head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
-        """Raises NoAnswer."""
+    async def ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, key: str = ""
+    ) -> Answer:
+        """`key` is the Idempotency-Key. Raises NoAnswer."""
         content = b"" if body is None else json.dumps(body).encode()
+        named = f"idempotency-key: {key}\r\n" if key else ""
         head = (
-            f"{method} /v1{path} HTTP/1.1\r\nhost: localhost\r\n{self._head}"
+            f"{method} /v1{path} HTTP/1.1\r\nhost: localhost\r\n{self._head}{named}"
             f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
         )
         try:

@@ -80,6 +80,15 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """A request that was sent a second time with the same Idempotency-Key, and both answers."""
+
+    number: int
+    first: str  # id of the execution or event
+    second: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """Something that was done to the server."""
 
@@ -113,6 +122,7 @@ class Evidence:
     refused: Mapping[int, int] = field(default_factory=dict)  # number -> status code
     starts: list[Start] = field(default_factory=list)
     sightings: list[Sighting] = field(default_factory=list)
+    repeats: list[Repeat] = field(default_factory=list)
     done: list[Done] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     users: frozenset[str] = frozenset()  # ids that the database holds

@@ -6,11 +6,12 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from random import Random
 from typing import Any, Final
 
 from tests.chaos.client import Answer, Connection, NoAnswer
-from tests.chaos.evidence import FINAL, Kind, Promise, Sighting, Start
+from tests.chaos.evidence import FINAL, Kind, Promise, Repeat, Sighting, Start
 from tests.chaos.ledger import Ledger
 from tests.chaos.plan import Asked
 
@@ -44,6 +45,7 @@ class Load:
         self.unanswered: set[int] = set()
         self.refused: dict[int, int] = {}
         self.sightings: list[Sighting] = []
+        self.repeats: list[Repeat] = []
         self.is_up = asyncio.Event()
         self._asked = asked
         self._wanted = wanted
@@ -57,6 +59,7 @@ class Load:
         self._heard: set[str] = set()  # executions that have begun
         self._delayed: set[str] = set()
         self._recent: deque[Promise] = deque(maxlen=_RECENT)
+        self._again: deque[Asked] = deque()
         self._is_over = False
         self._watched: set[str] = set()
         self._random = Random()  # who is looked at; no part of the plan
@@ -97,30 +100,25 @@ class Load:
                 if self._ahead > BACKLOG:
                     await asyncio.sleep(_RETRY_S)
                     continue
-                await self._ask(connection, next(self._asked))
+                asked = self._again.popleft() if self._again else next(self._asked)
+                await self._ask(connection, asked)
         finally:
             connection.close()
 
     async def _ask(self, connection: Connection, asked: Asked) -> None:
         path, body, due_at = self._request(asked)
+        key = f"chaos-{asked.number}" if asked.is_named else ""
         try:
-            answer = await connection.ask("POST", path, body)
+            answer = await connection.ask("POST", path, body, key=key)
         except NoAnswer:
             self.unanswered.add(asked.number)
             self._ledger.note({"what": "unanswered", "number": asked.number})
+            if asked.is_named:
+                self._again.append(asked)
             await asyncio.sleep(_RETRY_S)
             return
         if answer.status != _ACCEPTED[asked.kind]:
-            self.refused[asked.number] = answer.status
-            self._ledger.note(
-                {
-                    "what": "refused",
-                    "number": asked.number,
-                    "status": answer.status,
-                    "text": answer.body.decode(errors="replace")[:300],
-                }
-            )
-            await asyncio.sleep(_RETRY_S)
+            await self._refused(asked, answer)
             return
         promise = Promise(
             number=asked.number,
@@ -131,24 +129,33 @@ class Load:
             path=asked.path,
             due_at=due_at,
         )
-        await self._ledger.write(
-            {
-                "what": "promised",
-                "number": promise.number,
-                "kind": promise.kind,
-                "at": promise.at,
-                "id": promise.id,
-                "function": promise.function_id,
-                "path": promise.path,
-                "due": promise.due_at,
-            }
-        )
+        await self._ledger.write({"what": "promised", **asdict(promise)})
         self.promises.append(promise)
         self._ahead += self._starts[asked.kind]
         if asked.kind is Kind.DELAYED:
             self._delayed.add(promise.id)
         if asked.kind in (Kind.RUN, Kind.DELAYED):
             self._recent.append(promise)
+        if asked.is_doubled:
+            with contextlib.suppress(NoAnswer):
+                answer = await connection.ask("POST", path, body, key=key)
+                if answer.status == _ACCEPTED[asked.kind]:
+                    second = _id(asked, answer)
+                    self.repeats.append(
+                        Repeat(number=asked.number, first=promise.id, second=second)
+                    )
+
+    async def _refused(self, asked: Asked, answer: Answer) -> None:
+        # A repeat that is refused tells nothing about the first time.
+        if asked.number in self.unanswered:
+            self._again.append(asked)
+        else:
+            self.refused[asked.number] = answer.status
+        text = answer.body.decode(errors="replace")[:300]
+        self._ledger.note(
+            {"what": "refused", "number": asked.number, "status": answer.status, "text": text}
+        )
+        await asyncio.sleep(_RETRY_S)
 
     def _request(self, asked: Asked) -> tuple[str, dict[str, Any], float]:
         """Path, body and, of a delayed run, its moment."""

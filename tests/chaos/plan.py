@@ -16,6 +16,8 @@ _WORDS: Final = ("ok", "slow", "throw", "busy")
 _WORD_WEIGHTS: Final = (88, 6, 4, 2)
 _KINDS: Final = (Kind.RUN, Kind.DELAYED, Kind.USER, Kind.EVENT)
 _SHIFTS: Final = (-3600.0, -30.0, -2.0, 2.0, 20.0, 90.0, 300.0, 3600.0)
+_NAMED: Final = 0.5
+_DOUBLED: Final = 0.05
 _UNBORN: Final = 0.3
 _BODIES: Final = (0, 20, 200, 2_000, 40_000)
 
@@ -29,6 +31,8 @@ class Asked:
     function_id: str
     path: str
     body_bytes: int
+    is_named: bool  # it carries an Idempotency-Key, and is sent again when it got no answer
+    is_doubled: bool  # it is sent again though it got one
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,11 @@ def requests(seed: int, mix: Mix) -> Iterator[Asked]:
         number += 1
         kind = random.choices(_KINDS, mix.kinds)[0]
         word = random.choices(_WORDS, _WORD_WEIGHTS)[0]
+        is_named = kind in (Kind.RUN, Kind.EVENT) and random.random() < _NAMED
         yield Asked(
             number=number,
+            is_named=is_named,
+            is_doubled=is_named and random.random() < _DOUBLED,
             kind=kind,
             function_id=random.choice(DIRECT),
             path=f"/{word}/{number}",

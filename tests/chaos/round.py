@@ -112,6 +112,7 @@ async def play(orders: Orders, say: Say) -> Played:
             refused=load.refused,
             starts=witness.starts,
             sightings=load.sightings,
+            repeats=load.repeats,
             done=victim.done,
             records=left.records,
             users=left.users,

@@ -12,6 +12,7 @@ from tests.chaos.evidence import (
     Kind,
     Promise,
     Record,
+    Repeat,
     Sighting,
     Start,
 )
@@ -241,6 +242,12 @@ def test_one_request_with_two_records_is_a_duplicate() -> None:
         starts=[*evidence.starts, Start(execution_id="a2", attempt=1, function_id="f", at=30)],
     )
     assert charged(doctored) == {("duplicated", "/ok/1")}
+
+
+def test_a_repeated_request_that_made_another_execution_is_a_duplicate() -> None:
+    same, other = (Repeat(number=1, first="a", second=second) for second in ("a", "z"))
+    assert charged(replace(good(), repeats=[same])) == set()
+    assert charged(replace(good(), repeats=[same, other])) == {("duplicated", "a")}
 
 
 def test_completed_without_having_run_is_wrong() -> None:
