@@ -167,7 +167,7 @@ class Relay:
         """One of them cannot be handed on; the others can."""
         for row in rows:
             try:
-                await self._hand_on([row])
+                await self._hand_on([row], may_exist=True)
             except ServiceUnavailable:
                 raise
             except Exception:
@@ -181,8 +181,12 @@ class Relay:
                     self._aside.add(row.id)
                     del self._failures[row.id]
 
-    async def _hand_on(self, rows: Sequence[OutboxEvent]) -> None:
-        """The first of the rows: as many as make a transaction of a fair size."""
+    async def _hand_on(self, rows: Sequence[OutboxEvent], *, may_exist: bool = False) -> None:
+        """The first of the rows: as many as make a transaction of a fair size.
+
+        An execution that exists says that this event has started its function before, as after
+        a backup of another moment was put back. It is not looked for unless something failed.
+        """
         plan, announcements, planned = _Plan(), [], 0
         for row in rows:
             planned += 1
@@ -192,7 +196,7 @@ class Relay:
                 await self._plan(announcement, plan)
             if plan.is_large:
                 break
-        taken = await self._store(rows[:planned], plan)
+        taken = await self._store(rows[:planned], plan, may_exist=may_exist)
         for announcement in announcements:
             if announcement.id in taken:
                 self._tell(announcement)
@@ -271,7 +275,9 @@ class Relay:
             chain_id=announcement.lineage.chain_id,
         )
 
-    async def _store(self, rows: Sequence[OutboxEvent], plan: _Plan) -> frozenset[str]:
+    async def _store(
+        self, rows: Sequence[OutboxEvent], plan: _Plan, *, may_exist: bool
+    ) -> frozenset[str]:
         """Store what was planned for rows that nobody else has taken; the ids of these."""
         async with (
             self._acceptance.jobs([item for _, item in plan.accepted]) as runs,
@@ -281,16 +287,18 @@ class Relay:
             def work(uow: UnitOfWork) -> tuple[frozenset[str], int]:
                 taken = frozenset(row.id for row in uow.outbox.take(rows))
                 there = _still_there(uow, plan)
+
+                def is_new(event_id: str, item: Execution) -> bool:
+                    if event_id not in taken or _place(item) not in there:
+                        return False
+                    return not may_exist or uow.executions.get(item.project_id, item.id) is None
+
                 begun = [
                     (item.execution, job)
                     for (event_id, item), job in zip(plan.accepted, runs, strict=True)
-                    if event_id in taken and _place(item.execution) in there
+                    if is_new(event_id, item.execution)
                 ]
-                stopped = [
-                    item
-                    for event_id, item in plan.stopped
-                    if event_id in taken and _place(item) in there
-                ]
+                stopped = [item for event_id, item in plan.stopped if is_new(event_id, item)]
                 told = [job for event_id, job in deliveries if event_id in taken]
                 uow.executions.add_all([*(execution for execution, _ in begun), *stopped])
                 self._queue.put(uow, [*(job for _, job in begun), *told])

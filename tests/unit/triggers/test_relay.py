@@ -19,9 +19,9 @@ from runwright.model.webhook import Webhook
 from runwright.ports.storage import UnitOfWork
 from runwright.triggers.breaker import RateBreaker
 from runwright.triggers.outbox import Custom, Outbox
-from runwright.triggers.relay import AT_ONCE, Relay
+from runwright.triggers.relay import AT_ONCE, Relay, execution_id_of
 from runwright.triggers.subscriptions import Subscriptions
-from tests.contract.storage.rows import a_webhook
+from tests.contract.storage.rows import a_webhook, an_execution
 from tests.unit.executions.bench import PROJECT, Bench, a_bench, a_function
 
 pytestmark = pytest.mark.anyio
@@ -297,6 +297,23 @@ async def test_an_event_that_cannot_be_handed_on_is_set_aside_and_kept() -> None
         desk.breaker.poisoned = set()
         await everything(desk.relay())  # the next start
         assert len(await desk.executions()) == 6
+
+
+async def test_a_subscriber_that_was_started_before_is_not_started_again() -> None:
+    """As after a backup was put back that has the event and the run of one of its subscribers."""
+    async with a_desk() as desk:
+        await desk.emit("users.u1.create", "users.u2.create")
+
+        def restored(uow: UnitOfWork) -> None:
+            first = uow.outbox.oldest(limit=1)[0]
+            known = an_execution(execution_id_of(first.id, "a"), PROJECT, function_id="a")
+            uow.executions.add(known)
+
+        await desk.bench.storage.write(restored)
+        relay = desk.relay()
+        assert not await relay.turn()
+        assert await desk.waiting() == 0
+        assert sorted(job.function_id for job in await desk.jobs()) == ["a", "b", "b"]
 
 
 async def test_a_storage_that_cannot_write_sets_no_event_aside() -> None:
