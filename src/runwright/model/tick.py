@@ -33,12 +33,16 @@ def next_tick(timer: Timer, moment: datetime) -> datetime | None:
         return None
 
 
-def run_of(timer: Timer, tick: datetime, now: datetime) -> Execution:
-    """The execution of a tick. It has the same id whoever makes it, so that storing it twice is
+def tick_id(tick: datetime, function_id: str) -> str:
+    """Of the execution of a tick. The same whoever makes it, so that storing it twice is
     refused."""
-    prefix, headers = _told(tick)
+    return _told(tick)[0] + hashlib.blake2b(function_id.encode(), digest_size=8).hexdigest()
+
+
+def run_of(timer: Timer, tick: datetime, now: datetime) -> Execution:
+    """The execution of a tick."""
     return Execution(
-        id=prefix + hashlib.blake2b(timer.id.encode(), digest_size=8).hexdigest(),
+        id=tick_id(tick, timer.id),
         project_id=timer.project_id,
         created_at=now,
         updated_at=now,
@@ -48,7 +52,7 @@ def run_of(timer: Timer, tick: datetime, now: datetime) -> Execution:
         status=Status.WAITING,
         request_method="POST",
         request_path="/",
-        request_headers=headers,
+        request_headers=_told(tick)[1],
     )
 
 

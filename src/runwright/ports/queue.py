@@ -29,6 +29,12 @@ class Queue(Protocol):
         """Store new jobs, of any kind, and, after the commit, announce `job` or `delivery` for
         those that may be claimed now."""
 
+    def put_copies(
+        self, uow: UnitOfWork, first: Job, copies: Sequence[tuple[str, str, str]]
+    ) -> None:
+        """`put` for jobs that differ from `first` in project, id and function only; `copies`
+        holds these, those of `first` included."""
+
     def promote(self, uow: UnitOfWork, *, now: datetime, limit: int) -> list[Job]:
         """Delayed jobs that have become due, now ordinary ones."""
 

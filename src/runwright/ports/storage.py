@@ -94,6 +94,11 @@ class ExecutionRepository(Repository[Execution], Protocol):
     def add_all(self, items: Sequence[Execution]) -> None:
         """Insert a batch of new executions; one statement."""
 
+    def add_copies(self, first: Execution, copies: Sequence[tuple[str, str, str, str]]) -> None:
+        """Insert executions that differ from `first` in project, id, function and deployment
+        only; `copies` holds these, those of `first` included. For thousands at a time: the
+        values are not made one by one."""
+
     def finish_all(self, items: Sequence[Execution]) -> None:
         """Store final states, and those of attempts after which there is another. A row that
         is already final is left as it is; a missing one is inserted."""
@@ -125,6 +130,9 @@ class JobRepository(Repository[Job], Protocol):
 
     def add_all(self, items: Sequence[Job]) -> None:
         """Insert a batch of new jobs."""
+
+    def add_copies(self, first: Job, copies: Sequence[tuple[str, str, str]]) -> None:
+        """The same as for executions; jobs differ in project, id and function."""
 
     def projects(self, kind: JobKind, after: str, *, limit: int) -> list[str]:
         """Ids of projects that have jobs of a kind, held ones included, in order."""

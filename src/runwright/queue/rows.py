@@ -48,6 +48,14 @@ class RowQueue:
             if kind in SIGNALS:
                 uow.touch(SIGNALS[kind], project_id, "")
 
+    def put_copies(
+        self, uow: UnitOfWork, first: Job, copies: Sequence[tuple[str, str, str]]
+    ) -> None:
+        uow.jobs.add_copies(first, copies)
+        if first.kind in SIGNALS:
+            for project_id in {copy[0] for copy in copies}:
+                uow.touch(SIGNALS[first.kind], project_id, "")
+
     def promote(self, uow: UnitOfWork, *, now: datetime, limit: int) -> list[Job]:
         due = uow.jobs.due(now, limit=limit)
         uow.jobs.make_runnable(due, at=now)

@@ -73,6 +73,20 @@ class Codec(Generic[T]):
             values.append(searchable(item.search))  # type: ignore[attr-defined]
         return tuple(values)
 
+    def params_of_copies(
+        self, first: T, names: Sequence[str], copies: Sequence[Sequence[str]]
+    ) -> list[list[Any]]:
+        """`params` of values that differ from `first` in some texts only."""
+        places = [self.kind.fields.index(name) for name in names]
+        base = list(self.params(first))
+        rows = []
+        for copy in copies:
+            row = base.copy()
+            for at, text in zip(places, copy, strict=True):
+                row[at] = text
+            rows.append(row)
+        return rows
+
     def key(self, item: T) -> tuple[str, str]:
         return item.project_id, item.id  # type: ignore[attr-defined]  # every model has both
 
@@ -121,7 +135,7 @@ class Batches:
         assert sql.count(one) == 1, sql
         self._sql = {width: sql.replace(one, ", ".join([one] * width)) for width in WIDTHS}
 
-    def split(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    def split(self, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """Statements with their parameters, for all rows in their order."""
         at = 0
         for width, sql in self._sql.items():

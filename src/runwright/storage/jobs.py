@@ -31,6 +31,12 @@ class SqlJobs(SqlRepository[Job]):
         for statement in self._codec.add_sql.split([self._codec.params(item) for item in items]):
             self._change(*statement)
 
+    def add_copies(self, first: Job, copies: Sequence[tuple[str, str, str]]) -> None:
+        names = ("project_id", "id", "function_id")
+        rows = self._codec.params_of_copies(first, names, copies)
+        for statement in self._codec.add_sql.split(rows):
+            self._change(*statement)
+
     def projects(self, kind: JobKind, after: str, *, limit: int) -> list[str]:
         return self._steps(self._codec.next_project_sql, (kind.value,), after, limit)
 

@@ -166,6 +166,12 @@ class SqlExecutions(SqlRepository[Execution]):
         for statement in self._codec.add_sql.split([self._codec.params(item) for item in items]):
             self._change(*statement)
 
+    def add_copies(self, first: Execution, copies: Sequence[tuple[str, str, str, str]]) -> None:
+        names = ("project_id", "id", "function_id", "deployment_id")
+        rows = self._codec.params_of_copies(first, names, copies)
+        for statement in self._codec.add_sql.split(rows):
+            self._change(*statement)
+
     def finish_all(self, items: Sequence[Execution]) -> None:
         rows = [self._codec.params(item) for item in items]
         for statement in self._codec.finish_sql.split(rows):

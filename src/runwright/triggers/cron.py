@@ -20,7 +20,7 @@ Rules:
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -28,10 +28,10 @@ from typing import Final
 from runwright.clock import Clock
 from runwright.executions.acceptance import Acceptance
 from runwright.executions.announcing import announce_ended
-from runwright.model.execution import Execution, Status
+from runwright.model.execution import Execution
 from runwright.model.job import Job, JobKind
 from runwright.model.schedule import MINUTE
-from runwright.model.tick import due_ticks, missed, next_tick, run_of
+from runwright.model.tick import due_ticks, missed, next_tick, run_of, tick_id
 from runwright.model.timer import CatchUp, Overlap, Timer
 from runwright.ports.queue import Queue
 from runwright.ports.signals import Signals
@@ -43,6 +43,7 @@ POLL_S: Final = 0.5
 AT_ONCE: Final = 512  # rows that one transaction stores: two full statements of each kind
 GRACE: Final = MINUTE  # a tick that comes at most this late is no missed one
 _IN_FLIGHT: Final = 2  # transactions of a scheduler that has much to fire
+_MANY: Final = 16  # runs of one tick that are stored as copies of the first
 _BACKOFF_S: Final = 1.0
 
 _LATER_ONE: Final = "a later tick was due as well, and `scheduleCatchUp` is `last`"
@@ -57,7 +58,6 @@ class _Due:
     timer: Timer
     ticks: list[datetime]
     next_due: datetime | None  # None = it never comes due again
-    forgotten: int = 0  # ticks older than any record is kept
 
 
 @dataclass(slots=True)
@@ -71,9 +71,11 @@ class _Stored:
 
 
 @dataclass(slots=True)
-class _Rows:
-    executions: list[Execution] = field(default_factory=list)
-    jobs: list[Job] = field(default_factory=list)
+class _Plan:
+    """What ticks become."""
+
+    missed: list[Execution] = field(default_factory=list)
+    runs: dict[datetime, list[Timer]] = field(default_factory=dict)  # by tick
 
 
 class Scheduler:
@@ -192,26 +194,59 @@ class Scheduler:
             for item in due
             if (self._end(uow, item.timer) if item.next_due is None else next(moved))
         ]
-        rows = self._rows(uow, mine, now)
+        plan = self._plan(uow, mine, now)
         if not is_sure:
-            rows = _unknown(uow, rows)
-        uow.executions.add_all(rows.executions)
-        self._announce_missed(uow, rows.executions)
-        self._queue.put(uow, rows.jobs)
+            plan = _unknown(uow, plan)
+        uow.executions.add_all(plan.missed)
+        self._announce_missed(uow, plan.missed)
+        self._put_runs(uow, plan, now)
+        runs = sum(map(len, plan.runs.values()))
         return _Stored(
             timers=len(mine),
-            rows=len(rows.executions),
-            runs=len(rows.jobs),
+            rows=len(plan.missed) + runs,
+            runs=runs,
             latest_s=max(((now - item.timer.due_at).total_seconds() for item in mine), default=0.0),
         )
 
-    def _announce_missed(self, uow: UnitOfWork, executions: Sequence[Execution]) -> None:
+    def _announce_missed(self, uow: UnitOfWork, missed: Sequence[Execution]) -> None:
         """A tick that was missed has ended with its record; others are announced at their end."""
-        ended = [item for item in executions if item.status is Status.FAILED]
-        heard = {name for name in {item.project_id for item in ended} if self._wants(uow, name)}
-        for execution in ended:
+        heard = {name for name in {item.project_id for item in missed} if self._wants(uow, name)}
+        for execution in missed:
             if execution.project_id in heard:
                 announce_ended(uow, execution)
+
+    def _put_runs(self, uow: UnitOfWork, plan: _Plan, now: datetime) -> None:
+        """In the order of their ticks. Thousands of one moment differ in a few texts only, and
+        making each of them by itself would be most of the work."""
+        few: list[tuple[Timer, datetime]] = []
+        for tick in sorted(plan.runs):
+            timers = plan.runs[tick]
+            if len(timers) < _MANY:
+                few += [(timer, tick) for timer in timers]
+                continue
+            self._put_few(uow, few, now)
+            few = []
+            self._put_many(uow, timers, tick, now)
+        self._put_few(uow, few, now)
+
+    def _put_few(
+        self, uow: UnitOfWork, due: Sequence[tuple[Timer, datetime]], now: datetime
+    ) -> None:
+        if not due:
+            return
+        runs = [run_of(timer, tick, now) for timer, tick in due]
+        uow.executions.add_all(runs)
+        self._queue.put(uow, [_job(run, tick) for run, (_, tick) in zip(runs, due, strict=True)])
+
+    def _put_many(
+        self, uow: UnitOfWork, timers: Sequence[Timer], tick: datetime, now: datetime
+    ) -> None:
+        first = run_of(timers[0], tick, now)
+        keys = [(item.project_id, tick_id(tick, item.id), item.id) for item in timers]
+        deployments = [item.deployment_id for item in timers]
+        copies = [(*key, last) for key, last in zip(keys, deployments, strict=True)]
+        uow.executions.add_copies(first, copies)
+        self._queue.put_copies(uow, _job(first, tick), keys)
 
     def _due(self, timers: Sequence[Timer], now: datetime) -> list[_Due]:
         """As many timers, with as many ticks, as one transaction may store."""
@@ -240,8 +275,8 @@ class Scheduler:
         log.warning("schedule came due for the last time", extra={"function_id": timer.id})
         return uow.timers.remove(timer.project_id, timer.id)
 
-    def _rows(self, uow: UnitOfWork, due: Sequence[_Due], now: datetime) -> _Rows:
-        rows = _Rows()
+    def _plan(self, uow: UnitOfWork, due: Sequence[_Due], now: datetime) -> _Plan:
+        plan = _Plan()
         busy = _busy(uow, due)
         for item in due:
             timer = item.timer
@@ -251,13 +286,11 @@ class Scheduler:
                 is_last = is_caught_up and tick is item.ticks[-1]
                 why = _why_not(timer, tick, now, is_last=is_last, is_busy=is_busy)
                 if why:
-                    rows.executions.append(missed(timer, tick, now, why))
+                    plan.missed.append(missed(timer, tick, now, why))
                     continue
-                execution = run_of(timer, tick, now)
-                rows.executions.append(execution)
-                rows.jobs.append(_job(execution, tick))
+                plan.runs.setdefault(tick, []).append(timer)
                 is_busy = timer.overlap is Overlap.SKIP
-        return rows
+        return plan
 
 
 def _busy(uow: UnitOfWork, due: Sequence[_Due]) -> frozenset[tuple[str, str]]:
@@ -299,18 +332,21 @@ def _job(execution: Execution, tick: datetime) -> Job:
     )
 
 
-def _unknown(uow: UnitOfWork, rows: _Rows) -> _Rows:
-    """What of `rows` is not stored yet."""
-    known = frozenset(_known(uow, rows.executions))
-    return _Rows(
-        [item for item in rows.executions if (item.project_id, item.id) not in known],
-        [item for item in rows.jobs if (item.project_id, item.id) not in known],
-    )
+def _unknown(uow: UnitOfWork, plan: _Plan) -> _Plan:
+    """What of the plan is not stored yet."""
 
-
-def _known(uow: UnitOfWork, executions: Sequence[Execution]) -> Iterator[tuple[str, str]]:
-    for item in executions:
-        key = item.project_id, item.id
+    def is_known(project_id: str, item_id: str) -> bool:
         # A job may outlive the record, when it is kept for a replay.
-        if uow.executions.get(*key) is not None or uow.jobs.get(*key) is not None:
-            yield key
+        return (
+            uow.executions.get(project_id, item_id) is not None
+            or uow.jobs.get(project_id, item_id) is not None
+        )
+
+    return _Plan(
+        [item for item in plan.missed if not is_known(item.project_id, item.id)],
+        {
+            tick: new
+            for tick, timers in plan.runs.items()
+            if (new := [t for t in timers if not is_known(t.project_id, tick_id(tick, t.id))])
+        },
+    )

@@ -1,13 +1,14 @@
 """Timers: what is due, and who may fire it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from runwright.model.execution import Execution, Status, Trigger
-from runwright.ports.storage import Storage
-from tests.contract.storage.rows import NOW, PROJECT, a_timer, adding, an_execution
+from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+from tests.contract.storage.rows import NOW, PROJECT, a_job, a_timer, adding, an_execution
 
 pytestmark = pytest.mark.anyio
 
@@ -85,3 +86,32 @@ async def test_open_ticks_are_runs_of_a_schedule_that_wait_or_run(storage: Stora
     asked = ["waits", "runs", "ended", "delayed", "called", "elsewhere", "unknown"]
     found = await storage.read(lambda uow: uow.executions.with_open_tick(PROJECT, asked))
     assert found == {"waits", "runs"}
+
+
+async def test_copies_differ_from_the_first_in_what_is_said_and_in_nothing_else(
+    storage: Storage,
+) -> None:
+    run, job = an_execution("a0"), a_job("a0")
+    runs = [(PROJECT, f"a{at}", f"fn{at}", f"build{at}") for at in range(300)]
+    runs.append(("other", "a0", "fn", "build"))
+    jobs = [copy[:3] for copy in runs]
+
+    def work(uow: UnitOfWork) -> None:
+        uow.executions.add_copies(run, runs)
+        uow.jobs.add_copies(job, jobs)
+
+    await storage.write(work)
+    stored_runs = await storage.read(lambda uow: uow.executions.find(None))
+    stored_jobs = await storage.read(lambda uow: uow.jobs.find(None))
+    assert stored_runs == [
+        replace(run, project_id=project, id=id, function_id=function, deployment_id=deployment)
+        for project, id, function, deployment in runs
+    ]
+    assert stored_jobs == [
+        replace(job, project_id=project, id=id, function_id=function)
+        for project, id, function in jobs
+    ]
+    with pytest.raises(AlreadyStored):
+        await storage.write(lambda uow: uow.executions.add_copies(run, runs[:1]))
+    with pytest.raises(AlreadyStored):
+        await storage.write(lambda uow: uow.jobs.add_copies(job, jobs[:1]))

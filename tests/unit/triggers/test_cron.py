@@ -161,6 +161,24 @@ async def test_each_function_has_its_own_tick_of_the_same_moment(rig: Rig) -> No
     }
 
 
+async def test_many_ticks_of_one_moment_are_like_few(rig: Rig) -> None:
+    many = [a_timer(f"f{at}", deployment_id=f"d{at}", catch_up=CatchUp.ALL) for at in range(40)]
+    await rig.add(*many, a_timer("early", due_at=START - MINUTE, catch_up=CatchUp.ALL))
+    await rig.fire()
+    rows, jobs = await rig.rows(), await rig.jobs()
+    alone = next(row for row in rows if row.function_id == "early" and due_of(row) == "08:00")
+    for at in range(40):
+        (row,) = (row for row in rows if row.function_id == f"f{at}")
+        alike = replace(row, id=alone.id, function_id="early", deployment_id="d1")
+        assert (row.deployment_id, alike) == (f"d{at}", alone)
+    assert [(job.id, job.function_id) for job in jobs] == [
+        (row.id, row.function_id) for row in rows
+    ]
+    ticks = [due_of(row) for row in rows]
+    assert ticks == sorted(ticks)
+    assert {(job.ready_at, job.sealed) for job in jobs} == {(rig.clock.now(), b"")}
+
+
 async def test_after_downtime_the_last_tick_runs_and_the_others_are_recorded(rig: Rig) -> None:
     await rig.add(a_timer())
     rig.clock.advance(4 * 60 + 10)
