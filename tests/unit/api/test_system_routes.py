@@ -253,7 +253,7 @@ async def test_the_console_learns_what_it_adapts_to(front: Front) -> None:
 async def test_scopes_are_listed_for_anyone(front: Front) -> None:
     for headers in ({}, about(CONSOLE), about(), WITH_KEY):
         body = (await front.get("/console/scopes/project", headers)).json()
-        assert body["total"] == len(body["scopes"]) == 87
+        assert body["total"] == len(body["scopes"]) == 89
     assert body["scopes"][0] == {
         "$id": "project.read",
         "description": "Read the project, its settings and its variables",
