@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from bench import cold, crons, fanout, livelogs, memory, queue, scale, warm
+from bench import cold, crons, fairness, fanout, livelogs, memory, queue, scale, warm
 
 PARTS: Final[dict[str, Callable[[], None]]] = {
     "warm": warm.run,
@@ -14,6 +14,7 @@ PARTS: Final[dict[str, Callable[[], None]]] = {
     "crons": crons.run,
     "fanout": fanout.run,
     "livelogs": livelogs.run,
+    "fairness": fairness.run,
     "scale": scale.run,
 }
 

@@ -1,9 +1,11 @@
 """How many runs are begun at once, so that one project's long queue is hardly felt by another.
 
 - A project alone gets its jobs in large claims, which is what is fastest.
-- As long as several projects have jobs, claims are small and a moment apart. Each costs this
-  process time in which nothing else goes on, and a call of the other project would wait for it.
-- The moment ends at once for a job of a project that has hardly anything running.
+- A project that has many jobs, beside one that has few, gets them in small claims, a moment
+  apart: a few hundred in a second. Each run costs this process time in which nothing else goes
+  on, and a job of the other project waits for it.
+- That moment ends at once for a job of a project that has hardly anything running.
+- Projects that all have many jobs are not slowed down: they wait for each other in any case.
 - While many callers wait to be accepted, one project begins few runs: callers wait for their
   answer, and nobody waits for a run to the millisecond.
 """
@@ -16,8 +18,10 @@ from typing import Final
 
 GATHER_S: Final = 0.003
 _FEW: Final = 4  # a share of the workers
-_SLICE: Final = 8  # jobs of one claim while several projects have some
-_TOGETHER_S: Final = 1.0  # so long a project counts as having jobs after its last one
+_SLICE: Final = 4  # jobs of one claim of a paced project
+_PACE_S: Final = 0.01  # between two of them
+_WINDOW_S: Final = 1.0
+_MANY: Final = 64  # jobs in a window
 _NEWCOMER: Final = 3  # runs; who has fewer is not kept waiting
 _MANY_CALLERS: Final = 16
 _FEW_SLOTS: Final = 8  # a share of the workers too
@@ -35,9 +39,10 @@ class Pacing:
         self._workers = workers
         self._callers = callers
         self._now = now
-        self._newest = ""  # the project of which a job came or was claimed last
-        self._newest_at = -_TOGETHER_S
-        self._other_at = -_TOGETHER_S  # when one of any other project did
+        # Jobs that came or were claimed in this window and in the one before it, by project.
+        self._begun_at = now()
+        self._window: Counter[str] = Counter()
+        self._before: Counter[str] = Counter()
         self._running: Counter[str] = Counter()
         self._has_claimed = False  # something, the last time
         self._newcomer = asyncio.Event()
@@ -49,7 +54,7 @@ class Pacing:
     @property
     def limit(self) -> int:
         """How many jobs may be claimed now."""
-        return min(self._room, _SLICE) if self._is_shared else self._room
+        return min(self._room, _SLICE) if self._is_paced else self._room
 
     @property
     def project_slots(self) -> int:
@@ -60,14 +65,15 @@ class Pacing:
 
     def heard(self, project_id: str) -> None:
         """A job of the project may be claimed."""
-        self._note(project_id)
-        if self._is_shared and self._running[project_id] < _NEWCOMER:
+        self._turn()
+        self._window[project_id] += 0  # it is there, however few it has
+        if self._has_company and self._running[project_id] < _NEWCOMER:
             self._newcomer.set()
 
     def claimed(self, jobs: Counter[str]) -> None:
+        self._turn()
         self._has_claimed = bool(jobs)
-        for project_id in jobs:
-            self._note(project_id)
+        self._window.update(jobs)
         self._running.update(jobs)
 
     def ended(self, project_id: str) -> None:
@@ -77,10 +83,12 @@ class Pacing:
 
     async def gather(self) -> None:
         """Wait a moment when more can then be done at once, or others need it."""
-        is_nearly_full = self._room <= self._workers // _FEW
-        if is_nearly_full or (self._has_claimed and self._is_shared):
+        wait_s = GATHER_S if self._room <= self._workers // _FEW else 0.0
+        if self._has_claimed and self._is_paced:
+            wait_s = _PACE_S
+        if wait_s:
             try:
-                async with asyncio.timeout(GATHER_S):
+                async with asyncio.timeout(wait_s):
                     await self._newcomer.wait()
             except TimeoutError:
                 pass
@@ -88,7 +96,7 @@ class Pacing:
 
     @property
     def _room(self) -> int:
-        is_throttled = self._is_flooded and not self._is_shared
+        is_throttled = self._is_flooded and not self._has_company
         slots = max(1, self._workers // _FEW_SLOTS) if is_throttled else self._workers
         return slots - self._running.total()
 
@@ -97,10 +105,22 @@ class Pacing:
         return self._callers() >= _MANY_CALLERS
 
     @property
-    def _is_shared(self) -> bool:
-        return self._now() - self._other_at < _TOGETHER_S
+    def _has_company(self) -> bool:
+        """Whether there are jobs of more than one project."""
+        return len(self._window) > 1 or len(self._before) > 1
 
-    def _note(self, project_id: str) -> None:
-        if project_id != self._newest:
-            self._newest, self._other_at = project_id, self._newest_at
-        self._newest_at = self._now()
+    @property
+    def _is_paced(self) -> bool:
+        """Whether some project has many jobs and another few."""
+        if not self._has_company:
+            return False
+        known = self._window.keys() | self._before.keys()
+        many = sum(self._window[name] + self._before[name] >= _MANY for name in known)
+        return 0 < many < len(known)
+
+    def _turn(self) -> None:
+        passed = self._now() - self._begun_at
+        if passed >= _WINDOW_S:
+            self._before = self._window if passed < 2 * _WINDOW_S else Counter()
+            self._window = Counter()
+            self._begun_at = self._now()

@@ -39,18 +39,28 @@ async def test_a_project_alone_gets_all_that_it_may_have_in_one_claim() -> None:
     assert not await bench.waits()
 
 
-async def test_claims_are_small_and_apart_while_several_projects_have_jobs() -> None:
-    bench = Bench()
-    bench.claim(shop=20)
+async def test_a_long_queue_is_claimed_little_by_little_beside_a_short_one() -> None:
+    bench = Bench(workers=200)
+    bench.claim(shop=100)
     bench.pacing.heard("bank")
-    assert bench.pacing.limit == 8
+    assert bench.pacing.limit == 4
     assert not await bench.waits()  # a newcomer
     assert await bench.waits()
     bench.claim()
     assert not await bench.waits()  # nothing was found, so nobody is in the way
-    bench.now += 1.0
-    bench.claim(shop=10)
-    assert bench.pacing.limit == 34
+    for _ in range(2):
+        bench.now += 1.0
+        bench.claim(shop=10)
+    assert bench.pacing.limit == 80
+    assert not await bench.waits()
+
+
+async def test_long_queues_and_short_ones_among_their_like_are_not_slowed_down() -> None:
+    bench = Bench(workers=400)
+    bench.claim(shop=30, bank=30)
+    assert bench.pacing.limit == 340
+    bench.claim(shop=60, bank=60)
+    assert bench.pacing.limit == 220
     assert not await bench.waits()
 
 
@@ -76,7 +86,7 @@ async def test_few_runs_are_begun_while_many_callers_wait_but_others_get_their_s
     bench.claim(shop=8)
     assert bench.pacing.limit == 0
     bench.pacing.heard("bank")
-    assert (bench.pacing.limit, bench.pacing.project_slots) == (8, 8)
+    assert (bench.pacing.limit, bench.pacing.project_slots) == (56, 8)
 
 
 async def test_what_has_ended_makes_room_again() -> None:
