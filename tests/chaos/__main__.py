@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--executions", type=int, default=100_000, help="requests to be accepted")
     parser.add_argument("--kill-every", default="1..5", help="seconds, from..to")
     parser.add_argument("--drain-s", type=float, default=300.0, help="time for what is left")
+    parser.add_argument("--disk-mib", type=int, default=0, help="size of a disk of its own; root")
     parser.add_argument("--keep", action="store_true", help="keep the folder of a good round too")
     given = parser.parse_args()
     low, _, high = given.kill_every.partition("..")
@@ -32,6 +33,7 @@ def main() -> int:
         kill_every=(float(low), float(high or low)),
         folder=folder,
         drain_s=given.drain_s,
+        disk_mib=given.disk_mib,
     )
     print(f"seed {orders.seed}, {orders.executions} requests, folder {folder}", flush=True)
     began = time.monotonic()
@@ -66,6 +68,7 @@ def report(played: Played, verdict: Verdict) -> str:
         f"p99 {verdict.takeover_s(0.99):.2f} s, longest {verdict.takeover_s(1.0):.2f} s "
         f"(limit for p99: {TAKEOVER_S:.0f} s)"
     )
+    lines.append(f"server log: {played.log_errors} errors, {played.log_warnings} warnings")
     if not played.is_sound:
         lines.append("the database fails its own integrity check")
     rules = sorted({finding.rule for finding in verdict.findings})

@@ -13,6 +13,7 @@ import httpx
 
 from tests.acceptance.deploying import deploy
 from tests.chaos import plan, reading
+from tests.chaos.disk import Disk
 from tests.chaos.evidence import Evidence, Fault, Kind, Start
 from tests.chaos.functions import sources
 from tests.chaos.ledger import Ledger
@@ -45,6 +46,7 @@ class Orders:
     kill_every: tuple[float, float]
     folder: Path
     drain_s: float
+    disk_mib: int = 0  # of a disk of its own; 0 = none
     lives: int = 1  # of the server at least, also when fewer have sufficed
     mix: plan.Mix = field(default_factory=plan.Mix)
 
@@ -56,11 +58,19 @@ class Played:
     torn: list[Torn]
     loaded_s: float
     drained_s: float
-    log_tail: str
+    log_errors: int
+    log_warnings: int
 
 
 async def play(orders: Orders, say: Say) -> Played:
-    """Raises RuntimeError when the server does not come up or its queue does not drain."""
+    """Raises RuntimeError when the server does not start, or ends by itself."""
+    if not orders.disk_mib:
+        return await _play(orders, None, say)
+    with Disk(orders.folder / "disk", orders.disk_mib) as disk:
+        return await _play(orders, disk, say)
+
+
+async def _play(orders: Orders, disk: Disk | None, say: Say) -> Played:
     heard: list[Callable[[Start], None]] = []
 
     def hear(start: Start) -> None:
@@ -69,7 +79,7 @@ async def play(orders: Orders, say: Say) -> Played:
 
     witness = await Witness(orders.folder / "starts.log", hear).start()
     ledger = Ledger(orders.folder / "client.log").start()
-    victim = Victim(orders.folder, witness.port)
+    victim = Victim(orders.folder, witness.port, disk)
     try:
         await _up(victim)
         await asyncio.to_thread(_deploy, victim, witness.port)
@@ -104,7 +114,7 @@ async def play(orders: Orders, say: Say) -> Played:
             victim.kill()
         await ledger.stop()
         await witness.stop()
-    left = reading.left(victim.data_dir)
+    left, log = reading.left(victim.data_dir), victim.log.read_text(errors="replace")
     return Played(
         evidence=Evidence(
             promises=load.promises,
@@ -126,7 +136,8 @@ async def play(orders: Orders, say: Say) -> Played:
         torn=victim.torn,
         loaded_s=loaded_s,
         drained_s=drained_s,
-        log_tail=victim.tail(),
+        log_errors=log.count(" ERROR "),
+        log_warnings=log.count(" WARNING "),
     )
 
 

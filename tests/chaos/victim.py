@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from tests.acceptance.running import Running
 from tests.chaos import server
+from tests.chaos.disk import Disk
 from tests.chaos.evidence import Done, Fault
 from tests.chaos.tearing import Torn, tear
 
@@ -26,16 +27,19 @@ _RUNNERS: Final = ("runner.cjs", "runner.py")
 class Victim(Running):
     """What is done to it is noted in `done`."""
 
-    def __init__(self, folder: Path, witness_port: int) -> None:
+    def __init__(self, folder: Path, witness_port: int, disk: Disk | None) -> None:
+        """`disk` is what its data is on, when that is a small one of its own."""
+        self._disk = disk
         self._shift = folder / "shift"
         self._shift.write_bytes(server.SHIFT.pack(0.0))
         super().__init__(
-            folder / "data",
+            (folder if disk is None else disk.folder) / "data",
             RUNWRIGHT_PORT=str(_free_port()),
             RUNWRIGHT_POOL_NODE="2",
             RUNWRIGHT_POOL_PYTHON="1",
             RUNWRIGHT_LOG_LEVEL="warning",
         )
+        self.log = folder / "server.log"  # not on the disk that is filled
         self._extra = {
             server.SHIFT_FILE: str(self._shift),
             server.WITNESS_PORT: str(witness_port),
@@ -108,13 +112,19 @@ class Victim(Running):
         return time.time() + self.shift_s
 
     def refuse_writes(self, limit_bytes: int) -> None:
-        """No file of the server takes a byte behind this place, as on a full disk."""
+        """Fill its disk, or let no file of it take a byte behind this place."""
+        if self._disk is not None:
+            self._disk.fill()
+            return
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(
                 self.process.pid, resource.RLIMIT_FSIZE, (limit_bytes, self._hard_limit)
             )
 
     def allow_writes(self) -> None:
+        if self._disk is not None:
+            self._disk.make_room()
+            return
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(
                 self.process.pid, resource.RLIMIT_FSIZE, (self._hard_limit, self._hard_limit)
