@@ -368,6 +368,56 @@ def test_a_key_leads_to_the_run_that_died_with_the_server(tmp_path: Path) -> Non
         server.kill()
 
 
+def test_calls_that_are_sent_until_they_are_answered_make_one_execution_each(
+    tmp_path: Path,
+) -> None:
+    """While the server is killed twice in the middle of them."""
+    server = Running(tmp_path / "data").start()
+    keys, kills = 160, (40, 120)
+    made: dict[int, set[str]] = {number: set() for number in range(keys)}
+
+    def call_some(numbers: range) -> None:
+        waiting = [number for number in numbers for _ in range(2)]  # each of them twice
+        deadline = time.monotonic() + 2 * WAIT_S
+        while waiting:
+            assert time.monotonic() < deadline, waiting
+            with server.client() as api, contextlib.suppress(httpx.HTTPError):
+                while waiting:
+                    if call(api, waiting[0]):
+                        waiting.pop(0)
+            time.sleep(0.05)
+
+    def call(api: httpx.Client, number: int) -> bool:
+        body = {"async": number % 2 == 0, "body": str(number)}
+        headers = {"idempotency-key": f"key {number}"}
+        answer = api.post("/functions/control/executions", json=body, headers=headers)
+        assert answer.status_code in (201, 202, 429, 503), answer.text
+        if answer.is_success:
+            made[number].add(answer.json()["$id"])
+        return answer.is_success
+
+    try:
+        with server.client() as api:
+            deploy(api, "control", "node", NODE)
+        with ThreadPoolExecutor(8) as pool:
+            calls = [pool.submit(call_some, range(at, keys, 8)) for at in range(8)]
+            for answered in kills:
+                while sum(map(len, made.values())) < answered:
+                    assert not all(item.done() for item in calls)
+                    time.sleep(0.005)
+                server.kill()
+                server.start()
+            for item in calls:
+                item.result()
+        assert {len(ids) for ids in made.values()} == {1}
+        with server.client() as api:
+            limit = json.dumps({"method": "limit", "values": [1]})
+            page = api.get("/functions/control/executions", params={"queries[0]": limit}).json()
+            assert page["total"] == keys
+    finally:
+        server.kill()
+
+
 def _ignore(server: Running, headers: dict[str, str], body: dict[str, Any]) -> None:
     # The server is killed meanwhile.
     with server.client() as api, contextlib.suppress(httpx.HTTPError):
