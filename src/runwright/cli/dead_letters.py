@@ -93,11 +93,13 @@ def _redrive_some(api: Client, ids: list[str], as_json: bool) -> None:
 
 def _redrive_all(api: Client, function_id: str | None, as_json: bool) -> None:
     """The server takes a bounded number in a call, so it is called until none is left."""
-    redriven = 0
+    redriven = wanted = 0
     while True:
         done = api.call("POST", f"{_PATH}/redrive", json_body=_of(function_id))
         redriven += done["redriven"]
-        if not done["redriven"] or not done["left"]:
+        # What fails again meanwhile is a new dead letter, and not for this call to redrive.
+        wanted = wanted or redriven + done["left"]
+        if not done["redriven"] or redriven >= wanted:
             break
     if as_json:
         print_json({**done, "redriven": redriven})

@@ -85,9 +85,11 @@ class Aftermath:
     async def of(self, run: Run, record: Execution | None) -> AsyncIterator[Ended]:
         """What is to be stored. Stay inside until that is committed: a key is held for it."""
         after = self._after(run, record)
+        if after is None:
+            yield Ended(job=run.job, record=record, after=None)
+            return
         async with AsyncExitStack() as stack:
-            if after is not None:
-                after = await self._sealed_for_long(run, after, stack)
+            after = await self._sealed_for_long(run, after, stack)
             if after is not None and after.kind is JobKind.RUN and record is not None:
                 record = replace(record, status=Status.PROCESSING)
             lineage = run.request.lineage if run.request is not None else NO_LINEAGE

@@ -136,6 +136,12 @@ async def test_a_dropped_dead_letter_leaves_only_its_record() -> None:
             await replays_of(bench).drop(a_key(), old.id)
 
 
+async def test_a_deleted_execution_takes_its_dead_letter_along() -> None:
+    async with with_dead_letters() as (bench, (old,)):
+        await bench.executions.history.delete(a_key(), FUNCTION, old.id)
+        assert await jobs(bench) == []
+
+
 async def test_a_kept_request_can_be_replayed_more_than_once() -> None:
     async with a_bench() as bench:
         await bench.put(replace(a_function(), request_retention_s=60))
