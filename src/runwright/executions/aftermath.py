@@ -85,14 +85,14 @@ class Aftermath:
     async def of(self, run: Run, record: Execution | None) -> AsyncIterator[Ended]:
         """What is to be stored. Stay inside until that is committed: a key is held for it."""
         after = self._after(run, record)
+        lineage = run.request.lineage if run.request is not None else NO_LINEAGE
         if after is None:
-            yield Ended(job=run.job, record=record, after=None)
+            yield Ended(job=run.job, record=record, after=None, lineage=lineage)
             return
         async with AsyncExitStack() as stack:
             after = await self._sealed_for_long(run, after, stack)
             if after is not None and after.kind is JobKind.RUN and record is not None:
                 record = replace(record, status=Status.PROCESSING)
-            lineage = run.request.lineage if run.request is not None else NO_LINEAGE
             yield Ended(job=run.job, record=record, after=after, lineage=lineage)
 
     def _after(self, run: Run, record: Execution | None) -> Job | None:
