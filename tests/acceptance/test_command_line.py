@@ -72,6 +72,26 @@ def test_a_second_deploy_replaces_the_first_and_keeps_the_settings(shell: Shell)
     assert shell.json("invoke", "again")["responseBody"] == "second"
 
 
+def test_settings_in_the_file_reach_the_function_and_others_stay(shell: Shell) -> None:
+    shell.ok("init", "tuned", "--language", "node")
+    path = shell.folder / "tuned" / "runwright.json"
+    described = json.loads(path.read_text())
+    chosen = {"events": ["custom.tuned.*"], "schedule": "0 8 1 1 *", "timezone": "Asia/Tokyo"}
+    path.write_text(json.dumps({**described, **chosen}))
+    shell.ok("deploy", "tuned")
+    path.write_text(json.dumps({**described, "timeout": 7}))
+    shell.ok("deploy", "tuned")
+    found = {item["$id"]: item for item in shell.json("functions")["functions"]}["tuned"]
+    assert {name: found[name] for name in chosen} == chosen
+    assert found["timeout"] == 7
+    # What is queued is seen by the same commands.
+    queued = shell.json("invoke", "tuned", "--async", "--body", "x")
+    later = shell.json("invoke", "tuned", "--at", "2030-01-01T08:00:00Z")
+    assert (queued["status"], later["status"]) == ("waiting", "scheduled")
+    ids = {item["$id"] for item in shell.json("executions", "list", "tuned")["executions"]}
+    assert {queued["$id"], later["$id"]} <= ids
+
+
 def test_a_failing_run_exits_with_1(shell: Shell) -> None:
     shell.ok("init", "failing", "--language", "node")
     path = shell.folder / "failing" / "main.js"

@@ -103,6 +103,7 @@ def _ensure_function(api: Client, described: project.FunctionFile) -> None:
         "entrypoint": described.entrypoint,
         "commands": described.commands,
         "execute": described.execute,
+        **described.optional,
     }
     path = f"/functions/{described.functionId}"
     try:
@@ -115,7 +116,15 @@ def _ensure_function(api: Client, described: project.FunctionFile) -> None:
         return
     wanted = {"runtime": described.runtime, **settings}
     if any(current[key] != value for key, value in wanted.items()):
-        kept = ("events", "schedule", "timeout", "enabled", "logging", "scopes")
+        kept = (
+            "events",
+            "schedule",
+            "timeout",
+            "enabled",
+            "logging",
+            "scopes",
+            "deploymentRetention",
+        )
         api.call("PUT", path, json_body={**{key: current[key] for key in kept}, **wanted})
 
 
@@ -177,6 +186,13 @@ def invoke(
     header: Annotated[
         list[str] | None, typer.Option("--header", "-H", help="Header, as 'name: value'.")
     ] = None,
+    is_async: Annotated[
+        bool, typer.Option("--async", help="Queue the run and do not wait for it.")
+    ] = False,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Queue it for a later minute, such as 2030-01-01T08:00:00Z."),
+    ] = None,
     endpoint: Endpoint = None,
     project_id: ProjectId = None,
     api_key: ApiKey = None,
@@ -191,10 +207,15 @@ def invoke(
             raise typer.BadParameter(f"{line!r} is not 'name: value'")
         headers[key.strip()] = value.strip()
     with errors_shown(as_json=as_json), connect(endpoint, project_id, api_key, data_dir) as api:
-        request = {"body": body, "path": path, "method": method.upper(), "headers": headers}
+        request: dict[str, Any] = {"body": body, "path": path, "headers": headers}
+        request |= {"method": method.upper(), "async": is_async or at is not None}
+        if at is not None:
+            request["scheduledAt"] = at
         execution = api.call("POST", f"/functions/{function_id}/executions", json_body=request)
         if as_json:
             print_json(execution)
+        elif request["async"]:
+            out.print(f"{execution['status']} ({execution['$id']})")
         else:
             _print_execution(execution)
         if execution["status"] == "failed":

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 FILE: Final = "runwright.json"
 IGNORE_FILE: Final = ".runwrightignore"
@@ -24,6 +24,28 @@ ALWAYS_IGNORED: Final = (
 )
 
 
+# Settings that the file may name; one that it does not name is left as it is on the server.
+OPTIONAL: Final = {
+    "events",
+    "schedule",
+    "timezone",
+    "interval",
+    "scheduleCatchUp",
+    "scheduleOverlap",
+    "timeout",
+    "scopes",
+    "enabled",
+    "logging",
+    "retry",
+    "concurrency",
+    "requestRetention",
+    "loopLimit",
+    "runtimeSpecification",
+    "buildSpecification",
+    "description",
+}
+
+
 class BadProject(Exception):
     """The folder cannot be deployed; the text says why and what to do."""
 
@@ -38,15 +60,19 @@ class FunctionFile:
     entrypoint: str
     commands: str = ""
     execute: list[str] = field(default_factory=lambda: ["any"])
+    optional: dict[str, Any] = field(default_factory=dict)  # by the names of the API
 
     def save(self, folder: Path) -> None:
-        (folder / FILE).write_text(json.dumps(asdict(self), indent=2) + "\n")
+        values = asdict(self)
+        values |= values.pop("optional")
+        (folder / FILE).write_text(json.dumps(values, indent=2) + "\n")
 
 
 def load(folder: Path) -> FunctionFile:
     try:
         values = json.loads((folder / FILE).read_text())
-        return FunctionFile(**values)
+        optional = {name: values.pop(name) for name in OPTIONAL & set(values)}
+        return FunctionFile(**values, optional=optional)
     except FileNotFoundError as exc:
         raise BadProject(
             f"There is no {FILE} in {folder}. Make a starter with `runwright init`."
