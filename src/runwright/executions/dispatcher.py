@@ -295,6 +295,7 @@ class Dispatcher:
         except Exception:  # a fault of ours must still end as a record
             log.exception("job failed", extra={"execution_id": job.id})
             record = await self._not_run(job, ErrorClass.PLATFORM, _OURS)
+        await self._pacing.settle(job.project_id)
         async with self._aftermath.of(run, record) as ended:
             await self._store(ended)
 

@@ -2,8 +2,9 @@
 
 - A project alone gets its jobs in large claims, which is what is fastest.
 - A project that has many jobs, beside one that has few, gets them in small claims, a moment
-  apart: a few hundred in a second. Each run costs this process time in which nothing else goes
-  on, and a job of the other project waits for it.
+  apart: a few hundred in a second, and their ends are stored together. Each run costs this
+  process time in which nothing else goes on, each commit time of the disk, and a job of the
+  other project waits for both.
 - That moment ends at once for a job of a project that has hardly anything running.
 - Projects that all have many jobs are not slowed down: they wait for each other in any case.
 - While many callers wait to be accepted, one project begins few runs: callers wait for their
@@ -18,8 +19,8 @@ from typing import Final
 
 GATHER_S: Final = 0.003
 _FEW: Final = 4  # a share of the workers
-_SLICE: Final = 4  # jobs of one claim of a paced project
-_PACE_S: Final = 0.01  # between two of them
+_SLICE: Final = 8  # jobs of one claim of a paced project
+_PACE_S: Final = 0.02  # between two of them
 _WINDOW_S: Final = 1.0
 _MANY: Final = 64  # jobs in a window
 _NEWCOMER: Final = 3  # runs; who has fewer is not kept waiting
@@ -94,6 +95,11 @@ class Pacing:
                 pass
         self._newcomer.clear()
 
+    async def settle(self, project_id: str) -> None:
+        """Wait until the ends of several runs of a paced project can be stored together."""
+        if self._is_paced and self._has_many(project_id):
+            await asyncio.sleep(_PACE_S - self._now() % _PACE_S)
+
     @property
     def _room(self) -> int:
         is_throttled = self._is_flooded and not self._has_company
@@ -115,8 +121,11 @@ class Pacing:
         if not self._has_company:
             return False
         known = self._window.keys() | self._before.keys()
-        many = sum(self._window[name] + self._before[name] >= _MANY for name in known)
+        many = sum(self._has_many(name) for name in known)
         return 0 < many < len(known)
+
+    def _has_many(self, project_id: str) -> bool:
+        return self._window[project_id] + self._before[project_id] >= _MANY
 
     def _turn(self) -> None:
         passed = self._now() - self._begun_at

@@ -43,7 +43,7 @@ async def test_a_long_queue_is_claimed_little_by_little_beside_a_short_one() -> 
     bench = Bench(workers=200)
     bench.claim(shop=100)
     bench.pacing.heard("bank")
-    assert bench.pacing.limit == 4
+    assert bench.pacing.limit == 8
     assert not await bench.waits()  # a newcomer
     assert await bench.waits()
     bench.claim()
@@ -53,6 +53,23 @@ async def test_a_long_queue_is_claimed_little_by_little_beside_a_short_one() -> 
         bench.claim(shop=10)
     assert bench.pacing.limit == 80
     assert not await bench.waits()
+
+
+async def test_ends_of_a_paced_project_wait_for_each_other_and_those_of_others_do_not() -> None:
+    bench = Bench(workers=200)
+    bench.claim(shop=100, bank=1)
+
+    async def waits(project: str) -> bool:
+        task = asyncio.ensure_future(bench.pacing.settle(project))
+        await asyncio.sleep(0)
+        is_put_off = not task.done()
+        await task
+        return is_put_off
+
+    assert await waits("shop")
+    assert not await waits("bank")
+    bench.claim(bank=100)
+    assert not await waits("shop")
 
 
 async def test_long_queues_and_short_ones_among_their_like_are_not_slowed_down() -> None:
