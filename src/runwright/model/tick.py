@@ -33,16 +33,18 @@ def next_tick(timer: Timer, moment: datetime) -> datetime | None:
         return None
 
 
-def tick_id(tick: datetime, function_id: str) -> str:
+def tick_id(tick: datetime, project_id: str, function_id: str) -> str:
     """Of the execution of a tick. The same whoever makes it, so that storing it twice is
-    refused."""
-    return _told(tick)[0] + hashlib.blake2b(function_id.encode(), digest_size=8).hexdigest()
+    refused; another in each project, as functions of two projects may share their id and their
+    schedule, and what runs is known by its execution's id alone."""
+    owner = f"{project_id}:{function_id}".encode()
+    return _told(tick)[0] + hashlib.blake2b(owner, digest_size=8).hexdigest()
 
 
 def run_of(timer: Timer, tick: datetime, now: datetime) -> Execution:
     """The execution of a tick."""
     return Execution(
-        id=tick_id(tick, timer.id),
+        id=tick_id(tick, timer.project_id, timer.id),
         project_id=timer.project_id,
         created_at=now,
         updated_at=now,

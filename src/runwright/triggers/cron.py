@@ -242,7 +242,9 @@ class Scheduler:
         self, uow: UnitOfWork, timers: Sequence[Timer], tick: datetime, now: datetime
     ) -> None:
         first = run_of(timers[0], tick, now)
-        keys = [(item.project_id, tick_id(tick, item.id), item.id) for item in timers]
+        keys = [
+            (item.project_id, tick_id(tick, item.project_id, item.id), item.id) for item in timers
+        ]
         deployments = [item.deployment_id for item in timers]
         copies = [(*key, last) for key, last in zip(keys, deployments, strict=True)]
         uow.executions.add_copies(first, copies)
@@ -347,6 +349,12 @@ def _unknown(uow: UnitOfWork, plan: _Plan) -> _Plan:
         {
             tick: new
             for tick, timers in plan.runs.items()
-            if (new := [t for t in timers if not is_known(t.project_id, tick_id(tick, t.id))])
+            if (
+                new := [
+                    timer
+                    for timer in timers
+                    if not is_known(timer.project_id, tick_id(tick, timer.project_id, timer.id))
+                ]
+            )
         },
     )

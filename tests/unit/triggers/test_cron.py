@@ -161,6 +161,18 @@ async def test_each_function_has_its_own_tick_of_the_same_moment(rig: Rig) -> No
     }
 
 
+@pytest.mark.parametrize("functions", [1, 20])  # few are made one by one, many as copies
+async def test_equal_ids_in_two_projects_share_no_execution(rig: Rig, functions: int) -> None:
+    names = [f"f{number}" for number in range(functions)]
+    await rig.add(
+        *(a_timer(name, project_id=project) for name in names for project in (PROJECT, "rival"))
+    )
+    rig.clock.advance(1)
+    await rig.fire()
+    ids = [row.id for row in await rig.rows()]
+    assert len(set(ids)) == len(ids) == 2 * functions
+
+
 async def test_many_ticks_of_one_moment_are_like_few(rig: Rig) -> None:
     many = [a_timer(f"f{at}", deployment_id=f"d{at}", catch_up=CatchUp.ALL) for at in range(40)]
     await rig.add(*many, a_timer("early", due_at=START - MINUTE, catch_up=CatchUp.ALL))
