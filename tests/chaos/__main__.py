@@ -7,10 +7,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from tests.chaos.checker import TAKEOVER_S, Verdict, check
+from tests.chaos.evidence import Evidence, Fault
 from tests.chaos.round import Orders, Played, play
 
 _SHOWN: Final = 12
@@ -68,6 +71,10 @@ def report(played: Played, verdict: Verdict) -> str:
         f"p99 {verdict.takeover_s(0.99):.2f} s, longest {verdict.takeover_s(1.0):.2f} s "
         f"(limit for p99: {TAKEOVER_S:.0f} s)"
     )
+    starts_s = sorted(restarts_s(played.evidence))
+    if starts_s:
+        middle, longest = starts_s[len(starts_s) // 2], starts_s[-1]
+        lines.append(f"of which a start of the server: p50 {middle:.2f} s, longest {longest:.2f} s")
     lines.append(f"server log: {played.log_errors} errors, {played.log_warnings} warnings")
     if not played.is_sound:
         lines.append("the database fails its own integrity check")
@@ -77,6 +84,13 @@ def report(played: Played, verdict: Verdict) -> str:
         lines.append(f"{rule}: {len(found)}")
         lines += [f"    {item.subject}: {item.text}" for item in found[:_SHOWN]]
     return "\n".join(lines)
+
+
+def restarts_s(evidence: Evidence) -> Iterator[float]:
+    """From each start of the server that came so far to its greeting."""
+    for before, after in pairwise(evidence.done):
+        if (before.fault, after.fault) == (Fault.START, Fault.UP):
+            yield after.at - before.at
 
 
 if __name__ == "__main__":

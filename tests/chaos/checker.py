@@ -25,9 +25,11 @@ EXPECTED: Final = {
     "": COMPLETED,  # events and ticks come without a path of ours
     "ok": COMPLETED,
     "slow": COMPLETED,
+    "flaky": COMPLETED,  # in a further attempt, for which its function asks
     "throw": ("failed", 500, "user_exception"),
     "busy": ("failed", 503, "user_exception"),
 }
+FLAKY_AT_ONCE: Final = ("completed", 1)
 # How a run may end when the process that it ran in, or was to run in, is killed.
 BY_SANDBOX: Final = ("exit", "cold_start", "platform")
 # And when who makes sandboxes or carries their connections is.
@@ -173,7 +175,7 @@ class _Check:
                     yield execution_id, f"attempt {attempt} has started {count} times"
             for before, after in pairwise(starts):
                 lost = after.attempt - before.attempt
-                if lost > 0 and self._crashes_between(before.at - LINGER_S, after.at) < lost:
+                if lost > self._reasons(execution_id, before.at - LINGER_S, after.at):
                     yield execution_id, f"attempt {after.attempt} has no crash before it"
                 if lost < 0:
                     yield execution_id, f"attempt {after.attempt} started after {before.attempt}"
@@ -185,9 +187,9 @@ class _Check:
         for promise in self.promised.values():
             record = self.records.get(promise.id)
             if record is not None and record.attempt > 1:
-                crashes = self._crashes_between(promise.at - LINGER_S, float("inf"))
-                if crashes < record.attempt - 1:
-                    yield promise.id, f"{record.attempt} attempts, but {crashes} crashes"
+                reasons = self._reasons(promise.id, promise.at - LINGER_S, float("inf"))
+                if record.attempt - 1 > reasons:
+                    yield promise.id, f"{record.attempt} attempts, but {reasons} crashes"
         paths = Counter(record.path for record in self.all.records if _number(record.path))
         for path, count in paths.items():
             if count > 1:
@@ -206,6 +208,8 @@ class _Check:
                 continue  # `lost` tells
             if record.error_class == "expired" and record.function_id in self.all.crons:
                 continue  # a tick that was missed, and says so
+            if _word(record.path) == "flaky" and (record.status, record.attempt) == FLAKY_AT_ONCE:
+                yield record.id, "completed in the attempt that fails"
             end = (record.status, record.code, record.error_class)
             has_run = any(start.attempt == record.attempt for start in self.starts[record.id])
             if self._is_excused(record):
@@ -290,7 +294,7 @@ class _Check:
         for starts in self.starts.values():
             for before, after in pairwise(starts):
                 crashed = [at for at in self.crashes if before.at <= at < after.at]
-                if not crashed:
+                if not crashed:  # or it failed and was asked for again
                     crashed = [at for at in self.crashes if before.at - LINGER_S <= at < after.at]
                 if crashed:
                     self.takeovers_s.append(after.at - crashed[0])
@@ -321,6 +325,17 @@ class _Check:
 
     def _crashes_between(self, since: float, until: float) -> int:
         return sum(since <= at < until for at in self.crashes)
+
+    def _reasons(self, execution_id: str, since: float, until: float) -> int:
+        """How many further attempts of an execution there may be between two moments."""
+        reasons = self._crashes_between(since, until)
+        promise = self.promised.get(execution_id)
+        if promise is not None and _word(promise.path) == "flaky":
+            first = [start.at for start in self.starts[execution_id] if start.attempt == 1]
+            reasons += sum(since <= at < until for at in first)
+            kills = (*self.sandbox_kills, *self.helper_kills)
+            reasons += sum(since <= at < until for at in kills)
+        return reasons
 
     def _server_time(self, at: float) -> float:
         shift_s = 0.0

@@ -24,7 +24,8 @@ export default async ({ req, res, log }) => {
   log(id, attempt);
   const word = req.path.split("/")[1];
   if (word === "slow") await new Promise((done) => setTimeout(done, 100 + Math.random() * 1400));
-  if (word === "throw") throw new Error("as it was asked to");
+  const isFlaky = word === "flaky" && attempt === "1";
+  if (word === "throw" || isFlaky) throw new Error("as it was asked to");
   return res.text(id, word === "busy" ? 503 : 200);
 };
 """
@@ -51,7 +52,7 @@ def main(context):
     word = context.req.path.split("/")[1]
     if word == "slow":
         time.sleep(0.1 + random.random() * 1.4)
-    if word == "throw":
+    if word == "throw" or (word == "flaky" and attempt == "1"):
         raise ValueError("as it was asked to")
     return context.res.text(id, 503 if word == "busy" else 200)
 """

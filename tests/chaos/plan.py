@@ -12,10 +12,13 @@ from typing import Final
 from tests.chaos.evidence import Fault, Kind
 
 DIRECT: Final = ("chaos-node", "chaos-python")
+RETRYING: Final = ("retries-node", "retries-python")  # they fail in their first attempt
+FLAKY: Final = "flaky"
 _WORDS: Final = ("ok", "slow", "throw", "busy")
 _WORD_WEIGHTS: Final = (88, 6, 4, 2)
 _KINDS: Final = (Kind.RUN, Kind.DELAYED, Kind.USER, Kind.EVENT)
 _SHIFTS: Final = (-3600.0, -30.0, -2.0, 2.0, 20.0, 90.0, 300.0, 3600.0)
+_RETRIED: Final = 0.05
 _NAMED: Final = 0.5
 _DOUBLED: Final = 0.05
 _UNBORN: Final = 0.3
@@ -67,13 +70,16 @@ def requests(seed: int, mix: Mix) -> Iterator[Asked]:
         number += 1
         kind = random.choices(_KINDS, mix.kinds)[0]
         word = random.choices(_WORDS, _WORD_WEIGHTS)[0]
+        function_id = random.choice(DIRECT)
+        if kind is Kind.RUN and random.random() < _RETRIED:
+            function_id, word = random.choice(RETRYING), FLAKY
         is_named = kind in (Kind.RUN, Kind.EVENT) and random.random() < _NAMED
         yield Asked(
             number=number,
             is_named=is_named,
             is_doubled=is_named and random.random() < _DOUBLED,
             kind=kind,
-            function_id=random.choice(DIRECT),
+            function_id=function_id,
             path=f"/{word}/{number}",
             body_bytes=random.choice(_BODIES) if random.random() < 0.1 else 20,
         )

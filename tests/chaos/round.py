@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -29,6 +30,7 @@ LISTENERS: Final = {
 }
 PATTERNS: Final = {Kind.USER: "users.*.create", Kind.EVENT: "custom.chaos.*"}
 CRONS: Final = ("ticks-node", "ticks-python")
+RETRY: Final = {"attempts": 10, "backoff": 1, "factor": 1}
 EVERY_MINUTE: Final = "* * * * *"
 _TICK_S: Final = 0.02
 _SOON_S: Final = 0.5
@@ -114,6 +116,8 @@ async def _play(orders: Orders, disk: Disk | None, say: Say) -> Played:
             victim.kill()
         await ledger.stop()
         await witness.stop()
+        faults = "".join(f"{json.dumps(asdict(item))}\n" for item in victim.done)
+        (orders.folder / "faults.log").write_text(faults)
     left, log = reading.left(victim.data_dir), victim.log.read_text(errors="replace")
     return Played(
         evidence=Evidence(
@@ -145,6 +149,9 @@ def _deploy(victim: Victim, witness_port: int) -> None:
     with victim.client() as api:
         for language, source in sources(witness_port).items():
             deploy(api, f"chaos-{language}", language, source, timeout=30)
+            for function_id in plan.RETRYING:
+                if function_id.endswith(language):
+                    deploy(api, function_id, language, source, retry=RETRY, timeout=30)
             for kind, functions in LISTENERS.items():
                 for function_id in functions:
                     if function_id.endswith(language):
@@ -242,7 +249,12 @@ async def _drain(orders: Orders, victim: Victim, load: Load) -> None:
     load.is_up.set()
     deadline = time.monotonic() + orders.drain_s
     headers = {"x-appwrite-project": victim.project_id, "x-appwrite-key": victim.api_key}
-    names = [*plan.DIRECT, *CRONS, *(name for names in LISTENERS.values() for name in names)]
+    names = [
+        *plan.DIRECT,
+        *plan.RETRYING,
+        *CRONS,
+        *(name for names in LISTENERS.values() for name in names),
+    ]
     async with httpx.AsyncClient(base_url=victim.endpoint, headers=headers, timeout=30) as api:
         while True:
             undone = {name: await _undone(api, name) for name in names}

@@ -227,6 +227,30 @@ def test_two_further_attempts_need_two_crashes() -> None:
     assert charged(doctored) == {("duplicated", "a")}
 
 
+def a_retried_run() -> Evidence:
+    """Request 1 failed in its first attempt, as it was asked to, and its function asks again."""
+    evidence = good()
+    flaky = replace(evidence.promises[0], path="/flaky/1")
+    evidence = replace(
+        with_record(evidence, "a", path="/flaky/1"), promises=[flaky, *evidence.promises[1:]]
+    )
+    return replace(evidence, done=[item for item in evidence.done if item.fault is not Fault.KILL])
+
+
+def test_a_failure_that_is_tried_again_explains_one_further_attempt() -> None:
+    evidence = a_retried_run()
+    assert charged(evidence) == set()
+    third = Start(execution_id="a", attempt=3, function_id="f", at=24)
+    evidence = replace(with_record(evidence, "a", attempt=3), sightings=[])
+    assert charged(replace(evidence, starts=[*evidence.starts, third])) == {("duplicated", "a")}
+
+
+def test_a_run_that_completed_in_the_attempt_that_fails_is_wrong() -> None:
+    evidence = with_record(a_retried_run(), "a", attempt=1)
+    starts = [item for item in evidence.starts if (item.execution_id, item.attempt) != ("a", 2)]
+    assert charged(replace(evidence, starts=starts, sightings=[])) == {("wrongly_final", "a")}
+
+
 def test_a_run_that_no_record_tells_of_is_a_duplicate() -> None:
     evidence = good()
     unknown = Start(execution_id="z", attempt=1, function_id="f", at=30)
