@@ -44,7 +44,6 @@ AT_ONCE: Final = 512  # rows that one transaction stores: two full statements of
 GRACE: Final = MINUTE  # a tick that comes at most this late is no missed one
 _IN_FLIGHT: Final = 2  # transactions of a scheduler that has much to fire
 _MANY: Final = 16  # runs of one tick that are stored as copies of the first
-_BACKOFF_S: Final = 1.0
 
 _LATER_ONE: Final = "a later tick was due as well, and `scheduleCatchUp` is `last`"
 _TOO_LATE: Final = "it was more than a minute late, and `scheduleCatchUp` is `skip`"
@@ -141,8 +140,8 @@ class Scheduler:
                     await self._drain()
                 wait_s = await self._until_next()
             except Exception as exc:  # the timers are still due at the next turn
-                log.warning("ticks not fired", extra={"reason": type(exc).__name__})
-                await asyncio.sleep(_BACKOFF_S)
+                log.warning("ticks not fired", extra={"reason": _reason(exc)})
+                await asyncio.sleep(self._poll_s)  # whoever wakes us
             try:
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
@@ -293,6 +292,12 @@ class Scheduler:
                 plan.runs.setdefault(tick, []).append(timer)
                 is_busy = timer.overlap is Overlap.SKIP
         return plan
+
+
+def _reason(exc: Exception) -> str:
+    while isinstance(exc, ExceptionGroup):  # of the turns in flight, which fail alike
+        exc = exc.exceptions[0]
+    return type(exc).__name__
 
 
 def _busy(uow: UnitOfWork, due: Sequence[_Due]) -> frozenset[tuple[str, str]]:

@@ -390,6 +390,29 @@ async def test_a_crash_in_the_middle_leaves_the_tick_due(rig: Rig) -> None:
     assert await rig.ran() == ["08:00"]
 
 
+async def test_a_scheduler_outlives_a_database_that_fails(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    await rig.add(*(a_timer(f"f{number}") for number in range(5)))
+    storage = Crashing(rig.storage, after=1)
+    scheduler = rig.scheduler(storage, at_once=1)
+    scheduler.start()
+
+    def has_warned() -> bool:
+        return any(record.getMessage() == "ticks not fired" for record in caplog.records)
+
+    await until(has_warned)
+    storage.after = 1_000
+    await until(lambda: all_fired(rig, 5))
+    await scheduler.stop()
+    told = [record for record in caplog.records if record.getMessage() == "ticks not fired"]
+    assert {record.__dict__["reason"] for record in told} == {"RuntimeError"}
+
+
+async def all_fired(rig: Rig, count: int) -> bool:
+    return len(await rig.rows()) == count
+
+
 async def test_any_number_of_schedulers_fires_each_tick_once(rig: Rig) -> None:
     await rig.add(*(a_timer(f"f{number}") for number in range(40)))
     schedulers = [rig.scheduler(at_once=7) for _ in range(3)]
@@ -490,13 +513,18 @@ def test_whatever_happens_each_tick_has_one_record(
 
 
 class Crashing:
-    """Storage whose transactions end by an error after all of their work."""
+    """Storage whose transactions end by an error after all of their work, but for the first."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, after: int = 0) -> None:
         self.read = storage.read
+        self.after = after
         self._storage = storage
 
     async def write(self, work: Callable[[UnitOfWork], R]) -> R:
+        if self.after > 0:
+            self.after -= 1
+            return await self._storage.write(work)
+
         def crashing(uow: UnitOfWork) -> R:
             work(uow)
             raise RuntimeError("crashed")
