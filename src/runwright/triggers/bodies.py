@@ -8,7 +8,7 @@ that PHP cannot tell from lists (empty ones above all) as lists.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 _SHORT: Final = {
@@ -23,48 +23,63 @@ _SHORT: Final = {
 }
 _SPECIAL: Final = re.compile(r'["\\/\x00-\x1f]|[^\x00-\x7f]')
 _INT64: Final = range(-(2**63), 2**63)
+_NO_NUMBER: Final = "0"  # for one that PHP has no number for
 _DIGITS: Final = 17  # whole numbers with more are written with an exponent
 
 
+class _Json(str):
+    """Text that is encoded already."""
+
+    __slots__ = ()
+
+
 def encoded(payload: Any) -> bytes:
-    """`payload` is what a JSON decoder gives."""
-    return "".join(_parts(payload)).encode("ascii")
+    """`payload` is what a JSON decoder gives, nested as deeply as that decoder can."""
+    parts: list[str] = []
+    open_values: list[Iterator[Any]] = [iter((payload,))]  # no recursion: it has a limit
+    while open_values:
+        for item in open_values[-1]:
+            if isinstance(item, (dict, list)):
+                open_values.append(_object(item) if isinstance(item, dict) else _list(item))
+                break
+            parts.append(item if isinstance(item, _Json) else _single(item))
+        else:
+            open_values.pop()
+    return "".join(parts).encode("ascii")
 
 
-def _parts(value: Any) -> Iterator[str]:
+def _single(value: Any) -> str:
     if isinstance(value, str):
-        yield _text(value)
-    elif value is None or isinstance(value, bool):
-        yield {None: "null", True: "true", False: "false"}[value]
-    elif isinstance(value, int):
-        yield str(value) if value in _INT64 else _float(float(value))
-    elif isinstance(value, float):
-        yield _float(value)
-    elif isinstance(value, dict):
-        yield from _object(value)
-    else:
-        yield from _list(value)
+        return _text(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int) and value in _INT64:
+        return str(value)
+    try:
+        return _float(float(value))
+    except OverflowError:
+        return _NO_NUMBER
 
 
-def _object(value: dict[str, Any]) -> Iterator[str]:
+def _object(value: dict[str, Any]) -> Iterator[Any]:
     if all(key == str(at) for at, key in enumerate(value)):
         yield from _list(value.values())
         return
     before = "{"
     for key, item in value.items():
-        yield f"{before}{_text(key)}:"
-        yield from _parts(item)
+        yield _Json(f"{before}{_text(key)}:")
+        yield item
         before = ","
-    yield "}"
+    yield _Json("}")
 
 
-def _list(values: Any) -> Iterator[str]:
+def _list(values: Iterable[Any]) -> Iterator[Any]:
     before = "["
     for item in values:
-        yield before
-        yield from _parts(item)
+        yield _Json(before)
+        yield item
         before = ","
-    yield "]" if before == "," else "[]"
+    yield _Json("]" if before == "," else "[]")
 
 
 def _text(text: str) -> str:
@@ -85,7 +100,7 @@ def _escaped(found: re.Match[str]) -> str:
 def _float(value: float) -> str:
     """The shortest digits that mean this number, in PHP's notation."""
     if not math.isfinite(value):
-        return "0"  # JSON has no such number, so no payload brings one
+        return _NO_NUMBER  # JSON has no such number, so no payload brings one
     sign, digits, exponent = _taken_apart(value)
     if not digits:
         return "0"  # never `-0`, which some decoders read as a number without a sign

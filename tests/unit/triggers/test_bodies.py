@@ -42,10 +42,17 @@ from runwright.triggers.bodies import encoded
         (9007199254740993, b"9007199254740993"),
         (2**63 - 1, b"9223372036854775807"),
         (2**63, b"9.223372036854776e+18"),
+        (10**400, b"0"),
     ],
 )
 def test_every_value_has_the_form_that_php_gives_it(payload: Any, wanted: bytes) -> None:
     assert encoded(payload) == wanted
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_what_can_be_decoded_can_be_encoded_however_deep(opening: bytes, closing: bytes) -> None:
+    body = opening * 900 + b"1" + closing * 900
+    assert encoded(msgspec.json.decode(body)) == body
 
 
 _JSON = st.recursive(
