@@ -1,6 +1,5 @@
 """The `retry` parameter of a function: an object, checked field by field."""
 
-import math
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -66,7 +65,7 @@ class RetryRule:
 
 def _number(name: str, value: Any, least: float, most: float, *, is_whole: bool) -> float | int:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not least <= value <= most:
+    if not is_number or not least <= value <= most:  # what is no number is in no range
         raise ValueError(f"Field '{name}' must be a number between {least:g} and {most:g}")
     if not is_whole:
         return float(value)

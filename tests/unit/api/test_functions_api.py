@@ -342,6 +342,8 @@ async def test_retries_and_limits_of_queued_runs_stay_until_they_are_changed(
         ({"retry": "often"}, 400, "general_argument_invalid", "retry"),
         ({"retry": {"backoff": 5}}, 400, "general_argument_invalid", "attempts"),
         ({"retry": {"attempts": 101}}, 400, "general_argument_invalid", "attempts"),
+        ({"retry": {"attempts": 10**400}}, 400, "general_argument_invalid", "attempts"),
+        ({"retry": {"attempts": 2, "factor": 10**400}}, 400, "general_argument_invalid", "factor"),
         ({"retry": {"attempts": True}}, 400, "general_argument_invalid", "attempts"),
         ({"retry": {"attempts": 2, "factor": 0.5}}, 400, "general_argument_invalid", "factor"),
         ({"retry": {"attempts": 2, "maxAge": 1.5}}, 400, "general_argument_invalid", "maxAge"),
