@@ -109,6 +109,9 @@ class _Check:
         self.crashes = self._moments(CRASHES)
         self.sandbox_kills = self._moments((Fault.SANDBOX,))
         self.helper_kills = self._moments((Fault.HELPER,))
+        self.shifts = [
+            (done.at, done.shift_s) for done in evidence.done if done.fault is Fault.JUMP
+        ]
         self.takeovers_s: list[float] = []
 
     def verdict(self) -> Verdict:
@@ -222,10 +225,10 @@ class _Check:
                 yield record.id, f"ended as {end} at attempt {record.attempt}: {said}"
 
     def early(self) -> Charges:
-        """A delayed run does not start before its moment, by the server's clock."""
+        """No delayed run starts before the server's clock has shown its moment."""
         for promise in self.promised.values():
             for start in self.starts.get(promise.id, [])[:1]:
-                if promise.due_at and self._server_time(start.at) < promise.due_at - EARLY_S:
+                if promise.due_at and self._furthest(start.at) < promise.due_at - EARLY_S:
                     yield promise.id, "started before its moment"
 
     def orphaned(self) -> Charges:
@@ -338,11 +341,15 @@ class _Check:
         return reasons
 
     def _server_time(self, at: float) -> float:
-        shift_s = 0.0
-        for done in self.all.done:
-            if done.fault is Fault.JUMP and done.at <= at:
-                shift_s = done.shift_s
-        return at + shift_s
+        return at + next((shift_s for since, shift_s in reversed(self.shifts) if since <= at), 0.0)
+
+    def _furthest(self, at: float) -> float:
+        """The latest time that the server's clock had shown by then: it may have gone back."""
+        before = [since for since, _ in self.shifts if since <= at]
+        shown = [
+            since + shift_s for (_, shift_s), since in zip(self.shifts, before[1:], strict=False)
+        ]
+        return max([*before[:1], *shown, self._server_time(at)])
 
     def _counts(self) -> Counter[str]:
         counts: Counter[str] = Counter()

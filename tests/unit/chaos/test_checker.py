@@ -330,6 +330,9 @@ def test_a_delayed_run_before_its_moment_is_early_by_the_clock_that_was_set() ->
     assert charged(evidence) == {("early", "c")}
     jump = Done(fault=Fault.JUMP, at=50, shift_s=45)
     assert charged(replace(evidence, done=[*evidence.done, jump])) == set()
+    back = Done(fault=Fault.JUMP, at=59, shift_s=-3600)  # it had come due before
+    assert charged(replace(evidence, done=[*evidence.done, jump, back])) == set()
+    assert charged(replace(evidence, done=[*evidence.done, back])) == {("early", "c")}
 
 
 @pytest.mark.parametrize(
