@@ -11,14 +11,12 @@ from datetime import timedelta
 from typing import Final
 
 from runwright.clock import Clock
-from runwright.model.query import ListQuery
 from runwright.ports.storage import Storage, UnitOfWork
 
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 600.0
 AT_ONCE: Final = 500
-_FUNCTIONS_AT_ONCE: Final = 50  # that one read looks at
 
 _Place = tuple[str, str]  # project id, function id
 
@@ -62,8 +60,9 @@ class Retention:
             lambda uow: uow.executions.remove_before(oldest, limit=AT_ONCE)
         )
         if self._keep_count:
-            for place in await self._overfull():
-                removed += await self._until_done(_beyond(place, self._keep_count))
+            keep = self._keep_count
+            for place in await self._storage.read(lambda uow: uow.executions.overfull(keep=keep)):
+                removed += await self._until_done(_beyond(place, keep))
         return removed
 
     async def _until_done(self, remove: Callable[[UnitOfWork], int]) -> int:
@@ -73,16 +72,6 @@ class Retention:
             removed += count
             if count < AT_ONCE:
                 return removed
-
-    async def _overfull(self) -> list[_Place]:
-        """Functions with more executions than they may keep."""
-        functions = await self._storage.read(lambda uow: uow.functions.find())
-        places = [(item.project_id, item.id) for item in functions]
-        found: list[_Place] = []
-        for start in range(0, len(places), _FUNCTIONS_AT_ONCE):
-            some = places[start : start + _FUNCTIONS_AT_ONCE]
-            found += await self._storage.read(_overfull_of(some, self._keep_count))
-        return found
 
     async def _run(self) -> None:
         while True:
@@ -94,19 +83,6 @@ class Retention:
                 if removed:
                     log.info("old executions deleted", extra={"records": removed})
             await self._clock.sleep(self._every_s)
-
-
-def _overfull_of(places: list[_Place], keep: int) -> Callable[[UnitOfWork], list[_Place]]:
-    first_too_many = ListQuery(limit=1, offset=keep, with_total=False)
-
-    def work(uow: UnitOfWork) -> list[_Place]:
-        return [
-            (project_id, function_id)
-            for project_id, function_id in places
-            if uow.executions.page(project_id, first_too_many, function_id=function_id).items
-        ]
-
-    return work
 
 
 def _beyond(place: _Place, keep: int) -> Callable[[UnitOfWork], int]:

@@ -90,6 +90,11 @@ class Repository(Protocol[T]):
         """Delete rows that match; at least one condition. Returns how many."""
 
 
+class FunctionRepository(Repository[Function], Protocol):
+    def listening(self, project_id: str) -> list[Function]:
+        """Those of a project that are enabled and subscribe to some event, oldest first."""
+
+
 class ExecutionRepository(Repository[Execution], Protocol):
     def add_all(self, items: Sequence[Execution]) -> None:
         """Insert a batch of new executions; one statement."""
@@ -105,6 +110,9 @@ class ExecutionRepository(Repository[Execution], Protocol):
 
     def remove_before(self, moment: datetime, *, limit: int) -> int:
         """Delete up to `limit` finished executions created before `moment`."""
+
+    def overfull(self, *, keep: int) -> list[tuple[str, str]]:
+        """(project id, function id) of functions with more than `keep` executions."""
 
     def remove_beyond(self, project_id: str, function_id: str, *, keep: int, limit: int) -> int:
         """Delete up to `limit` finished executions of a function that has more than `keep` in
@@ -266,7 +274,7 @@ class UnitOfWork(Protocol):
     targets: Repository[Target]
     teams: Repository[Team]
     memberships: Repository[Membership]
-    functions: Repository[Function]
+    functions: FunctionRepository
     deployments: Repository[Deployment]
     variables: Repository[Variable]
     rules: Repository[Rule]

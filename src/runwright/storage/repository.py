@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from runwright.model.execution import Execution, Status, Trigger
+from runwright.model.function import Function
 from runwright.model.job import Job
 from runwright.model.query import MAX_TOTAL, ListQuery, Page
 from runwright.ports.storage import AlreadyStored, CursorMissing, CursorOrderNull
@@ -159,6 +160,21 @@ class SqlRepository(Generic[T]):
         return tuple(row)
 
 
+class SqlFunctions(SqlRepository[Function]):
+    def listening(self, project_id: str) -> list[Function]:
+        column = self._table.c
+        statement = (
+            self._codec.select()
+            .where(
+                column.project_id == project_id,
+                column.is_enabled.is_(True),
+                column.events != (),  # bound as the text of an empty list
+            )
+            .order_by(column[SEQUENCE])
+        )
+        return self._values(statement)
+
+
 class SqlExecutions(SqlRepository[Execution]):
     _codec: ExecutionCodec
 
@@ -188,6 +204,12 @@ class SqlExecutions(SqlRepository[Execution]):
         )
         statement = delete(table).where(table.c[SEQUENCE].in_(oldest))
         return self._connection.execute(statement).rowcount
+
+    def overfull(self, *, keep: int) -> list[tuple[str, str]]:
+        column = EXECUTIONS.table.c
+        place = (column.project_id, column.function_id)
+        statement = select(*place).group_by(*place).having(func.count() > keep)
+        return [(row[0], row[1]) for row in self._connection.execute(statement)]
 
     def remove_beyond(self, project_id: str, function_id: str, *, keep: int, limit: int) -> int:
         table = EXECUTIONS.table

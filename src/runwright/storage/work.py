@@ -6,7 +6,7 @@ from sqlalchemy import delete
 from sqlalchemy.engine import Connection, Dialect
 
 from runwright.model.event import Event
-from runwright.model.function import Deployment, Function, Rule, Variable
+from runwright.model.function import Deployment, Rule, Variable
 from runwright.model.identity import (
     ApiKey,
     Membership,
@@ -22,6 +22,7 @@ from runwright.model.webhook import EventSource, Webhook
 from runwright.ports.storage import (
     Emit,
     ExecutionRepository,
+    FunctionRepository,
     JobRepository,
     OutboxRepository,
     RepeatKeyRepository,
@@ -32,7 +33,7 @@ from runwright.storage.codec import Codec, ExecutionCodec, JobCodec, TimerCodec
 from runwright.storage.jobs import SqlJobs
 from runwright.storage.pending import SqlOutbox, SqlTimers
 from runwright.storage.repeats import SqlRepeatKeys
-from runwright.storage.repository import SqlExecutions, SqlRepository
+from runwright.storage.repository import SqlExecutions, SqlFunctions, SqlRepository
 from runwright.storage.tables import (
     DEPLOYMENTS,
     EVENT_SOURCES,
@@ -110,7 +111,7 @@ class SqlUnitOfWork:
         self.targets: Repository[Target] = SqlRepository(connection, codecs.targets)
         self.teams: Repository[Team] = SqlRepository(connection, codecs.teams)
         self.memberships: Repository[Membership] = SqlRepository(connection, codecs.memberships)
-        self.functions: Repository[Function] = SqlRepository(connection, codecs.functions)
+        self.functions: FunctionRepository = SqlFunctions(connection, codecs.functions)
         self.deployments: Repository[Deployment] = SqlRepository(connection, codecs.deployments)
         self.variables: Repository[Variable] = SqlRepository(connection, codecs.variables)
         self.rules: Repository[Rule] = SqlRepository(connection, codecs.rules)

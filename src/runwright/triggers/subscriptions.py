@@ -40,10 +40,10 @@ class Subscriptions:
             return known
 
         def load(uow: UnitOfWork) -> Subscribers:
-            functions = uow.functions.find(project_id, is_enabled=True)
+            functions = uow.functions.listening(project_id)
             webhooks = uow.webhooks.find(project_id, is_enabled=True)
             return Subscribers(
-                tuple(item for item in functions if item.events),
+                tuple(functions),
                 tuple(item for item in webhooks if item.events),
             )
 

@@ -178,3 +178,14 @@ async def test_a_function_keeps_its_newest_runs_and_every_unfinished_one(storage
     assert await remove(2) == 1
     assert await remove(2) == 0
     assert sorted(row.id for row in await stored(storage)) == ["e1", "e4", "e5", "e6", "other"]
+
+
+async def test_functions_with_more_executions_than_they_may_keep_are_found(
+    storage: Storage,
+) -> None:
+    many = [an_execution(f"a{at}", function_id="a") for at in range(3)]
+    few = [an_execution(f"b{at}", function_id="b") for at in range(2)]
+    other = [an_execution(f"a{at}", "other", function_id="a") for at in range(2)]
+    await storage.write(lambda work: work.executions.add_all([*many, *few, *other]))
+    assert await storage.read(lambda work: work.executions.overfull(keep=2)) == [("shop", "a")]
+    assert await storage.read(lambda work: work.executions.overfull(keep=3)) == []

@@ -237,3 +237,18 @@ async def test_a_moment_without_a_zone_is_refused(storage: Storage) -> None:
         await storage.write(
             lambda work: work.users.add(a_user(created_at=NOW.replace(tzinfo=None)))
         )
+
+
+async def test_functions_that_listen_are_enabled_and_subscribe_to_something(
+    storage: Storage,
+) -> None:
+    rows = (
+        a_function("first", is_enabled=True, events=("users.*",)),
+        a_function("silent", is_enabled=True, events=()),
+        a_function("off", is_enabled=False, events=("users.*",)),
+        a_function("second", is_enabled=True, events=("custom.*",)),
+        a_function("elsewhere", "other", is_enabled=True, events=("users.*",)),
+    )
+    await storage.write(adding("functions", *rows))
+    found = await storage.read(lambda work: work.functions.listening("shop"))
+    assert [item.id for item in found] == ["first", "second"]
