@@ -20,6 +20,7 @@ from typing import Final
 GATHER_S: Final = 0.003
 _FEW: Final = 4  # a share of the workers
 _SLICE: Final = 8  # jobs of one claim of a paced project
+_INTERRUPTED: Final = 2  # and of one that comes early for somebody else's job
 _PACE_S: Final = 0.02  # between two of them
 _WINDOW_S: Final = 1.0
 _MANY: Final = 64  # jobs in a window
@@ -47,6 +48,7 @@ class Pacing:
         self._running: Counter[str] = Counter()
         self._has_claimed = False  # something, the last time
         self._newcomer = asyncio.Event()
+        self._is_interrupted = False  # the wait before this claim
 
     @property
     def running(self) -> Mapping[str, int]:
@@ -55,7 +57,9 @@ class Pacing:
     @property
     def limit(self) -> int:
         """How many jobs may be claimed now."""
-        return min(self._room, _SLICE) if self._is_paced else self._room
+        if not self._is_paced:
+            return self._room
+        return min(self._room, _INTERRUPTED if self._is_interrupted else _SLICE)
 
     @property
     def project_slots(self) -> int:
@@ -93,6 +97,7 @@ class Pacing:
                     await self._newcomer.wait()
             except TimeoutError:
                 pass
+        self._is_interrupted = self._newcomer.is_set()
         self._newcomer.clear()
 
     async def settle(self, project_id: str) -> None:

@@ -44,7 +44,8 @@ async def test_a_long_queue_is_claimed_little_by_little_beside_a_short_one() -> 
     bench.claim(shop=100)
     bench.pacing.heard("bank")
     assert bench.pacing.limit == 8
-    assert not await bench.waits()  # a newcomer
+    assert not await bench.waits()  # a newcomer, for whom little is claimed
+    assert bench.pacing.limit == 2
     assert await bench.waits()
     bench.claim()
     assert not await bench.waits()  # nothing was found, so nobody is in the way
