@@ -22,7 +22,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from runwright.clock import Clock
@@ -76,6 +76,16 @@ class _Share:
     limit: int
     of_one_project: int
     running: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """What one claim did. None of it is true before it is committed."""
+
+    jobs: Sequence[Job]
+    at: datetime
+    has_promoted: bool
+    has_extended: bool
 
 
 class Dispatcher:
@@ -199,24 +209,29 @@ class Dispatcher:
         if share.limit <= 0:
             return False
         held = list(self._held.values())
-        jobs = await self._storage.write(lambda uow: self._claim(uow, share, held))
+        claimed = await self._storage.write(lambda uow: self._claim(uow, share, held))
+        if claimed.has_promoted:
+            self._promoted_at = claimed.at
+        if claimed.has_extended:
+            self._extended_at = claimed.at
+        jobs = claimed.jobs
         self._pacing.claimed(Counter(job.project_id for job in jobs))
         for job in jobs:
             self._begin(job)
         return len(jobs) > 0
 
-    def _claim(self, uow: UnitOfWork, share: _Share, held: Sequence[Job]) -> list[Job]:
+    def _claim(self, uow: UnitOfWork, share: _Share, held: Sequence[Job]) -> _Claimed:
         now = self._clock.now()
         # Or the clock was set back.
-        if abs((now - self._promoted_at).total_seconds()) >= self._poll_s:
+        has_to_promote = abs((now - self._promoted_at).total_seconds()) >= self._poll_s
+        if has_to_promote:
             due = self._queue.promote(uow, now=now, limit=_PROMOTED_AT_ONCE)
             uow.executions.await_turn(due, now)
-            self._promoted_at = now
         # A clock that jumped, or an event loop that stood still, may have ended our own leases;
         # what we hold and run is not to be claimed by ourselves.
-        if held and now - self._extended_at > self._lease / 2:
+        has_to_extend = bool(held) and now - self._extended_at > self._lease / 2
+        if has_to_extend:
             self._queue.extend(uow, held, until=now + self._lease)
-            self._extended_at = now
         jobs = self._queue.claim(
             uow,
             owner=self.owner,
@@ -230,7 +245,12 @@ class Dispatcher:
         begun = uow.executions.begin_all(jobs, now)
         orphans = [job for job in jobs if (job.project_id, job.id) not in begun]
         self._queue.ack(uow, orphans)
-        return [job for job in jobs if (job.project_id, job.id) in begun]
+        return _Claimed(
+            [job for job in jobs if (job.project_id, job.id) in begun],
+            now,
+            has_to_promote,
+            has_to_extend,
+        )
 
     def _begin(self, job: Job) -> None:
         # A run may take long; it needs its request then, but not the sealed one beside it.

@@ -1,7 +1,7 @@
 """Accepted, delayed and dispatched executions, over fakes and a clock that the test moves."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -437,6 +437,44 @@ async def test_a_clock_that_jumps_does_not_make_a_host_claim_what_it_runs() -> N
             clock.advance(10_000)
             other = await accepted(bench)
             await until(lambda: gate.started == [made.id, other.id])
+            gate.open.set()
+            assert (await ended(bench, made)).attempt == 1
+            await ended(bench, other)
+    assert len(bench.code.calls) == 2
+
+
+class _Undone(Exception):
+    pass
+
+
+async def test_a_claim_that_is_undone_and_made_again_claims_nothing_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, gate = ManualClock(), Gate()
+    async with a_bench(clock=clock) as bench:
+        bench.code.run_next = gate
+        made = await accepted(bench)
+        async with dispatching(bench) as holder:
+            await until(lambda: gate.started == [made.id])
+            holder._tasks[1].cancel()  # no heartbeat comes first
+            write = bench.storage.write
+
+            async def write_twice(work: Callable[[UnitOfWork], Any]) -> Any:
+                """As when another unit of the same transaction fails half done."""
+
+                def undone(uow: UnitOfWork) -> None:
+                    work(uow)
+                    raise _Undone
+
+                if work.__qualname__.startswith(Dispatcher._claim_some.__qualname__):
+                    with pytest.raises(_Undone):
+                        await write(undone)
+                return await write(work)
+
+            monkeypatch.setattr(bench.storage, "write", write_twice)
+            clock.advance(10_000)
+            other = await accepted(bench)
+            await until(lambda: other.id in gate.started)
             gate.open.set()
             assert (await ended(bench, made)).attempt == 1
             await ended(bench, other)
