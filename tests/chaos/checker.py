@@ -332,8 +332,8 @@ class _Check:
     def _reasons(self, execution_id: str, since: float, until: float) -> int:
         """How many further attempts of an execution there may be between two moments."""
         reasons = self._crashes_between(since, until)
-        promise = self.promised.get(execution_id)
-        if promise is not None and _word(promise.path) == "flaky":
+        record = self.records.get(execution_id)
+        if record is not None and _word(record.path) == "flaky":
             first = [start.at for start in self.starts[execution_id] if start.attempt == 1]
             reasons += sum(since <= at < until for at in first)
             kills = (*self.sandbox_kills, *self.helper_kills)
