@@ -8,6 +8,7 @@ there are. And it leaves a connection open whose head its library refuses. All o
 import asyncio
 from typing import Any, Final
 
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
@@ -51,6 +52,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         finally:
             # The close timer, if there is one, only asks for a close.
             self._cut_soon(2 * CLOSE_WAIT_S)
+
+    async def send(self, message: Any) -> None:
+        # The protocol closes by itself when a client breaks the rules, and may do so while
+        # there is more to be told. That is no fault of the application, which cannot know.
+        if self.close_sent and message["type"] in ("websocket.send", "websocket.close"):
+            raise ClientDisconnected
+        await super().send(message)
 
     def handle_ping(self) -> None:
         super().handle_ping()

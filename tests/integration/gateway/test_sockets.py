@@ -34,10 +34,12 @@ Ask = Callable[..., Awaitable[Any]]
 
 
 class Echo:
-    """Sends back what it gets; told to, it sends more than anybody reads and then closes."""
+    """Sends back what it gets; told to, it sends more than anybody reads and then closes, or
+    talks until it cannot."""
 
     def __init__(self) -> None:
         self.ended = asyncio.Event()
+        self.failure: Exception | None = None
 
     async def __call__(self, scope: Scope, receive: Ask, send: Ask) -> None:
         await receive()
@@ -47,7 +49,13 @@ class Echo:
                 if message["text"] == "flood":
                     await send({"type": "websocket.send", "text": "x" * 16_000_000})
                     return
+                while message["text"] == "talk":
+                    await send({"type": "websocket.send", "text": "x"})
+                    await asyncio.sleep(0)  # so it is about to send whenever anything happens
                 await send({"type": "websocket.send", "text": message["text"]})
+        except Exception as exc:
+            self.failure = exc
+            raise
         finally:
             self.ended.set()
 
@@ -116,6 +124,20 @@ async def test_who_asks_for_answers_without_reading_them_is_cut_off() -> None:
                 if writer.transport.is_closing():
                     break
         await cut(server)
+
+
+async def test_who_breaks_the_rules_while_it_is_told_something_has_just_gone() -> None:
+    app = Echo()
+    async with serving(app) as (server, port), upgraded(port) as (reader, writer):
+        writer.write(text(b"talk"))
+        await reader.readexactly(3)
+        writer.write(b"\x83\x80" + NO_MASK)  # a kind of frame that does not exist
+        async with asyncio.timeout(WAIT_S):
+            while await reader.read(1024):
+                pass
+            await app.ended.wait()
+        await cut(server)
+    assert isinstance(app.failure, OSError)  # by which applications know it
 
 
 async def test_a_close_that_the_client_does_not_let_through_is_followed_by_a_cut() -> None:
