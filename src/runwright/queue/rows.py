@@ -20,6 +20,8 @@ K = TypeVar("K")
 # held jobs; the next claim goes on behind them.
 SPARE: Final = 16
 _REMEMBERED: Final = 1024
+# Claims that put waits right after the clock was set back: the first ones may be undone.
+_SET_BACKS: Final = 5
 
 
 SIGNALS: Final = {JobKind.RUN: "job", JobKind.DELIVERY: "delivery"}
@@ -41,6 +43,7 @@ class RowQueue:
         self._project = ""  # that was served last
         self._functions: dict[str, str] = {}  # by project: the function that was served last
         self._claimed_at = datetime.min.replace(tzinfo=UTC)
+        self._set_backs = 0  # that the next claims still make
 
     def put(self, uow: UnitOfWork, jobs: Sequence[Job]) -> None:
         uow.jobs.add_all(jobs)
@@ -74,7 +77,10 @@ class RowQueue:
         room_for: RoomFor = unbounded,
     ) -> list[Job]:
         if now < self._claimed_at:
+            self._set_backs = _SET_BACKS
+        if self._set_backs:
             uow.jobs.set_back(self._kind, now=now)
+            self._set_backs -= 1
         self._claimed_at = now
         busy = sum(held.values()) + SPARE
         projects = _from(

@@ -133,6 +133,29 @@ async def test_a_clock_that_is_set_back_puts_nothing_off(bench: QueueBench, is_a
     assert sorted(ids(await bench.claim("two"))) == expected
 
 
+async def test_a_claim_that_is_undone_forgets_no_clock_that_was_set_back(bench: QueueBench) -> None:
+    await bench.put(a_job("fresh"))
+    held = await bench.claim("one")
+    await bench.release(held, has_started=False)
+    bench.let_pass(-HOUR)
+
+    def undone(uow: UnitOfWork) -> None:
+        bench.queue.claim(
+            uow,
+            owner="two",
+            limit=1,
+            now=bench.now,
+            until=bench.now + LEASE,
+            project_limit=1,
+            held={},
+        )
+        raise RuntimeError("another unit failed half done")
+
+    with pytest.raises(RuntimeError, match="half done"):
+        await bench.storage.write(undone)
+    assert ids(await bench.claim("two")) == ["fresh"]
+
+
 async def test_a_wait_is_as_long_as_before_when_the_clock_is_set_back(bench: QueueBench) -> None:
     await bench.put(a_job("e1"))
     (held,) = await bench.claim("one")
