@@ -10,6 +10,7 @@ Only keys and admins may follow, since logs are shown to nobody else.
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -120,6 +121,7 @@ class Tails:
         self._longest_s = longest_s
         self._is_stopping = False
         self.readers = 0
+        self._by_project: Counter[str] = Counter()
 
     def stop(self) -> None:
         self._is_stopping = True
@@ -140,18 +142,31 @@ class Tails:
         if not principal.is_trusted:
             raise Unauthorized("Only API keys and admins may read what executions print.")
         execution = await self._history.get(principal, function_id, execution_id)
+        project_id = execution.project_id
         if self.readers >= self._most:
             raise TooManyReaders(self._most)
-        return self._counted(_Reader(self, execution, after).run(to_its_end=to_its_end))
+        if self._by_project[project_id] >= self._most_of_one_project:
+            raise TooManyReaders(self._most_of_one_project)
+        news = _Reader(self, execution, after).run(to_its_end=to_its_end)
+        return self._counted(project_id, news)
 
-    async def _counted(self, news: AsyncGenerator[News]) -> AsyncIterator[News]:
+    async def _counted(self, project_id: str, news: AsyncGenerator[News]) -> AsyncIterator[News]:
         self.readers += 1
+        self._by_project[project_id] += 1
         try:
             async for item in news:
                 yield item
         finally:
             self.readers -= 1
+            self._by_project[project_id] -= 1
+            if not self._by_project[project_id]:
+                del self._by_project[project_id]
             await news.aclose()
+
+    @property
+    def _most_of_one_project(self) -> int:
+        """Some places are out of one project's reach, so that it cannot shut out the others."""
+        return max(1, self._most - self._most // 4)
 
     @property
     def is_stopping(self) -> bool:

@@ -30,7 +30,9 @@ from tests.unit.executions.bench import (
     PROJECT,
     Bench,
     a_bench,
+    a_function,
     a_key,
+    a_project,
     a_user,
     signed_in,
     until,
@@ -275,6 +277,21 @@ async def test_readers_are_bounded_in_number_and_time() -> None:
             await Reader().read(tails)
         await until(lambda: tails.readers == 0)
         assert not reader.ended  # it may come back
+
+
+async def test_readers_of_one_project_leave_places_for_others() -> None:
+    async with a_bench() as bench, asyncio.TaskGroup() as group:
+        await put(bench, an_execution())
+        await bench.put(a_project("rival"), replace(a_function(), project_id="rival"))
+        await put(bench, an_execution(project_id="rival"))
+        tails = bench.tails(most=4, longest_s=0.2)
+        for _ in range(3):
+            group.create_task(Reader().read(tails))
+        await until(lambda: tails.readers == 3)
+        with pytest.raises(TooManyReaders, match="3 readers"):
+            await Reader().read(tails)
+        rival = replace(a_key(), project_id="rival")
+        await tails.follow(rival, FUNCTION, "e1", after=Place(), to_its_end=True)
 
 
 async def test_only_keys_and_admins_may_follow_what_they_may_read() -> None:
