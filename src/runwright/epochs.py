@@ -46,9 +46,10 @@ class Epochs:
         self._lent: Counter[str] = Counter()
         self._sealers: dict[str, Sealer] = {}
         self._making = asyncio.Lock()
+        self._on_disk: set[str] = set()  # epochs whose keys may be there
 
     async def start(self) -> None:
-        await asyncio.to_thread(self._folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(self.open_folder)
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[tuple[str, Sealer]]:
@@ -86,17 +87,17 @@ class Epochs:
             self._remember(epoch, found)
         return found
 
-    async def sweep(self, in_use: InUse) -> int:
-        """Remove the keys that nothing needs any more; how many."""
-        needed = await in_use()
+    async def sweep(self, in_use: InUse, needed: Collection[str] | None = None) -> int:
+        """Remove the keys that nothing needs any more; how many. `needed` is what `in_use` has
+        just answered to somebody else."""
+        if needed is None:
+            needed = await in_use()
         async with self._making:
             is_over = self._is_old() or self._current not in needed
             if is_over and not self._lent[self._current]:
                 self._current = ""
             idle = [
-                epoch
-                for epoch in await asyncio.to_thread(self._stored)
-                if epoch != self._current and not self._lent[epoch]
+                epoch for epoch in self._on_disk if epoch != self._current and not self._lent[epoch]
             ]
         if not idle:
             return 0
@@ -105,7 +106,12 @@ class Epochs:
         for epoch in gone:
             self._sealers.pop(epoch, None)
             del self._lent[epoch]
-        await asyncio.to_thread(self._remove, gone)
+            self._on_disk.discard(epoch)
+        try:
+            await asyncio.to_thread(self._remove, gone)
+        except OSError:
+            self._on_disk.update(gone)  # for the next sweep
+            raise
         return len(gone)
 
     def _is_old(self) -> bool:
@@ -113,6 +119,7 @@ class Epochs:
 
     async def _renew(self) -> None:
         epoch, key = self.prefix + new_id(), os.urandom(_KEY_BYTES)
+        self._on_disk.add(epoch)
         try:
             await asyncio.to_thread(self._store, epoch, key)
         except OSError as exc:
@@ -135,8 +142,10 @@ class Epochs:
     def _path(self, epoch: str) -> Path:
         return self._folder / f"{epoch}{_SUFFIX}"
 
-    def _stored(self) -> list[str]:
-        return [path.stem for path in self._folder.glob(f"*{_SUFFIX}")]
+    def open_folder(self) -> None:
+        """Make the folder, or see what an earlier server left there."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._on_disk |= {path.stem for path in self._folder.glob(f"*{_SUFFIX}")}
 
     def _store(self, epoch: str, key: bytes) -> None:
         """On disk before anything is sealed with it: a job must not outlive its key."""

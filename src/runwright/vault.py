@@ -30,8 +30,11 @@ class Vault:
         self._lines = (self.kept, self.events, self.deliveries, self.runs)
 
     async def start(self) -> None:
+        await asyncio.to_thread(self._open_folders)
+
+    def _open_folders(self) -> None:
         for line in self._lines:
-            await line.start()
+            line.open_folder()
 
     def is_for_long(self, epoch: str) -> bool:
         """Whether what this epoch seals may wait without keeping short-lived things readable."""
@@ -46,5 +49,6 @@ class Vault:
 
     async def sweep(self, in_use: InUse) -> int:
         """Remove the keys that nothing needs any more; how many."""
-        swept = [line.sweep(in_use) for line in self._lines]
+        needed = await in_use()
+        swept = [line.sweep(in_use, needed) for line in self._lines]
         return sum(await asyncio.gather(*swept))

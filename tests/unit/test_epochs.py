@@ -88,6 +88,7 @@ async def test_keys_left_by_a_dead_server_go_at_the_first_sweep(vault: Vault) ->
     await vault.seal()
     vault.needed = {kept}
     after = Epochs(vault.folder, vault.clock)
+    await after.start()
     assert await after.sweep(vault.in_use) == 1
     assert vault.files() == {kept}
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from runwright.api import forms
 from runwright.api.routing import Answer
 from runwright.errors import BadRequest
-from tests.unit.api.test_order_of_checks import Wanted
+from tests.integration.api.test_order_of_checks import Wanted
 from tests.unit.api.world import World, a_route, about, problem
 
 pytestmark = pytest.mark.anyio
