@@ -99,9 +99,10 @@ class Office:
             while True:
                 if await self.courier.turn():
                     continue
-                if all(self._is_held(job) for job in self.courier.under_way):
+                if not all(self._is_held(job) for job in self.courier.under_way):
+                    await asyncio.sleep(0.001)
+                elif not await self.courier.turn():  # what ended since the last one made room
                     return
-                await asyncio.sleep(0.001)
 
     def _is_held(self, job: Job) -> bool:
         """Whether its receiver has it and does not answer."""
