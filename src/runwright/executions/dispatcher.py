@@ -435,7 +435,10 @@ class Dispatcher:
                 if record is None:
                     uow.executions.remove(job.project_id, job.id)
                 elif job.project_id in wanted and record.status is not Status.PROCESSING:
-                    announce_ended(uow, record, item.lineage)
+                    # As it is stored: what a run does not know, such as which one it repeats,
+                    # is told as well.
+                    whole = uow.executions.get(job.project_id, job.id)
+                    announce_ended(uow, whole or record, item.lineage)
             return stored
 
         stored = await self._storage.write(work)

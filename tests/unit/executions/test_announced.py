@@ -1,13 +1,16 @@
 """Which runs are announced, when, and with what; and that nobody listening costs nothing."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import pytest
 
+from runwright.api.shapes.executions import execution
 from runwright.executions.announcing import announce
 from runwright.executions.errors import SynchronousTimeout
 from runwright.executions.interest import Interest
@@ -21,6 +24,7 @@ from runwright.ports.executor import ResponseSink
 from runwright.ports.storage import UnitOfWork
 from runwright.storage.database import open_memory
 from tests.fakes.announced import Announced, listening
+from tests.fakes.clock import ManualClock
 from tests.fakes.user_code import answering
 from tests.unit.executions.bench import (
     FUNCTION,
@@ -28,13 +32,17 @@ from tests.unit.executions.bench import (
     PROJECT,
     Bench,
     a_bench,
+    a_function,
     a_guest,
     a_key,
     a_user,
+    replays_of,
     signed_in,
     until,
 )
 from tests.unit.executions.test_reading import an_execution
+from tests.unit.executions.test_replays import accepted
+from tests.unit.executions.test_retries import dispatching, ended
 
 pytestmark = pytest.mark.anyio
 TALKING = answering(
@@ -120,6 +128,25 @@ async def test_a_queued_run_is_announced_when_accepted_and_when_ended() -> None:
     assert begun.user_id == ended[0].user_id == "ada"
     # A webhook may start the next run, so the end of this one says what led to it.
     assert ended[0].lineage.functions == ("first", FUNCTION)
+
+
+async def test_the_end_of_a_run_is_told_as_it_is_stored() -> None:
+    clock = ManualClock()
+    async with heard_runs(clock=clock) as heard:
+        bench = heard.bench
+        await bench.put(replace(a_function(), request_retention_s=60))
+        async with dispatching(bench):
+            first = await accepted(bench, scheduled_at="2026-10-05T12:00:00.000+00:00")
+            clock.advance(86_400 * 365)
+            await ended(bench, first)
+            again = await replays_of(bench).replay(a_key(), FUNCTION, first.id)
+            done = [await ended(bench, item) for item in (first, again)]
+        told = [item for item in await heard.announced.take() if item.event.action == "update"]
+    assert [item.payload for item in told] == [
+        json.loads(msgspec.json.encode(execution(item, shows_logs=True))) for item in done
+    ]
+    assert told[0].payload["scheduledAt"] != told[1].payload["scheduledAt"]
+    assert told[1].payload["replayOf"] == first.id
 
 
 async def test_a_batch_of_accepted_runs_names_each_caller() -> None:
