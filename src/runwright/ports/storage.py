@@ -142,10 +142,13 @@ class JobRepository(Repository[Job], Protocol):
     def add_copies(self, first: Job, copies: Sequence[tuple[str, str, str]]) -> None:
         """The same as for executions; jobs differ in project, id and function."""
 
-    def projects(self, kind: JobKind, after: str, *, limit: int) -> list[str]:
-        """Ids of projects that have jobs of a kind, held ones included, in order."""
+    def projects(self, kind: JobKind, after: str, *, limit: int, last: str = "") -> list[str]:
+        """Ids of projects that have jobs of a kind, held ones included, in order. What comes
+        behind `last` need not be looked for."""
 
-    def functions(self, kind: JobKind, project_id: str, after: str, *, limit: int) -> list[str]:
+    def functions(
+        self, kind: JobKind, project_id: str, after: str, *, limit: int, last: str = ""
+    ) -> list[str]:
         """The same for the functions of one project."""
 
     def ready(

@@ -86,7 +86,7 @@ class RowQueue:
         projects = _from(
             self._project,
             limit + busy,
-            lambda after, most: uow.jobs.projects(self._kind, after, limit=most),
+            lambda after, most, last: uow.jobs.projects(self._kind, after, limit=most, last=last),
         )
         room = {name: max(0, project_limit - held.get(name, 0)) for name in projects}
         functions: dict[str, list[str]] = {}
@@ -110,8 +110,8 @@ class RowQueue:
                 functions[project_id] = _from(
                     self._functions.get(project_id, ""),
                     limit + busy,
-                    lambda after, most: uow.jobs.functions(
-                        self._kind, project_id, after, limit=most
+                    lambda after, most, last: uow.jobs.functions(
+                        self._kind, project_id, after, limit=most, last=last
                     ),
                 )
             got = _shared(
@@ -164,11 +164,11 @@ class RowQueue:
         self._functions[project_id] = function_id
 
 
-def _from(last: str, most: int, steps: Callable[[str, int], list[str]]) -> list[str]:
+def _from(last: str, most: int, steps: Callable[[str, int, str], list[str]]) -> list[str]:
     """Up to `most` names in the order of their turns: those behind the last one go first."""
-    names = steps(last, most)
+    names = steps(last, most, "")
     if last and len(names) < most:
-        names += [name for name in steps("", most - len(names)) if name <= last]
+        names += [name for name in steps("", most - len(names), last) if name <= last]
     return names
 
 

@@ -26,7 +26,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from runwright.model.execution import Status
 from runwright.storage.columns import Choice, Convert, Instant
-from runwright.storage.dialect import upsert
+from runwright.storage.dialect import among, upsert
 from runwright.storage.tables import SEARCH, SEQUENCE, Kind, searchable
 
 T = TypeVar("T")
@@ -156,6 +156,27 @@ class ExecutionCodec(Codec[Any]):
         final: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in FINAL]
         is_open: ColumnElement[bool] = kind.table.c.status.not_in(final)
         self.add_sql = Batches(self.insert_sql, len(kind.fields))
+        column = kind.table.c
+        begun = (Status.WAITING, Status.PROCESSING)
+        states: list[ColumnElement[str]] = [literal_column(f"'{status}'") for status in begun]
+        self.begin_sql = self._text(
+            update(kind.table)
+            .where(
+                column.project_id == bindparam("of_project", type_=Text),
+                among(column.id, bindparam("ids", type_=Text)),
+                column.status.in_(states),
+            )
+            .values(
+                status=literal_column(f"'{Status.PROCESSING}'"),
+                updated_at=bindparam("at", type_=column.updated_at.type),
+                attempt=bindparam("number", type_=Integer),
+            )
+            .returning(column.id),
+            (),
+            ("at", "number", "of_project", "ids"),
+        )
+        bind = column.updated_at.type.dialect_impl(dialect).bind_processor(dialect)
+        self.moment: Convert = bind if bind is not None else lambda value: value
         self.finish_sql = Batches(
             self._text(
                 upsert(
@@ -174,6 +195,9 @@ class ExecutionCodec(Codec[Any]):
 _PUT_BACK: Final = ("updated_at", "kind", "ready_at", "failures")
 _SEALED: Final = ("epoch", "sealed")
 _PROOF: Final = ("project_id", "id", "owner", "attempt")
+
+
+_CHOSEN: Final = ("of_project", "ids", "of_owner", "of_attempt")
 
 
 class JobCodec(Codec[Any]):
@@ -227,6 +251,34 @@ class JobCodec(Codec[Any]):
             (),
             ("kind", "project_id", "function_id", "moment"),
         )
+        table = kind.table
+        chosen = (
+            column.project_id == bindparam("of_project", type_=Text),
+            among(column.id, bindparam("ids", type_=Text)),
+        )
+        proof = (
+            column.owner == bindparam("of_owner", type_=Text),
+            column.attempt == bindparam("of_attempt", type_=Integer),
+        )
+        until: ColumnElement[Any] = bindparam("until", type_=column.ready_at.type)
+        self.hold_sql = self._text(
+            update(table)
+            .where(*chosen)
+            .values(
+                owner=bindparam("by", type_=Text),
+                ready_at=until,
+                attempt=column.attempt + literal_column("1"),
+            ),
+            (),
+            ("until", "by", "of_project", "ids"),
+        )
+        held = (*chosen, *proof)
+        self.extend_sql = self._text(
+            update(table).where(*held).values(ready_at=until).returning(column.id),
+            (),
+            ("until", *_CHOSEN),
+        )
+        self.remove_sql = self._text(delete(table).where(*held).returning(column.id), (), _CHOSEN)
         self._put_back_sql = self._put_back(_PUT_BACK)
         self._put_back_resealed_sql = self._put_back((*_PUT_BACK, *_SEALED))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Table, create_engine, event
+from sqlalchemy import BindParameter, Table, Text, create_engine, event, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
@@ -43,6 +43,32 @@ def _array_has_sqlite(element: array_has, compiler: SQLCompiler, **kw: Any) -> s
 def _array_has_postgresql(element: array_has, compiler: SQLCompiler, **kw: Any) -> str:
     column, value = (compiler.process(part, **kw) for part in element.clauses)
     return f"jsonb_exists(CAST({column} AS jsonb), {value})"
+
+
+class _texts(FunctionElement[str]):  # reads as an SQL function
+    """The texts of a JSON list, as rows with a column `value`."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_texts, "sqlite")
+def _texts_sqlite(element: _texts, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(_texts, "postgresql")
+def _texts_postgresql(element: _texts, compiler: SQLCompiler, **kw: Any) -> str:
+    texts = compiler.process(element.clauses, **kw)
+    return f"jsonb_array_elements_text(CAST({texts} AS jsonb)) AS each(value)"
+
+
+def among(column: ColumnElement[Any], texts: BindParameter[str]) -> ColumnElement[bool]:
+    """Whether a column holds one of the texts of a JSON list.
+
+    One parameter whatever their number, so the statement stays the same and is compiled once.
+    """
+    return column.in_(select(literal_column("value", Text)).select_from(_texts(texts)))
 
 
 def upsert(

@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from runwright.model.job import Job, JobKind, QueueState
 from runwright.storage.codec import JobCodec
-from runwright.storage.repository import SqlRepository, by_attempt
+from runwright.storage.repository import SqlRepository, by_attempt, json_list
 from runwright.storage.tables import EXECUTIONS, JOBS, SEQUENCE
 
 _TABLE: Final = JOBS.table
@@ -37,11 +37,14 @@ class SqlJobs(SqlRepository[Job]):
         for statement in self._codec.add_sql.split(rows):
             self._change(*statement)
 
-    def projects(self, kind: JobKind, after: str, *, limit: int) -> list[str]:
-        return self._steps(self._codec.next_project_sql, (kind.value,), after, limit)
+    def projects(self, kind: JobKind, after: str, *, limit: int, last: str = "") -> list[str]:
+        return self._steps(self._codec.next_project_sql, (kind.value,), after, limit, last)
 
-    def functions(self, kind: JobKind, project_id: str, after: str, *, limit: int) -> list[str]:
-        return self._steps(self._codec.next_function_sql, (kind.value, project_id), after, limit)
+    def functions(
+        self, kind: JobKind, project_id: str, after: str, *, limit: int, last: str = ""
+    ) -> list[str]:
+        params = (kind.value, project_id)
+        return self._steps(self._codec.next_function_sql, params, after, limit, last)
 
     def ready(
         self,
@@ -82,18 +85,19 @@ class SqlJobs(SqlRepository[Job]):
         )
 
     def hold(self, items: Sequence[Job], *, owner: str, until: datetime) -> None:
-        for chosen in _chosen(items):
-            self._connection.execute(
-                update(_TABLE)
-                .where(*chosen)
-                .values(owner=owner, ready_at=until, attempt=_C.attempt + 1)
-            )
+        moment = self._codec.moment(until)
+        groups: dict[str, list[str]] = {}
+        for item in items:
+            groups.setdefault(item.project_id, []).append(item.id)
+        for project_id, ids in groups.items():
+            params = (moment, owner, project_id, json_list(ids))
+            self._connection.exec_driver_sql(self._codec.hold_sql, params)
 
     def extend_held(self, items: Sequence[Job], *, until: datetime) -> list[Job]:
-        return self._held(items, lambda chosen: update(_TABLE).where(*chosen), ready_at=until)
+        return self._still_held(items, self._codec.extend_sql, self._codec.moment(until))
 
     def remove_held(self, items: Sequence[Job]) -> list[Job]:
-        return self._held(items, lambda chosen: delete(_TABLE).where(*chosen))
+        return self._still_held(items, self._codec.remove_sql)
 
     def give_back(self, items: Sequence[Job], *, at: datetime, attempts: int) -> None:
         self._held(
@@ -205,7 +209,9 @@ class SqlJobs(SqlRepository[Job]):
             found.add(epoch)
             after = epoch
 
-    def _steps(self, sql: str, params: tuple[str, ...], after: str, limit: int) -> list[str]:
+    def _steps(
+        self, sql: str, params: tuple[str, ...], after: str, limit: int, last: str
+    ) -> list[str]:
         """Different values of a column, each found by one step in the index: how many rows
         have the same value does not matter."""
         found: list[str] = []
@@ -215,7 +221,18 @@ class SqlJobs(SqlRepository[Job]):
                 break
             found.append(value)
             after = value
+            if last and value >= last:
+                break
         return found
+
+    def _still_held(self, items: Sequence[Job], sql: str, *values: object) -> list[Job]:
+        """Change rows that are still held as `items` say; which ones were."""
+        kept: set[tuple[str, str, int]] = set()
+        for (owner, project_id, attempt), ids in _by_holder(items).items():
+            params = (*values, project_id, json_list(ids), owner, attempt)
+            rows = self._connection.exec_driver_sql(sql, params)
+            kept |= {(project_id, row[0], attempt) for row in rows}
+        return [item for item in items if (item.project_id, item.id, item.attempt) in kept]
 
     def _held(self, items: Sequence[Job], statement: Any, **values: object) -> list[Job]:
         """Change rows that are still held as `items` say; which ones were."""
@@ -242,6 +259,13 @@ class SqlJobs(SqlRepository[Job]):
 def _turn(at: datetime) -> Any:
     """What is given back takes its old place, before those who came after it."""
     return case((_C.due_at < at, _C.due_at), else_=literal(at, _C.due_at.type))
+
+
+def _by_holder(items: Sequence[Job]) -> dict[tuple[str, str, int], list[str]]:
+    groups: dict[tuple[str, str, int], list[str]] = {}
+    for item in items:
+        groups.setdefault((item.owner, item.project_id, item.attempt), []).append(item.id)
+    return groups
 
 
 def _chosen(items: Sequence[Job]) -> list[tuple[ColumnElement[bool], ...]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from sqlalchemy import (
     Column,
     ColumnElement,
@@ -270,21 +271,18 @@ class SqlExecutions(SqlRepository[Execution]):
         return frozenset(self._connection.execute(statement).scalars())
 
     def begin_all(self, jobs: Sequence[Job], at: datetime) -> frozenset[tuple[str, str]]:
-        table = EXECUTIONS.table
+        moment = self._codec.moment(at)
         begun: set[tuple[str, str]] = set()
         for (project_id, attempt), ids in by_attempt(jobs).items():
-            statement = (
-                update(table)
-                .where(
-                    table.c.project_id == project_id,
-                    table.c.id.in_(ids),
-                    table.c.status.in_((Status.WAITING, Status.PROCESSING)),
-                )
-                .values(status=Status.PROCESSING, updated_at=at, attempt=attempt)
-                .returning(table.c.id)
-            )
-            begun |= {(project_id, row[0]) for row in self._connection.execute(statement)}
+            params = (moment, attempt, project_id, json_list(ids))
+            rows = self._connection.exec_driver_sql(self._codec.begin_sql, params)
+            begun |= {(project_id, row[0]) for row in rows}
         return frozenset(begun)
+
+
+def json_list(texts: Sequence[str]) -> str:
+    """For `among`."""
+    return msgspec.json.encode(texts).decode()
 
 
 def by_attempt(jobs: Sequence[Job]) -> dict[tuple[str, int], list[str]]:

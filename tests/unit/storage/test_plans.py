@@ -12,7 +12,14 @@ from runwright.model.query import Filter, ListQuery, Order
 from runwright.storage.dialect import sqlite_engine
 from runwright.storage.migrate import upgrade
 from runwright.storage.work import SqlUnitOfWork, codecs_for
-from tests.contract.storage.rows import NOW, PROJECT, a_deployment, a_timer, an_execution
+from tests.contract.storage.rows import (
+    NOW,
+    PROJECT,
+    a_deployment,
+    a_job,
+    a_timer,
+    an_execution,
+)
 
 NEWEST = (Order("$createdAt", True),)
 
@@ -42,7 +49,7 @@ def steps_of(connection: Connection, work: Callable[[SqlUnitOfWork], object]) ->
     event.remove(connection, "before_cursor_execute", seen)
     steps = []
     for statement, params in statements:
-        if statement.startswith(("SELECT", "WITH")):
+        if statement.startswith(("SELECT", "WITH", "UPDATE", "DELETE")):
             rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", params)
             steps += [row[3] for row in rows]
     return steps
@@ -97,3 +104,20 @@ def test_due_timers_are_found_by_their_moment_and_moved_by_their_key(
     ]
     assert len(steps) == 4
     assert all(step.startswith("SEARCH") and "USING" in step for step in steps), steps
+
+
+def test_the_jobs_of_a_claim_are_changed_by_their_keys(connection: Connection) -> None:
+    jobs = [a_job(f"run{at}", owner="host", attempt=1) for at in range(3)]
+
+    def work(unit: SqlUnitOfWork) -> None:
+        unit.jobs.hold(jobs, owner="host", until=NOW)
+        unit.jobs.extend_held(jobs, until=NOW)
+        unit.executions.begin_all(jobs, NOW)
+        unit.jobs.remove_held(jobs)
+
+    steps = steps_of(connection, work)
+    found = [
+        step for step in steps if step.startswith(("SEARCH", "SCAN")) and "json_each" not in step
+    ]
+    assert len(found) == 4
+    assert all(step.endswith("(project_id=? AND id=?)") for step in found), found
