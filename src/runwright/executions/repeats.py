@@ -39,6 +39,7 @@ class Repeats:
         text: str,
         *,
         execution_id: str,
+        client_ip: str,
         facts: tuple[Any, ...],
         body: bytes,
     ) -> RepeatKey:
@@ -49,7 +50,7 @@ class Repeats:
         else:
             fingerprint = self._digest(facts, body)
         return RepeatKey(
-            id=self._digest(("call", function_id, *caller_of(principal), text)),
+            id=self._digest(("call", function_id, *caller_of(principal, client_ip), text)),
             project_id=principal.project_id,
             created_at=now,
             updated_at=now,
@@ -105,8 +106,11 @@ def _known(uow: UnitOfWork, key: RepeatKey) -> str:
     return known.result_id
 
 
-def caller_of(principal: Principal) -> tuple[str, ...]:
+def caller_of(principal: Principal, client_ip: str = "") -> tuple[str, ...]:
+    """Guests are told apart by their address: one must not get another's record by its key."""
     kind = principal.kind.value
+    if principal.kind is CallerKind.GUEST:
+        return kind, client_ip
     if principal.kind is not CallerKind.KEY:
         return kind, principal.user_id
     # Keys of executions are not stored, so they have no id: the function is the caller.

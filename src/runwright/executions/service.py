@@ -175,6 +175,7 @@ class Executions:
                 function_id,
                 idempotency_key,
                 execution_id=attempt.execution_id,
+                client_ip=client_ip,
                 facts=("sync", method, path, headers),
                 body=body,
             )
@@ -250,6 +251,7 @@ class Executions:
             function_id,
             idempotency_key,
             execution_id=execution.id,
+            client_ip=client_ip,
             facts=("async", method, path, headers, scheduled_at),
             body=body,
         )

@@ -50,6 +50,17 @@ async def test_a_repeated_call_is_not_run_again_and_gets_no_response() -> None:
         assert await rows(bench) == 1
 
 
+async def test_a_guest_does_not_get_the_record_of_another_one_by_the_same_key() -> None:
+    async with a_bench() as bench:
+        made = [
+            await bench.executions.create(a_guest(), FUNCTION, idempotency_key="k", client_ip=ip)
+            for ip in ("192.0.2.1", "192.0.2.2", "192.0.2.1")
+        ]
+        first, other, again = (done.execution.id for done in made)
+    assert first == again
+    assert other != first
+
+
 async def test_a_repeat_during_the_run_shows_it_running() -> None:
     async with a_bench() as bench:
         go_on = asyncio.Event()
