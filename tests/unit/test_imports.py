@@ -15,6 +15,7 @@ BASE: Final = {
     "ids",
     "clock",
     "cache",
+    "bell",
     "sealing",
     "epochs",
     "vault",

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from runwright.bell import Bell
 from runwright.clock import Clock
 from runwright.errors import RunwrightError, ServiceUnavailable
 from runwright.executions.acceptance import Acceptance
@@ -134,7 +135,7 @@ class Dispatcher:
         self._ended: Batches[Ended, None] = Batches(
             self._store_ended, name="ended-jobs", bytes_of=_text_of
         )
-        self._wake = asyncio.Event()
+        self._bell = Bell()
         self._is_draining = False
         self._tasks: list[asyncio.Task[None]] = []
         signals.on("job", self._hear)
@@ -144,7 +145,7 @@ class Dispatcher:
         if self._is_alone:
             now = self._clock.now()
             await self._storage.write(lambda uow: self._queue.release_all(uow, now=now))
-        self._wake.set()
+        self._bell.ring()
         self._tasks = [
             asyncio.create_task(self._claim_for_ever(), name="job-claims"),
             asyncio.create_task(self._beat_for_ever(), name="job-leases"),
@@ -153,7 +154,7 @@ class Dispatcher:
     async def stop(self, drain_s: float) -> None:
         """Claim nothing more, wait for what runs, give the rest back."""
         self._is_draining = True
-        self._wake.set()
+        self._bell.ring()
         claims = self._tasks[:1]
         if claims:
             await asyncio.wait(claims)  # a claim in flight may still start runs
@@ -177,13 +178,12 @@ class Dispatcher:
 
     def _hear(self, project_id: str, item_id: str) -> None:
         self._pacing.heard(project_id)
-        self._wake.set()
+        self._bell.ring()
 
     # Claiming
 
     async def _claim_for_ever(self) -> None:
         while not self._is_draining:
-            self._wake.clear()
             try:
                 while not self._is_draining and await self._claim_some():
                     pass
@@ -192,11 +192,7 @@ class Dispatcher:
             await self._pause()
 
     async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(self._poll_s):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+        await self._bell.wait(self._poll_s)
 
     async def _claim_some(self) -> bool:
         """Fill free slots; whether more may be there to claim for slots that are free."""
@@ -266,7 +262,7 @@ class Dispatcher:
         claim = _claim_of(job)
         self._pacing.ended(job.project_id)
         self._sealed.pop(claim, None)
-        self._wake.set()
+        self._bell.ring()
         if not task.cancelled() and task.exception() is not None:
             log.error("a job's task failed", exc_info=task.exception())
             self._held.pop(claim, None)  # its lease ends, and it is claimed again

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+from runwright.bell import Bell
 from runwright.clock import Clock, iso_millis
 from runwright.ids import new_id
 from runwright.model.address import WebAddress
@@ -122,17 +123,17 @@ class Courier:
         self._owner = new_id()
         self._held: dict[Claim, Job] = {}
         self._runs: dict[asyncio.Task[None], Job] = {}
-        self._wake = asyncio.Event()
+        self._bell = Bell()
         self._is_draining = False
         self._tasks: list[asyncio.Task[None]] = []
-        signals.on("delivery", lambda project_id, item_id: self._wake.set())
+        signals.on("delivery", lambda project_id, item_id: self._bell.ring())
 
     async def start(self) -> None:
         """What an earlier server held is ready at once when there can be no other."""
         if self._is_alone:
             now = self._clock.now()
             await self._storage.write(lambda uow: self._queue.release_all(uow, now=now))
-        self._wake.set()
+        self._bell.ring()
         self._tasks = [
             asyncio.create_task(self._claim_for_ever(), name="delivery-claims"),
             asyncio.create_task(self._beat_for_ever(), name="delivery-leases"),
@@ -141,7 +142,7 @@ class Courier:
     async def stop(self, drain_s: float) -> None:
         """Claim nothing more, wait for what is under way, give the rest back."""
         self._is_draining = True
-        self._wake.set()
+        self._bell.ring()
         if self._tasks:
             await asyncio.wait(self._tasks[:1])  # a claim in flight may still start some
         if self._runs:
@@ -168,17 +169,12 @@ class Courier:
 
     async def _claim_for_ever(self) -> None:
         while not self._is_draining:
-            self._wake.clear()
             try:
                 while not self._is_draining and await self.turn():
                     pass
             except Exception as exc:  # the database may be well again at the next turn
                 log.warning("deliveries not claimed", extra={"reason": type(exc).__name__})
-            try:
-                async with asyncio.timeout(self._poll_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._bell.wait(self._poll_s)
 
     async def turn(self) -> bool:
         """Fill free workers; whether anything was claimed."""
@@ -237,7 +233,7 @@ class Courier:
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._runs.pop(task)
-        self._wake.set()
+        self._bell.ring()
         if not task.cancelled() and task.exception() is not None:
             log.error("a delivery's task failed", exc_info=task.exception())
 

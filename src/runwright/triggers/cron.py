@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from runwright.bell import Bell
 from runwright.clock import Clock
 from runwright.executions.acceptance import Acceptance
 from runwright.executions.announcing import announce_ended
@@ -103,12 +104,12 @@ class Scheduler:
         self._keep = timedelta(seconds=keep_s)
         self._poll_s = poll_s
         self._at_once = at_once
-        self._wake = asyncio.Event()
+        self._bell = Bell()
         self._task: asyncio.Task[None] | None = None
-        signals.on("timer", lambda project_id, item_id: self._wake.set())
+        signals.on("timer", lambda project_id, item_id: self._bell.ring())
 
     def start(self) -> None:
-        self._wake.set()
+        self._bell.ring()
         self._task = asyncio.create_task(self._run(), name="scheduler")
 
     async def stop(self) -> None:
@@ -133,7 +134,6 @@ class Scheduler:
 
     async def _run(self) -> None:
         while True:
-            self._wake.clear()
             wait_s = self._poll_s
             try:
                 if await self.turn():
@@ -142,11 +142,7 @@ class Scheduler:
             except Exception as exc:  # the timers are still due at the next turn
                 log.warning("ticks not fired", extra={"reason": _reason(exc)})
                 await asyncio.sleep(self._poll_s)  # whoever wakes us
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._bell.wait(wait_s)
 
     async def _drain(self) -> None:
         """Fire what is due. While one transaction is stored the next one is on its way."""

@@ -23,6 +23,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
+from runwright.bell import Bell
 from runwright.clock import Clock
 from runwright.errors import ServiceUnavailable
 from runwright.executions.acceptance import Acceptance, Accepted
@@ -129,12 +130,12 @@ class Relay:
         self._poll_s = poll_s
         self._failures: Counter[str] = Counter()  # by event id; those that failed alone
         self._aside: set[str] = set()
-        self._wake = asyncio.Event()
+        self._bell = Bell()
         self._task: asyncio.Task[None] | None = None
-        signals.on("event", lambda project_id, item_id: self._wake.set())
+        signals.on("event", lambda project_id, item_id: self._bell.ring())
 
     def start(self) -> None:
-        self._wake.set()
+        self._bell.ring()
         self._task = asyncio.create_task(self._run(), name="event-relay")
 
     async def stop(self) -> None:
@@ -203,17 +204,12 @@ class Relay:
 
     async def _run(self) -> None:
         while True:
-            self._wake.clear()
             try:
                 while await self.turn():
                     pass
             except Exception as exc:  # the rows are still there for the next turn
                 log.warning("events not handed on", extra={"reason": type(exc).__name__})
-            try:
-                async with asyncio.timeout(self._poll_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._bell.wait(self._poll_s)
 
     async def _open(self, row: OutboxEvent) -> Announcement | None:
         try:
