@@ -146,7 +146,7 @@ class ApiExchange(Exchange):
         self.body = bytearray()
         self.more_body = True
         self.message_event = asyncio.Event()
-        self._head_bytes: bytes | None = None  # until the first part of the body comes
+        self._head_bytes = b""  # that goes out with the body
         self._is_read = False
         self._is_answered = False
 
@@ -207,7 +207,11 @@ class ApiExchange(Exchange):
             if self._may_have_body(status) and not has_length:
                 self._is_chunked = True
                 headers.append((b"transfer-encoding", b"chunked"))
-            self._head_bytes = self._head(status, headers)
+            head = self._head(status, headers)
+            if self._is_chunked:  # a stream: who opens one may wait long for its first part
+                self._write(head)
+            else:
+                self._head_bytes = head
             return
         await self._send_part(message.get("body", b""), message.get("more_body", False))
 
@@ -220,7 +224,7 @@ class ApiExchange(Exchange):
             part = b"%x\r\n%b\r\n" % (len(part), part) if part else b""
             if not has_more:
                 part += b"0\r\n\r\n"
-        head, self._head_bytes = self._head_bytes or b"", None
+        head, self._head_bytes = self._head_bytes, b""
         if len(part) > _JOINED_BYTES:
             self._write(head)
             head = b""

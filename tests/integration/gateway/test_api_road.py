@@ -26,6 +26,7 @@ class App:
         self.scopes: list[dict[str, Any]] = []
         self.bodies: list[bytes] = []
         self.was_left = asyncio.Event()
+        self.go_on = asyncio.Event()
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         self.scopes.append(scope)
@@ -39,6 +40,10 @@ class App:
                 for part in (b"one", b"", b"two"):
                     await send({"type": "http.response.body", "body": part, "more_body": True})
                 await send({"type": "http.response.body", "body": b"three"})
+            case "/v1/quiet":
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await self.go_on.wait()
+                await send({"type": "http.response.body", "body": b"late"})
             case "/v1/broken":
                 await send({"type": "http.response.start", "status": 200, "headers": []})
                 await send({"type": "http.response.body", "body": b"half", "more_body": True})
@@ -147,6 +152,18 @@ async def test_a_stream_comes_in_parts_and_ends() -> None:
         got = await talk(port, request("/v1/stream", method="GET"))
     assert b"transfer-encoding: chunked" in got
     assert got.endswith(b"3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n0\r\n\r\n")
+
+
+async def test_the_head_of_a_stream_does_not_wait_for_its_first_part() -> None:
+    async with serving() as (app, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request("/v1/quiet", method="GET"))
+        async with asyncio.timeout(WAIT_S):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            app.go_on.set()
+            assert await reader.read() == b"4\r\nlate\r\n0\r\n\r\n"
+        writer.close()
 
 
 async def test_a_stream_that_breaks_has_no_end() -> None:
