@@ -189,10 +189,7 @@ class Dispatcher:
                     pass
             except Exception as exc:  # the database may be well again at the next turn
                 log.warning("jobs not claimed", extra={"reason": type(exc).__name__})
-            await self._pause()
-
-    async def _pause(self) -> None:
-        await self._bell.wait(self._poll_s)
+            await self._bell.wait(self._poll_s)
 
     async def _claim_some(self) -> bool:
         """Fill free slots; whether more may be there to claim for slots that are free."""
