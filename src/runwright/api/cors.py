@@ -92,12 +92,17 @@ class UnknownOrigin(RunwrightError):
     type, status = "general_unknown_origin", 403
 
     def __init__(self, origin: str) -> None:
-        scheme, host = _parts(origin)
-        platform = _PLATFORM_NAMES.get(scheme, "Web")
-        super().__init__(
-            f"Invalid Origin. Register your new client ({host or origin}) as a new {platform} "
-            "platform on your project console dashboard"
-        )
+        super().__init__(f"Invalid Origin. {how_to_register(origin)}")
+
+
+def how_to_register(url: str) -> str:
+    """What the owner of a client does whose origin or redirect target was refused."""
+    scheme, host = _parts(url)
+    platform = _PLATFORM_NAMES.get(scheme, "Web")
+    return (
+        f"Register your new client ({host or url}) as a new {platform} "
+        "platform on your project console dashboard"
+    )
 
 
 class Origins:

@@ -4,6 +4,7 @@ They stand in a file beside this module, made by `tools/locales.py`: a line of w
 in every language, then a line per language. A line is read when it is first asked for.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -11,7 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
+from runwright.api.routing import Call
+
 DEFAULT: Final = "en"
+_LOCALE: Final = re.compile(r"[a-z]{2}(-[a-z]{2})?")
 _LANGUAGES_KEPT: Final = 16
 
 Json = dict[str, Any]
@@ -56,6 +60,12 @@ def known(code: str) -> str:
     """`code` when there are names in that language, else the default."""
     base = code.replace("_", "-").partition("-")[0].lower()
     return base if base in _index() else DEFAULT
+
+
+def letter_locale(call: Call) -> str:
+    """In which language to write to somebody, as their client asks: `de`, `pt-br`."""
+    wanted = call.headers.get("x-appwrite-locale", "").replace("_", "-").lower()
+    return wanted if _LOCALE.fullmatch(wanted) else DEFAULT
 
 
 def countries(language: str) -> tuple[Named, ...]:

@@ -1,0 +1,37 @@
+"""A post office that keeps what it is given."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+from runwright.identity.errors import PhoneDisabled, SmtpDisabled
+from runwright.model.identity import Project
+from runwright.ports.mailer import Letter
+from runwright.ports.storage import UnitOfWork
+
+
+@dataclass
+class KeptLetters:
+    """Answers the `Mailer` port. `off` names the kinds that cannot be sent."""
+
+    off: set[str] = field(default_factory=set)
+    letters: list[Letter] = field(default_factory=list)
+
+    def require(self, project: Project | None, kind: Literal["email", "sms"]) -> None:
+        if kind in self.off:
+            raise SmtpDisabled() if kind == "email" else PhoneDisabled()
+
+    def post(self, uow: UnitOfWork, project: Project | None, letter: Letter) -> None:
+        self.letters.append(letter)
+
+    @property
+    def last(self) -> Letter:
+        return self.letters[-1]
+
+    def facts(self) -> dict[str, Any]:
+        """Of the last letter."""
+        return dict(self.last.facts)
+
+    def link(self) -> dict[str, str]:
+        """The query of the link in the last letter."""
+        return dict(parse_qsl(urlsplit(self.facts()["url"]).query))
