@@ -47,6 +47,7 @@ def ours() -> Iterator[Path]:
     folders = {".git", *(line.strip("/") for line in lines if line.endswith("/"))}
     for folder, inner, names in os.walk(ROOT):
         inner[:] = [name for name in inner if name not in folders]
+        names = [name for name in names if name not in folders]  # a second working copy's `.git`
         yield from (Path(folder, name) for name in names if not name.endswith(".pyc"))
 
 
