@@ -11,7 +11,7 @@ from runwright.clock import SystemClock
 from runwright.functions.domains import Domains
 from runwright.functions.hostnames import Zones
 from runwright.functions.verification import DnsTargets, DomainVerification
-from runwright.gateway.asgi import DomainFirst, Message, Receive, Scope, Send
+from runwright.gateway.asgi import App, DomainFirst, Message, Receive, Scope, Send
 from runwright.gateway.domain import Gateway
 from runwright.gateway.hosts import Hosts
 from runwright.gateway.protocol import Door as QuickDoor
@@ -160,6 +160,7 @@ async def a_door(
     trusted: tuple[str, ...] = (),
     sync_timeout_s: float = 30.0,
 ) -> AsyncIterator[Door]:
+    """One function on a domain, and an API that only counts."""
     async with a_bench(sync_timeout_s=sync_timeout_s) as bench:
         api_calls: list[Scope] = []
 
@@ -169,35 +170,51 @@ async def a_door(
                 await send({"type": "http.response.start", "status": 200, "headers": []})
                 await send({"type": "http.response.body", "body": b"api"})
 
-        zones = Zones(functions_domain="functions.localhost", api_hosts=("localhost",))
-        domains = Domains(
-            bench.storage,
-            bench.signals,
-            SystemClock(),
-            zones=zones,
-            verification=DomainVerification(zones, DnsTargets(), NoNames()),
+        door = door_to(
+            bench, api, forces_https=forces_https, is_protected=is_protected, trusted=trusted
         )
-        router = Router(
-            api_hosts=("localhost",),
-            functions_domain="functions.localhost",
-            is_protected=is_protected,
-        )
-        origins = Origins(("localhost",))
-
-        async def allows_origin(project_id: str, origin: str) -> bool:
-            found = await bench.authenticator.resolve(Credentials(project_id=project_id))
-            return await origins.allows(origin, project_id, found.platforms)
-
-        proxies = Proxies(trusted)
-        gateway = Gateway(
-            executions=bench.executions,
-            authenticator=bench.authenticator,
-            tokens=bench.tokens,
-            allows_origin=allows_origin,
-            proxies=proxies,
-            forces_https=forces_https,
-        )
-        hosts = Hosts(router, domains, bench.signals)
-        app = DomainFirst(api, gateway=gateway, hosts=hosts, domains=domains, proxies=proxies)
+        door.api_calls = api_calls
         await bench.put(a_rule())
-        yield Door(bench, app, domains, api_calls, QuickDoor(api, gateway, hosts, proxies), hosts)
+        yield door
+
+
+def door_to(
+    bench: Bench,
+    api: App,
+    *,
+    forces_https: bool = False,
+    is_protected: bool = False,
+    trusted: tuple[str, ...] = (),
+) -> Door:
+    """The domains of a bench, and an API behind them."""
+    zones = Zones(functions_domain="functions.localhost", api_hosts=("localhost",))
+    domains = Domains(
+        bench.storage,
+        bench.signals,
+        SystemClock(),
+        zones=zones,
+        verification=DomainVerification(zones, DnsTargets(), NoNames()),
+    )
+    router = Router(
+        api_hosts=("localhost",),
+        functions_domain="functions.localhost",
+        is_protected=is_protected,
+    )
+    origins = Origins(("localhost",))
+
+    async def allows_origin(project_id: str, origin: str) -> bool:
+        found = await bench.authenticator.resolve(Credentials(project_id=project_id))
+        return await origins.allows(origin, project_id, found.platforms)
+
+    proxies = Proxies(trusted)
+    gateway = Gateway(
+        executions=bench.executions,
+        authenticator=bench.authenticator,
+        tokens=bench.tokens,
+        allows_origin=allows_origin,
+        proxies=proxies,
+        forces_https=forces_https,
+    )
+    hosts = Hosts(router, domains, bench.signals)
+    app = DomainFirst(api, gateway=gateway, hosts=hosts, domains=domains, proxies=proxies)
+    return Door(bench, app, domains, [], QuickDoor(api, gateway, hosts, proxies), hosts)
