@@ -1,6 +1,5 @@
 """Accounts: what people do for themselves - sign up, sign in, change their own data."""
 
-import hmac
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -12,7 +11,6 @@ from runwright.identity.errors import (
     DeletionProhibited,
     EmailUnavailable,
     InvalidCredentials,
-    InvalidToken,
     PhoneExists,
     UserBlocked,
 )
@@ -34,12 +32,9 @@ from runwright.identity.people import (
 )
 from runwright.identity.policies import Policies, policies_of
 from runwright.identity.sessions import Device, Opened, open_session
-from runwright.identity.tokens import hash_secret
 from runwright.ids import new_id, resolve
-from runwright.model.identity import CONSOLE, Project, Token, User
+from runwright.model.identity import CONSOLE, Project, User
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
-
-SIGN_IN = "sign-in"  # purpose of tokens that buy a session
 
 
 class Accounts:
@@ -150,34 +145,6 @@ class Accounts:
             )
 
         return await self._storage.write(work)
-
-    async def sign_in_with_token(
-        self, project: Project | None, *, user_id: str, secret: str, device: Device
-    ) -> Opened:
-        """Trade a token for a session; it is used up. Raises InvalidToken, UserBlocked."""
-        project_id = project.id if project else CONSOLE
-        policies = policies_of(project)
-
-        def work(uow: UnitOfWork) -> Opened:
-            now = self._clock.now()
-            user = uow.users.get(project_id, user_id)
-            if user is None:
-                raise InvalidToken()
-            token = self._token(uow, user, secret)
-            if not user.is_active:
-                raise UserBlocked()
-            uow.tokens.remove(project_id, token.id)
-            return open_session(uow, user, policies, device, now, provider="token", factor="token")
-
-        return await self._storage.write(work)
-
-    def _token(self, uow: UnitOfWork, user: User, secret: str) -> Token:
-        wanted = hash_secret(secret)
-        for token in uow.tokens.find(user.project_id, user_id=user.id, purpose=SIGN_IN):
-            is_same = hmac.compare_digest(token.secret_hash, wanted)
-            if is_same and token.expires_at > self._clock.now():
-                return token
-        raise InvalidToken()
 
     async def rename(self, user: User, name: str) -> Person:
         return await self._change(user, "name", name=name)

@@ -10,9 +10,11 @@ from runwright.identity.memberships import Memberships
 from runwright.identity.passwords import Passwords
 from runwright.identity.platforms import Platforms
 from runwright.identity.projects import Projects
+from runwright.identity.proofs import Proofs
 from runwright.identity.sessions import Sessions
 from runwright.identity.targets import Targets
 from runwright.identity.teams import Teams
+from runwright.identity.token_sign_in import TokenSignIn
 from runwright.identity.tokens import Tokens
 from runwright.identity.users import Users
 from runwright.ports.storage import Storage
@@ -22,6 +24,7 @@ from runwright.ports.storage import Storage
 class Identity:
     accounts: Accounts
     sessions: Sessions
+    token_sign_in: TokenSignIn
     users: Users
     targets: Targets
     teams: Teams
@@ -44,6 +47,7 @@ class Identity:
         return cls(
             accounts=Accounts(storage, passwords, clock, console_signup=console_signup),
             sessions=Sessions(storage, clock),
+            token_sign_in=TokenSignIn(storage, Proofs(tokens, clock), clock),
             users=Users(storage, passwords, tokens, clock),
             targets=Targets(storage, clock),
             teams=Teams(storage, clock),

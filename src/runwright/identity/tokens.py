@@ -7,6 +7,7 @@ so one can never pass for the other.
 import base64
 import binascii
 import hashlib
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeGuard
@@ -89,6 +90,7 @@ class Tokens:
         self._verified: dict[tuple[bytes, str], Mapping[str, Any]] = {}
         self._user_key = derive(key, "user jwt")
         self._execution_key = derive(key, "execution key")
+        self._proof_key = derive(key, "one-time secret")
 
     def user_jwt(
         self,
@@ -157,6 +159,12 @@ class Tokens:
         if claims.get("projectId") != project_id or not _texts(scopes) or lineage is None:
             return None
         return KeyClaims(project_id, tuple(scopes), claims["exp"], lineage)
+
+    def proof(self, token_id: str, secret: str) -> str:
+        """What is stored of a one-time secret. Such secrets may be six digits, so a digest that
+        anybody can compute would tell them to whoever reads the database."""
+        text = f"{token_id}:{secret}".encode()
+        return hmac.new(self._proof_key, text, hashlib.sha256).hexdigest()
 
     def _end(self, lifetime_s: float) -> int:
         return int(self._clock.now().timestamp() + lifetime_s)

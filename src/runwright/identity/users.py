@@ -1,13 +1,11 @@
 """Users as servers and admins manage them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from typing import Any, Final
 
 from runwright.clock import Clock
 from runwright.errors import RunwrightError
-from runwright.identity.accounts import SIGN_IN
 from runwright.identity.errors import EmailExists, PhoneExists
 from runwright.identity.passwords import CLEARED, Passwords
 from runwright.identity.people import (
@@ -25,22 +23,15 @@ from runwright.identity.people import (
     save_user,
 )
 from runwright.identity.policies import policies_of
-from runwright.identity.tokens import Tokens, hash_secret
-from runwright.ids import new_id, new_secret, resolve
+from runwright.identity.proofs import FORMS, NewToken, Proofs, Purpose
+from runwright.identity.tokens import Tokens
+from runwright.ids import resolve
 from runwright.model.event import Event
-from runwright.model.identity import Project, Token, User
+from runwright.model.identity import Project, User
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
 
 RECENT: Final = "recent"
-
-
-@dataclass(frozen=True, slots=True)
-class NewToken:
-    """A token and the only copy of its secret."""
-
-    token: Token
-    secret: str
 
 
 class Users:
@@ -52,6 +43,7 @@ class Users:
         self._storage = storage
         self._passwords = passwords
         self._tokens = tokens
+        self._proofs = Proofs(tokens, clock)
         self._clock = clock
 
     async def create(
@@ -191,32 +183,19 @@ class Users:
 
     async def create_token(
         self, project_id: str, user_id: str, *, hex_chars: int, lifetime_s: int
-    ) -> tuple[Token, str]:
-        """A token that buys its holder a session of the user, and its secret."""
-        secret = new_secret(hex_chars + hex_chars % 2)[:hex_chars]
+    ) -> NewToken:
+        """A token that buys its holder a session of the user."""
 
-        def work(uow: UnitOfWork) -> Token:
-            now = self._clock.now()
-            required_user(uow, project_id, user_id)
-            token = Token(
-                id=new_id(),
-                project_id=project_id,
-                created_at=now,
-                updated_at=now,
-                user_id=user_id,
-                purpose=SIGN_IN,
-                secret_hash=hash_secret(secret),
-                expires_at=now + timedelta(seconds=lifetime_s),
-            )
-            for old in uow.tokens.find(project_id, user_id=user_id):
-                if old.expires_at <= now:
-                    uow.tokens.remove(project_id, old.id)
-            uow.tokens.add(token)
-            event = Event.of("create", "users", user_id, "tokens", token.id)
-            uow.emit(project_id, event, NewToken(token, secret))
-            return token
+        def work(uow: UnitOfWork) -> NewToken:
+            user = required_user(uow, project_id, user_id)
+            usual = FORMS[Purpose.SERVER]
+            form = replace(usual, hex_chars=hex_chars, lifetime_s=lifetime_s)
+            made = self._proofs.issue(uow, user, Purpose.SERVER, form=form)
+            event = Event.of("create", "users", user_id, "tokens", made.token.id)
+            uow.emit(project_id, event, made)
+            return made
 
-        return await self._storage.write(work), secret
+        return await self._storage.write(work)
 
     async def create_jwt(
         self, project_id: str, user_id: str, *, session_id: str, lifetime_s: int

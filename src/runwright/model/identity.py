@@ -130,9 +130,11 @@ class Token:
     created_at: datetime
     updated_at: datetime
     user_id: str
-    purpose: str  # "sign-in"; later: recovery, verification, ...
-    secret_hash: str  # SHA-256 hex
+    purpose: str  # one of identity/proofs.py
+    secret_hash: str  # HMAC-SHA-256 hex under a key of the installation
     expires_at: datetime
+    sent_to: str = ""  # the address that it is worth something with; "" = whoever holds it
+    tries_left: int | None = None  # wrong tries that end it; None = it cannot be guessed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

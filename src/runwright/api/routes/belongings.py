@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from runwright.api.lists import Listing, SearchListing, cursor_errors, listed, listed_all
 from runwright.api.params import Bool, CustomId, Id, OneOf, OrEmpty, Text
 from runwright.api.queries import Attributes
-from runwright.api.routes.account import device
+from runwright.api.routes.account_parts import device
 from runwright.api.routes.users import OneUser, user_route
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes

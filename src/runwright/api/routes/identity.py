@@ -8,6 +8,7 @@ from runwright.api.routes.policies import policy_routes
 from runwright.api.routes.project import project_routes
 from runwright.api.routes.projects import projects_routes
 from runwright.api.routes.teams import team_routes
+from runwright.api.routes.token_sign_in import token_sign_in_routes
 from runwright.api.routes.users import user_routes
 from runwright.api.routing import Route
 from runwright.identity.services import Identity
@@ -16,6 +17,7 @@ from runwright.identity.services import Identity
 def identity_routes(identity: Identity) -> list[Route]:
     return [
         *account_routes(identity.accounts, identity.sessions, identity.tokens),
+        *token_sign_in_routes(identity.token_sign_in),
         *user_routes(identity.users),
         *belonging_routes(identity.sessions, identity.memberships, identity.targets),
         *team_routes(identity.teams, identity.memberships),

@@ -188,13 +188,13 @@ class UserHandlers:
         return _shown(changed)
 
     async def create_token(self, call: Call, params: CreateToken) -> Answer:
-        token, secret = await self._users.create_token(
+        made = await self._users.create_token(
             call.project_id,
             params.user_id,
             hex_chars=params.length,
             lifetime_s=params.lifetime_s,
         )
-        return Answer(content=shapes.token(token, secret))
+        return Answer(content=shapes.token(made, shows_secret=True))
 
     async def create_jwt(self, call: Call, params: CreateJwt) -> Answer:
         text = await self._users.create_jwt(

@@ -13,8 +13,8 @@ from runwright.functions.catalog import ShownFunction
 from runwright.functions.variables import ShownVariable
 from runwright.identity.memberships import Member
 from runwright.identity.people import Person
+from runwright.identity.proofs import NewToken
 from runwright.identity.sessions import Opened
-from runwright.identity.users import NewToken
 from runwright.model.actor import Actor
 from runwright.model.execution import Execution
 from runwright.model.function import Deployment, Rule
@@ -38,7 +38,8 @@ def _opened(item: Opened, actor: Actor) -> Json:
 
 
 def _token(item: NewToken, actor: Actor) -> Json:
-    return identity.token(item.token, item.secret if actor.is_trusted else "")
+    """Functions that send the mail themselves need what the mail would say."""
+    return identity.token(item, shows_secret=actor.is_trusted or item.is_told)
 
 
 _SHAPES: Final[dict[type, Callable[[Any, Actor], Any]]] = {

@@ -13,6 +13,7 @@ from runwright.identity.passwords import ARGON2
 from runwright.identity.people import Person
 from runwright.identity.policies import MembershipPrivacy, Policies, policies_of
 from runwright.identity.projects import AUTH_METHODS, PROTOCOLS, SERVICES
+from runwright.identity.proofs import NewToken
 from runwright.model.identity import (
     ApiKey,
     Platform,
@@ -20,7 +21,6 @@ from runwright.model.identity import (
     Session,
     Target,
     Team,
-    Token,
     User,
 )
 
@@ -130,14 +130,15 @@ def session(item: Session, *, current_id: str = "", secret: str = "") -> Json:
     }
 
 
-def token(item: Token, secret: str) -> Json:
+def token(made: NewToken, *, shows_secret: bool) -> Json:
+    item = made.token
     return {
         "$id": item.id,
         "$createdAt": iso_millis(item.created_at),
         "userId": item.user_id,
-        "secret": secret,
+        "secret": made.secret if shows_secret else "",
         "expire": iso_millis(item.expires_at),
-        "phrase": "",
+        "phrase": made.phrase,
     }
 
 

@@ -30,6 +30,7 @@ from runwright.identity.memberships import Member
 from runwright.identity.people import Person
 from runwright.identity.policies import MembershipPrivacy
 from runwright.identity.projects import new_project
+from runwright.identity.proofs import NewToken
 from runwright.model.identity import (
     ApiKey,
     Membership,
@@ -75,7 +76,7 @@ SESSION = Session(
     ip="192.0.2.1",
     user_agent="Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0",
 )
-TOKEN = Token(**BASE, user_id="u", purpose="sign-in", secret_hash="00", expires_at=START)
+TOKEN = Token(**BASE, user_id="u", purpose="token", secret_hash="00", expires_at=START)
 TEAM = Team(**BASE, name="Crew", total=2, prefs={"a": 1})
 MEMBER = Member(
     Membership(
@@ -106,7 +107,7 @@ def platform(kind: str) -> Platform:
         (Account, shapes.account(Person(FULL_USER, (TARGET,)))),
         (Account, shapes.account(Person(BARE_USER))),
         (SessionModel, shapes.session(SESSION, current_id="one", secret="s")),
-        (TokenModel, shapes.token(TOKEN, "secret")),
+        (TokenModel, shapes.token(NewToken(TOKEN, "secret"), shows_secret=True)),
         (Jwt, shapes.jwt("a.b.c")),
         (TargetModel, shapes.target(TARGET)),
         (TeamModel, shapes.team(TEAM)),

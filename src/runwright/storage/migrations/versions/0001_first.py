@@ -122,6 +122,8 @@ def upgrade() -> None:
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("secret_hash", sa.Text(), nullable=False),
         sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("sent_to", sa.Text(), nullable=False),
+        sa.Column("tries_left", sa.BigInteger()),
         index=(("expires_at",), ("project_id", "user_id")),
     )
     _create(
