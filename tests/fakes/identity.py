@@ -30,6 +30,7 @@ from runwright.sealing import Sealer
 from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_memory
 from runwright.triggers.webhooks import Webhooks, WebhookSeal
+from tests.fakes.declared import as_declared
 
 START = datetime(2026, 8, 21, 13, 42, 57, tzinfo=UTC)
 KEY = b"k" * 32
@@ -251,17 +252,22 @@ async def open_world(
         signals = LocalSignals()
         bench.storage.listen(signals.announce)
         authenticator = Authenticator(bench.storage, signals, bench.identity.tokens, bench.clock)
+        routes = [
+            *identity_routes(bench.identity),
+            *webhook_routes(bench.webhooks(allows_private=allows_private)),
+            *mail_routes(MailSettings(bench.storage, bench.clock, Sealer(KEY))),
+            *more_routes,
+        ]
         app = build_app(
-            [
-                *identity_routes(bench.identity),
-                *webhook_routes(bench.webhooks(allows_private=allows_private)),
-                *mail_routes(MailSettings(bench.storage, bench.clock, Sealer(KEY))),
-                *more_routes,
-            ],
+            routes,
             authenticator,
             Limiter(bench.clock, is_on=limits),
             ApiOptions(upload_dir="/nonexistent"),
         )
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        async with httpx.AsyncClient(
+            transport=transport,
+            base_url="http://localhost",
+            event_hooks={"response": [as_declared(routes)]},
+        ) as client:
             yield World(bench, client, signals, authenticator)

@@ -94,7 +94,9 @@ class Route:
     params: type[Any] | None = None
     status: int = 200
     other_statuses: tuple[int, ...] = ()  # of success, for calls that ask for something else
-    model: str = ""
+    model: str = ""  # of `api/models/`
+    other_models: tuple[str, ...] = ()  # for calls that ask for something else
+    media_types: tuple[str, ...] = ()  # of a body that is no JSON
     group: Group = ""
     service: str = ""  # switchable service of the project
     auth_method: str = ""  # switchable sign-in method of the project

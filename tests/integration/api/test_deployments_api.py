@@ -27,6 +27,7 @@ from runwright.model.identity import ApiKey, User
 from runwright.ports.storage import UnitOfWork
 from tests.fakes.archives import source
 from tests.fakes.clock import START
+from tests.fakes.declared import as_declared
 from tests.unit.functions.yard import PROJECT, Yard, building, open_yard
 
 pytestmark = pytest.mark.anyio
@@ -103,7 +104,9 @@ async def open_front(folder: Path) -> AsyncIterator[Front]:
             )
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(
-                transport=transport, base_url="http://localhost"
+                transport=transport,
+                base_url="http://localhost",
+                event_hooks={"response": [as_declared(routes)]},
             ) as client:
                 yield Front(yard, client, downloads, routes)
 

@@ -20,6 +20,7 @@ from runwright.clock import SystemClock
 from runwright.identity.tokens import encode_session, hash_secret
 from runwright.model.execution import ErrorClass, Outcome, Phases
 from runwright.model.identity import ApiKey
+from tests.fakes.declared import as_declared
 from tests.fakes.user_code import answering
 from tests.unit.executions.bench import (
     FUNCTION,
@@ -104,14 +105,19 @@ async def a_front(folder: Path, **options: Any) -> AsyncIterator[Front]:
         )
         await bench.storage.write(lambda uow: uow.keys.add(key))
         await bench.put(a_user(), a_session())
+        routes = ExecutionRoutes(bench.executions, bench.cancelling(), bench.tails()).routes()
         app = build_app(
-            ExecutionRoutes(bench.executions, bench.cancelling(), bench.tails()).routes(),
+            routes,
             bench.authenticator,
             Limiter(SystemClock()),
             ApiOptions(upload_dir=str(folder)),
         )
         transport = httpx.ASGITransport(app=app, client=("203.0.113.9", 4711))
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        async with httpx.AsyncClient(
+            transport=transport,
+            base_url="http://localhost",
+            event_hooks={"response": [as_declared(routes)]},
+        ) as client:
             yield Front(bench, client)
 
 

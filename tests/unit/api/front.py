@@ -21,6 +21,7 @@ from runwright.identity.tokens import Tokens, hash_secret
 from runwright.model.identity import ApiKey, User
 from runwright.ports.storage import UnitOfWork
 from runwright.signals.local import LocalSignals
+from tests.fakes.declared import as_declared
 from tests.unit.functions.desk import PROJECT, START, Desk, open_desk
 
 SECRET = "standard_" + "a" * 64
@@ -54,20 +55,20 @@ async def open_front(folder: Path) -> AsyncIterator[Front]:
         tokens = Tokens(b"t" * 32, desk.clock)
         await desk.database.write(_add_people)
         async with Authenticator(desk.database, signals, tokens, desk.clock) as authenticator:
+            routes = [
+                *function_routes(desk.catalog),
+                *schedule_routes(Schedules(desk.database, desk.clock)),
+                *variable_routes(desk.variables),
+                *proxy_routes(desk.domains),
+            ]
             app = build_app(
-                [
-                    *function_routes(desk.catalog),
-                    *schedule_routes(Schedules(desk.database, desk.clock)),
-                    *variable_routes(desk.variables),
-                    *proxy_routes(desk.domains),
-                ],
-                authenticator,
-                Limiter(desk.clock),
-                ApiOptions(upload_dir=str(folder)),
+                routes, authenticator, Limiter(desk.clock), ApiOptions(upload_dir=str(folder))
             )
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(
-                transport=transport, base_url="http://localhost"
+                transport=transport,
+                base_url="http://localhost",
+                event_hooks={"response": [as_declared(routes)]},
             ) as client:
                 yield Front(desk, client, tokens)
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final
 
-from runwright.api.shapes import deployments, executions, functions, identity
+from runwright.api.shapes import deployments, executions, functions, identity, webhooks
 from runwright.executions.service import Finished
 from runwright.functions.catalog import ShownFunction
 from runwright.functions.runtimes import RUNTIMES
@@ -21,6 +21,8 @@ from runwright.model.function import (
     Variable,
 )
 from runwright.model.identity import Target, Team
+from runwright.model.webhook import Webhook
+from runwright.triggers.webhooks import ShownWebhook
 from tests.unit.api.world import (
     PROJECT,
     START,
@@ -83,20 +85,13 @@ def newest() -> dict[str, Json]:
 
 
 def _webhook() -> Json:
-    """No shape makes it yet; the filters are ready for the one that will."""
-    return {
-        "$id": "w",
-        "$createdAt": "",
-        "$updatedAt": "",
-        "name": "Hook",
-        "description": "",
-        "url": "https://example.com",
-        "events": ["users.*"],
-        "tls": True,
-        "authUsername": "u",
-        "authPassword": "p",
-        "secret": "s",
-        "enabled": True,
-        "logs": "",
-        "attempts": 0,
-    }
+    webhook = Webhook(
+        id="w",
+        name="Hook",
+        url="https://example.com",
+        events=("users.*",),
+        is_tls_verified=True,
+        auth_username="u",
+        **_ROW,
+    )
+    return webhooks.webhook(ShownWebhook(webhook, "p", "s"), with_password=True)

@@ -40,6 +40,7 @@ from runwright.model.outbox import Announcement
 from runwright.sealing import Sealer
 from runwright.storage.blobs import StoreBlobs
 from tests.fakes.announced import Announced, listening
+from tests.fakes.declared import as_declared
 from tests.fakes.identity import cheap_passwords
 from tests.unit.executions.bench import NOW, PROJECT, Bench, a_bench, replays_of
 from tests.unit.functions.desk import ZoneFile
@@ -159,7 +160,9 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
             )
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(
-                transport=transport, base_url="http://localhost"
+                transport=transport,
+                base_url="http://localhost",
+                event_hooks={"response": [as_declared(routes)]},
             ) as client:
                 by_name = {route.name: route for route in routes}
                 yield Whole(bench, client, by_name, announced, resolver)

@@ -26,6 +26,7 @@ from runwright.model.identity import (
 from runwright.ports.storage import UnitOfWork
 from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_memory
+from tests.fakes.declared import as_declared
 
 R = TypeVar("R")
 
@@ -211,7 +212,9 @@ class World:
         peer = options.pop("peer", ("203.0.113.9", 4242))
         app = self.app(*routes, **options)
         return httpx.AsyncClient(
-            transport=httpx.ASGITransport(app, client=peer), base_url="http://localhost"
+            transport=httpx.ASGITransport(app, client=peer),
+            base_url="http://localhost",
+            event_hooks={"response": [as_declared(routes)]},
         )
 
 

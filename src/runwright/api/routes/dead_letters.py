@@ -82,7 +82,14 @@ def dead_letter_routes(replays: Replays) -> list[Route]:
     again = "/v1/functions/{functionId}/executions/{executionId}/replay"
     return [
         _route("listDeadLetters", "GET", many, handlers.list, ListDeadLetters, "deadLetterList"),
-        _route("redriveDeadLetters", "POST", f"{many}/redrive", handlers.redrive_all, OfFunction),
+        _route(
+            "redriveDeadLetters",
+            "POST",
+            f"{many}/redrive",
+            handlers.redrive_all,
+            OfFunction,
+            "redrivenDeadLetters",
+        ),
         _route(
             "redriveDeadLetter",
             "POST",

@@ -231,6 +231,7 @@ def deployment_routes(deployments: Deployments, tokens: DownloadTokens) -> list[
             DownloadDeployment,
             model="",
             scopes=("public", "functions.read"),
+            media_types=tuple(_MEDIA_TYPES.values()),
         ),
         _route(
             "updateDeploymentStatus",
@@ -254,6 +255,7 @@ def _route(
     *,
     model: str = "deployment",
     scopes: tuple[str, ...] = (),
+    media_types: tuple[str, ...] = (),
 ) -> Route:
     return Route(
         name=f"functions.{name}",
@@ -264,6 +266,8 @@ def _route(
         params=params,
         status=_STATUS[method],
         model=model,
+        media_types=media_types,
+        other_statuses=(206,) if media_types else (),
         group="functions",
         service="functions",
     )

@@ -155,6 +155,7 @@ def event_routes(ingest: Ingest, sources: EventSources) -> list[Route]:
             params=SendEvent,
             status=_ACCEPTED,
             model="sentEvent",
+            other_models=("sentEventList",),
             group="project",
             body_bytes=BODY_BYTES,
         ),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final
 import anyio
 import msgspec
 
-from runwright.api import multipart, server_sent
+from runwright.api import forms, multipart, server_sent
 from runwright.api.formats import adapt_answer
 from runwright.api.lists import Listing, cursor_errors, listed
 from runwright.api.params import SCHEMA, Bool, Id, Object, OneOf, Text
@@ -141,6 +141,7 @@ class ExecutionRoutes:
                 MODEL,
                 201,
                 (ACCEPTED,),
+                (forms.MULTIPART,),
             ),
             _route("listExecutions", "GET", many, reads, self.list, ListExecutions, f"{MODEL}List"),
             _route("getExecution", "GET", one, reads, self.get, OneExecution, MODEL),
@@ -154,7 +155,15 @@ class ExecutionRoutes:
                 OneExecution,
                 MODEL,
             ),
-            _route("getExecutionLogs", "GET", f"{one}/logs", reads, self.logs, ReadLogs),
+            _route(
+                "getExecutionLogs",
+                "GET",
+                f"{one}/logs",
+                reads,
+                self.logs,
+                ReadLogs,
+                media_types=(server_sent.MEDIA_TYPE,),
+            ),
         ]
 
     async def create(self, call: Call, params: CreateExecution) -> Answer:
@@ -251,6 +260,7 @@ def _route(
     model: str = "",
     status: int = 200,
     other_statuses: tuple[int, ...] = (),
+    media_types: tuple[str, ...] = (),
 ) -> Route:
     return Route(
         name=f"functions.{name}",
@@ -261,6 +271,7 @@ def _route(
         params=params,
         status=status,
         other_statuses=other_statuses,
+        media_types=media_types,
         model=model,
         group="functions",
         service="functions",

@@ -103,7 +103,9 @@ def _statuses(*readings: Reading) -> dict[str, Any]:
 def system_routes(health: Health, pings: Pings) -> list[Route]:
     handlers = SystemHandlers(health, pings)
 
-    def probe(method: str, path: str, handler: Any, params: type[Any] | None = None) -> Route:
+    def probe(
+        method: str, path: str, handler: Any, model: str, params: type[Any] | None = None
+    ) -> Route:
         return Route(
             name=f"health.{method}",
             method="GET",
@@ -111,6 +113,7 @@ def system_routes(health: Health, pings: Pings) -> list[Route]:
             scopes=("health.read",),
             handler=handler,
             params=params,
+            model=model,
             service="health",
         )
 
@@ -121,6 +124,7 @@ def system_routes(health: Health, pings: Pings) -> list[Route]:
             paths=("/v1/ping",),
             scopes=("global",),
             handler=handlers.ping,
+            media_types=(TEXT,),
         ),
         Route(
             name="health.getVersion",
@@ -128,13 +132,16 @@ def system_routes(health: Health, pings: Pings) -> list[Route]:
             paths=("/v1/health/version",),
             scopes=("public",),
             handler=handlers.version,
+            model="healthVersion",
         ),
-        probe("get", "", handlers.get),
-        probe("getDB", "/db", handlers.database),
-        probe("getCache", "/cache", handlers.signals),
-        probe("getPubSub", "/pubsub", handlers.signals),
-        probe("getStorage", "/storage", handlers.disk),
-        probe("getStorageLocal", "/storage/local", handlers.disk),
-        probe("getTime", "/time", handlers.time),
-        probe("getFailedJobs", "/queue/failed/{name}", handlers.failed_jobs, FailedJobs),
+        probe("get", "", handlers.get, "healthStatus"),
+        probe("getDB", "/db", handlers.database, "healthStatusList"),
+        probe("getCache", "/cache", handlers.signals, "healthStatusList"),
+        probe("getPubSub", "/pubsub", handlers.signals, "healthStatusList"),
+        probe("getStorage", "/storage", handlers.disk, "healthStatus"),
+        probe("getStorageLocal", "/storage/local", handlers.disk, "healthStatus"),
+        probe("getTime", "/time", handlers.time, "healthTime"),
+        probe(
+            "getFailedJobs", "/queue/failed/{name}", handlers.failed_jobs, "healthQueue", FailedJobs
+        ),
     ]
