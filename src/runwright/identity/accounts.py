@@ -32,6 +32,7 @@ from runwright.identity.people import (
 )
 from runwright.identity.policies import Policies, policies_of
 from runwright.identity.sessions import Device, Opened, open_session
+from runwright.identity.stand_ins import StandIns
 from runwright.ids import new_id, resolve
 from runwright.model.identity import CONSOLE, Project, User
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
@@ -52,6 +53,7 @@ class Accounts:
         self._passwords = passwords
         self._clock = clock
         self._console_signup = console_signup
+        self._stand_ins = StandIns(storage, clock)
 
     async def create(
         self, project: Project | None, *, user_id: str, email: str, password: str, name: str
@@ -98,7 +100,8 @@ class Accounts:
         project_id = project.id if project else CONSOLE
         policies = policies_of(project)
         found = await self._storage.read(lambda uow: by_email(uow, project_id, email))
-        if not await self._passwords.fits(password, found) or found is None:
+        stand_in = await self._stand_ins.of(project_id, email)
+        if not await self._passwords.fits(password, found, stand_in) or found is None:
             raise InvalidCredentials()
         is_outdated = self._passwords.is_outdated(found)
         renewed = await self._passwords.renewed(password) if is_outdated else {}

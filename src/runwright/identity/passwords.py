@@ -1,7 +1,8 @@
 """Password hashes, and the rules a project has for new passwords.
 
 Hashing costs tens of milliseconds and 64 MiB, so it runs on threads, a few at a time, and a
-flood of sign-ins is turned away instead of queued without end.
+flood of sign-ins is turned away instead of queued without end. Hashes that were brought along
+wait in a queue of their own: some cost seconds, and nobody else should wait for those.
 """
 
 import asyncio
@@ -10,44 +11,88 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final, TypeVar
 
+import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from runwright.errors import InvalidParam, ServiceUnavailable
 from runwright.identity.errors import PasswordReused, PersonalDataInPassword
+from runwright.identity.hashes import ARGON2, Hash
 from runwright.identity.policies import PasswordStrength, Policies
 from runwright.ids import new_secret
 from runwright.model.identity import User
 
 R = TypeVar("R")
 
-ARGON2: Final = "argon2"
 MAX_WAITING: Final = 256
+
+
+class _Lane:
+    """So many at once, so many waiting, and the rest turned away."""
+
+    def __init__(self, at_once: int) -> None:
+        self._slots = asyncio.Semaphore(at_once)
+        self._waiting = 0
+
+    async def run(self, work: Callable[[], R]) -> R:
+        """On a thread. Raises ServiceUnavailable."""
+        if self._waiting >= MAX_WAITING:
+            raise ServiceUnavailable("Too many sign-ins at once. Try again in a moment.")
+        self._waiting += 1
+        try:
+            async with self._slots:
+                return await asyncio.to_thread(work)
+        finally:
+            self._waiting -= 1
 
 
 class Passwords:
     """Makes and checks password hashes."""
 
-    def __init__(self, hasher: PasswordHasher | None = None, *, at_once: int = 4) -> None:
+    def __init__(
+        self, hasher: PasswordHasher | None = None, *, at_once: int = 4, brought_at_once: int = 2
+    ) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._slots = asyncio.Semaphore(at_once)
-        self._waiting = 0
+        self._own = _Lane(at_once)
+        self._brought = _Lane(brought_at_once)
         # Same cost as a real hash: who signs in with an unknown address waits as long.
         self._nobody = self._hasher.hash(new_secret(32))
 
-    async def fits(self, password: str, user: User | None) -> bool:
-        """Whether the password is the user's; takes the same time for nobody."""
-        stored = user.password_hash if user and user.hash_name == ARGON2 else ""
-        is_right = await self._on_thread(lambda: self._verify(stored or self._nobody, password))
-        return is_right and bool(stored)
+    async def fits(self, password: str, user: User | None, stand_in: Hash | None = None) -> bool:
+        """Whether the password is the user's. For nobody it never is, and that takes as long
+        as the check of `stand_in` or, without one, of a hash of our own."""
+        stored = Hash.of(user) if user else None
+        is_right = await self._check(stored or stand_in, password)
+        return is_right and stored is not None
+
+    async def _check(self, stored: Hash | None, password: str) -> bool:
+        if stored is None or self._is_own(stored):
+            text = stored.text if stored else self._nobody
+            return await self._own.run(lambda: self._verify(text, password))
+        if await self._brought.run(lambda: stored.fits(password)):
+            return True
+        # Plain digests would otherwise be told apart by the clock. Who fits waits as long: a
+        # hash of our own is made then.
+        await self._own.run(lambda: self._verify(self._nobody, password))
+        return False
+
+    def _is_own(self, stored: Hash) -> bool:
+        """Whether it was made as new ones are."""
+        if stored.name != ARGON2:
+            return False
+        try:
+            return not self._hasher.check_needs_rehash(stored.text)
+        except InvalidHashError:
+            return False
 
     def is_outdated(self, user: User) -> bool:
-        """Whether the stored hash is weaker than those made now."""
-        return self._hasher.check_needs_rehash(user.password_hash)
+        """Whether the stored hash is another than one made now would be."""
+        stored = Hash.of(user)
+        return stored is not None and not self._is_own(stored)
 
     async def renewed(self, password: str) -> dict[str, Any]:
         """The fields of a user whose password is hashed anew and stays the same."""
-        return self._hashed(await self._on_thread(lambda: self._hasher.hash(password)))
+        return self._hashed(await self._own.run(lambda: self._hasher.hash(password)))
 
     async def chosen(
         self, policies: Policies, user: User, password: str, now: datetime
@@ -61,29 +106,24 @@ class Passwords:
             check_uncommon(password)
         if policies.refuses_personal_data:
             check_personal_data(user, password)
-        present = (user.password_hash,) if user.password_hash else ()
-        earlier = list(dict.fromkeys((*user.password_history, *present)))
-        earlier = earlier[-policies.password_history :] if policies.password_history else []
-        for known in earlier:
-            if await self._on_thread(lambda known=known: self._verify(known, password)):  # type: ignore[misc]  # mypy infers no type for a lambda's default
+        earlier = _remembered(user)[-policies.password_history :]
+        for known in earlier if policies.password_history else ():
+            if await self._check(known, password):
                 raise PasswordReused()
-        hashed = await self._on_thread(lambda: self._hasher.hash(password))
-        history = [*earlier, hashed][-policies.password_history :]
-        return self._hashed(hashed) | {
-            "password_updated_at": now,
-            "password_history": tuple(history) if policies.password_history else (),
-        }
+        changes = await self.renewed(password)
+        history: tuple[str, ...] = ()
+        if policies.password_history:
+            texts = [*map(_as_text, earlier), changes["password_hash"]]
+            history = tuple(texts[-policies.password_history :])
+        return changes | {"password_updated_at": now, "password_history": history}
 
     def _hashed(self, hashed: str) -> dict[str, Any]:
-        return {
-            "password_hash": hashed,
-            "hash_name": ARGON2,
-            "hash_options": {
-                "memoryCost": self._hasher.memory_cost,
-                "timeCost": self._hasher.time_cost,
-                "threads": self._hasher.parallelism,
-            },
+        options = {
+            "memory_cost": self._hasher.memory_cost,
+            "time_cost": self._hasher.time_cost,
+            "threads": self._hasher.parallelism,
         }
+        return Hash(ARGON2, hashed, options).fields()
 
     def _verify(self, stored: str, password: str) -> bool:
         try:
@@ -91,15 +131,22 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _on_thread(self, work: Callable[[], R]) -> R:
-        if self._waiting >= MAX_WAITING:
-            raise ServiceUnavailable("Too many sign-ins at once. Try again in a moment.")
-        self._waiting += 1
-        try:
-            async with self._slots:
-                return await asyncio.to_thread(work)
-        finally:
-            self._waiting -= 1
+
+def _remembered(user: User) -> list[Hash]:
+    """Earlier hashes and the present one, oldest first, each once."""
+    present = Hash.of(user)
+    texts = [*user.password_history, *([_as_text(present)] if present else [])]
+    return [_from_text(text) for text in dict.fromkeys(texts)]
+
+
+def _as_text(hash_: Hash) -> str:
+    """In histories our own hashes stand as they are, others with all that belongs to them."""
+    return hash_.text if hash_.name == ARGON2 else msgspec.json.encode(hash_).decode()
+
+
+def _from_text(text: str) -> Hash:
+    is_own = not text.startswith("{")
+    return Hash(ARGON2, text) if is_own else msgspec.json.decode(text, type=Hash)
 
 
 CLEARED: Final[dict[str, Any]] = {

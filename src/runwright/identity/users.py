@@ -7,6 +7,7 @@ from typing import Any, Final
 from runwright.clock import Clock
 from runwright.errors import RunwrightError
 from runwright.identity.errors import EmailExists, PhoneExists
+from runwright.identity.hashes import Hash
 from runwright.identity.passwords import CLEARED, Passwords
 from runwright.identity.people import (
     EMAIL,
@@ -71,6 +72,26 @@ class Users:
         if password:
             chosen = await self._passwords.chosen(policies_of(project), user, password, now)
             user = replace(user, **chosen)
+        return await self._storage.write(lambda uow: person(uow, add_user(uow, user)))
+
+    async def bring(
+        self, project: Project, *, user_id: str, email: str, password: Hash, name: str
+    ) -> Person:
+        """Make a user whose password another system hashed. The project's rules for passwords
+        cannot judge a hash, so they do not. Raises BadCost, UserExists."""
+        password.check_work()
+        now = self._clock.now()
+        user = User(
+            id=resolve(user_id),
+            project_id=project.id,
+            created_at=now,
+            updated_at=now,
+            name=name,
+            email=email,
+            registration=now,
+            password_updated_at=now,
+            **password.fields(),
+        )
         return await self._storage.write(lambda uow: person(uow, add_user(uow, user)))
 
     async def get(self, project_id: str, user_id: str) -> Person:

@@ -84,7 +84,7 @@ def a_user(id: str = "ann", project_id: str = PROJECT, **more: Any) -> User:
         **_base(id, project_id),
         name="Ann O'Hara",
         email=f"{id}@example.com",
-        hash_options={"memoryCost": 65536},
+        hash_options={"memory_cost": 65536},
         labels=("vip", "staff"),
         prefs={"theme": "dark", "nested": {"b": 1, "a": 2.5}},
         registration=NOW,

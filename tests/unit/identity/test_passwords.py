@@ -75,7 +75,7 @@ async def test_an_unknown_user_costs_a_whole_hash() -> None:
 async def test_the_default_hash_is_argon2id_with_64_mib() -> None:
     fields = await Passwords().renewed(PASSWORD)
     assert fields["password_hash"].startswith("$argon2id$v=19$m=65536,")
-    assert fields["hash_options"]["memoryCost"] == 65536
+    assert fields["hash_options"]["memory_cost"] == 65536
 
 
 async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(bench: Bench) -> None:
@@ -92,7 +92,7 @@ async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(bench: Bench) ->
     stored = await bench.storage.read(lambda uow: uow.users.get(project.id, "ann"))
     assert stored is not None
     assert stored.password_hash == opened.user.password_hash
-    assert stored.hash_options["timeCost"] == 2
+    assert stored.hash_options["time_cost"] == 2
     assert stored.password_updated_at == START
 
 

@@ -2,6 +2,7 @@
 
 from runwright.api.routes.account import account_routes
 from runwright.api.routes.belongings import belonging_routes
+from runwright.api.routes.imports import import_routes
 from runwright.api.routes.keys import key_routes
 from runwright.api.routes.platforms import platform_routes
 from runwright.api.routes.policies import policy_routes
@@ -19,6 +20,7 @@ def identity_routes(identity: Identity) -> list[Route]:
         *account_routes(identity.accounts, identity.sessions, identity.tokens),
         *token_sign_in_routes(identity.token_sign_in),
         *user_routes(identity.users),
+        *import_routes(identity.users),
         *belonging_routes(identity.sessions, identity.memberships, identity.targets),
         *team_routes(identity.teams, identity.memberships),
         *projects_routes(identity.projects),

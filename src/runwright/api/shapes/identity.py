@@ -6,10 +6,10 @@ from typing import Any, Final
 from runwright.api.project_format import WithOlder
 from runwright.api.user_agents import parse_user_agent
 from runwright.clock import iso_millis
+from runwright.identity.hashes import ARGON2
 from runwright.identity.keys import NewKey
 from runwright.identity.mail import mail_of
 from runwright.identity.memberships import Member
-from runwright.identity.passwords import ARGON2
 from runwright.identity.people import Person
 from runwright.identity.policies import MembershipPrivacy, Policies, policies_of
 from runwright.identity.projects import AUTH_METHODS, PROTOCOLS, SERVICES
@@ -59,8 +59,8 @@ def _hash_options(item: User) -> Json | None:
         return None
     options = dict(item.hash_options)
     if item.hash_name == ARGON2:
-        options["memory_cost"] = options.get("memoryCost")
-        options["time_cost"] = options.get("timeCost")
+        options["memoryCost"] = options.get("memory_cost")
+        options["timeCost"] = options.get("time_cost")
     return {"type": item.hash_name, **options}
 
 
