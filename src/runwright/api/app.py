@@ -296,6 +296,8 @@ class Api:
         if route.limit is not None and route.limit.resets_on == status:
             self._limiter.reset(exchange.counted)
         model = answer.model or route.model
+        if model == "account" and call.principal.impersonator is not None:
+            answer.content["impersonatorUserId"] = call.principal.impersonator.user_id
         content = adapt_answer(model, answer.content, call.response_format, call.project_id)
         return Answer(
             content=content,

@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from runwright.api.forms import from_query
 from runwright.api.matching import Match
-from runwright.identity.authentication import Credentials
+from runwright.identity.authentication import Credentials, Impersonated
 from runwright.identity.tokens import decode_session
 from runwright.ids import new_id
 from runwright.model.identity import CONSOLE
@@ -101,7 +101,28 @@ def credentials(arrival: Arrival, match: Match | None, params: Mapping[str, Any]
         organization_id=_organization(match, headers, params),
         console_project_id="" if is_alias else in_path,
         sdk=headers.get("x-sdk-name", ""),
+        impersonated=impersonated(arrival),
     )
+
+
+def impersonated(arrival: Arrival) -> Impersonated | None:
+    """Whom the caller wants to be; a header counts before the parameter of the query."""
+    found = {}
+    for kind in ("id", "email", "phone"):
+        alias = "impersonate" + ("UserId" if kind == "id" else kind.capitalize())
+        header = arrival.headers.get(f"x-appwrite-impersonate-user-{kind}", "")
+        value = header or arrival.query.get(alias) or arrival.query.get(alias.lower())
+        found[kind] = value if isinstance(value, str) else ""
+    if not any(found.values()):
+        return None
+    return Impersonated(
+        user_id=found["id"], email=found["email"].lower(), phone=_plus(found["phone"])
+    )
+
+
+def _plus(phone: str) -> str:
+    """A plus sign of a query that nobody encoded has become a space."""
+    return f"+{phone[1:]}" if phone.startswith(" ") else phone
 
 
 def _organization(

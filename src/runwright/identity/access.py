@@ -33,13 +33,15 @@ def require_scope(principal: Principal, wanted: Collection[str], host: str) -> N
 
 
 def require_good_standing(principal: Principal) -> None:
-    """Judges the signed-in user; a key stands for itself.
+    """Judges the signed-in user, and whoever impersonates it; a key stands for itself.
 
     Raises UserBlocked, PasswordResetRequired, MoreFactorsRequired.
     """
     user = principal.user
     if user is None or principal.kind is CallerKind.KEY:
         return
+    if principal.impersonator is not None:
+        require_good_standing(principal.impersonator)
     if not user.is_active:
         raise UserBlocked
     if user.needs_reset:

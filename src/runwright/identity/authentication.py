@@ -7,6 +7,7 @@ the credentials as sent, late ones about what they point at. An API answers some
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
@@ -36,8 +37,19 @@ from runwright.model.lineage import NO_LINEAGE, Lineage
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage
 
+log = logging.getLogger(__name__)
+
 STOP_WITHIN_S: Final = 5.0
 MAX_KEY_CHARS: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impersonated:
+    """The user that the caller wants to be; the first of these that is given counts."""
+
+    user_id: str = ""
+    email: str = ""  # lower case
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +67,7 @@ class Credentials:
     organization_id: str = ""  # the organization a console request is about
     console_project_id: str = ""  # the project a console request is about
     sdk: str = ""
+    impersonated: Impersonated | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,7 @@ class _Acting:
     session: Session | None = None
     secret: str = ""
     by_jwt: bool = False
+    impersonator: Principal | None = None
     lineage: Lineage = NO_LINEAGE
 
 
@@ -180,6 +194,8 @@ class Authenticator:
             if acting is not None:
                 raise refusals.JwtAndSession
             acting = await self._by_jwt(users_of, sent.jwt)
+        if acting is not None and sent.impersonated is not None:
+            acting = await self._impersonating(users_of, acting, sent.impersonated)
         if sent.key:
             return await self._by_key(sent, project_id, acting)
         if acting is None:
@@ -289,6 +305,33 @@ class Authenticator:
             return None
         return _Acting(person, bound, by_jwt=True, lineage=claims.lineage)
 
+    async def _impersonating(self, users_of: str, acting: _Acting, wanted: Impersonated) -> _Acting:
+        """Whoever may not impersonate, or names nobody, stays who they are. The other user has
+        no session in this request: nothing may be bound to one that is not theirs."""
+        if not acting.person.user.is_impersonator:
+            return acting
+        user_id = wanted.user_id or await self._directory.user_id(
+            users_of, email=wanted.email, phone=wanted.phone
+        )
+        person = await self._directory.person(users_of, user_id)
+        if person is None or person.user.id == acting.person.user.id:
+            return acting
+        log.info(
+            "user impersonated",
+            extra={
+                "action": "user_impersonated",
+                "project_id": users_of,
+                "user_id": person.user.id,
+                "impersonator_user_id": acting.person.user.id,
+            },
+        )
+        return _Acting(
+            person,
+            by_jwt=acting.by_jwt,
+            impersonator=self._user_principal(acting, users_of),
+            lineage=acting.lineage,
+        )
+
     def _user_principal(self, acting: _Acting, project_id: str) -> Principal:
         return Principal(
             kind=CallerKind.USER,
@@ -299,6 +342,7 @@ class Authenticator:
             session=acting.session,
             session_secret=acting.secret,
             by_jwt=acting.by_jwt,
+            impersonator=acting.impersonator,
             lineage=acting.lineage,
         )
 
@@ -322,5 +366,6 @@ def _with_user(principal: Principal, acting: _Acting | None) -> Principal:
         session=acting.session,
         session_secret=acting.secret,
         by_jwt=acting.by_jwt,
+        impersonator=acting.impersonator,
         lineage=max(principal.lineage, acting.lineage, key=lambda item: len(item.functions)),
     )

@@ -85,6 +85,17 @@ class Directory:
             place, lambda: self._storage.read(lambda uow: _person(uow, *place))
         )
 
+    async def user_id(self, project_id: str, *, email: str = "", phone: str = "") -> str:
+        """Of the user with that address, or "". Not cached: few ask for it."""
+        if email:
+            address = {"email": email}
+        elif phone:
+            address = {"phone": phone}
+        else:
+            return ""
+        found = await self._storage.read(lambda uow: uow.users.find(project_id, **address))
+        return found[0].id if found else ""
+
     async def has_team(self, team_id: str) -> bool:
         """Whether the console has such an organization; not cached, refusals ask it."""
         if not is_id(team_id):

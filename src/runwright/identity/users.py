@@ -124,6 +124,13 @@ class Users:
         unique = tuple(dict.fromkeys(labels))
         return await self._change(project_id, user_id, "labels", labels=unique)
 
+    async def set_impersonator(
+        self, project_id: str, user_id: str, is_impersonator: bool
+    ) -> Person:
+        return await self._change(
+            project_id, user_id, "impersonator", is_impersonator=is_impersonator
+        )
+
     async def set_prefs(self, project_id: str, user_id: str, prefs: Mapping[str, Any]) -> Person:
         return await self._change(project_id, user_id, "prefs", prefs=prefs)
 

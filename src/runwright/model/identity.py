@@ -206,6 +206,7 @@ class Principal:
     session: Session | None = None
     session_secret: str = ""  # plain; needed to mint nothing but the caller's own cookies
     by_jwt: bool = False
+    impersonator: "Principal | None" = None  # who signed in, when `user` is somebody else
     key_id: str = ""
     lineage: Lineage = NO_LINEAGE  # the runs that led here
 

@@ -1,7 +1,7 @@
 """Every call that changes something fires the events that the reference says, and no other."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -128,6 +128,24 @@ def point_at_us(whole: Whole) -> None:
     whole.resolver.table["later.example.com", "CNAME"] = ["in.example.com"]
 
 
+def moving_in() -> Iterator[tuple[str, dict[str, Any]]]:
+    salt = {"passwordSalt": "c2FsdA=="}
+    costs = {"passwordCpu": 2, "passwordMemory": 1, "passwordParallel": 1, "passwordLength": 16}
+    firebase = {"passwordSaltSeparator": "Bw==", "passwordSignerKey": "a2V5"}
+    more: dict[str, dict[str, Any]] = {
+        "Argon2": {},
+        "Bcrypt": {},
+        "MD5": {},
+        "PHPass": {},
+        "SHA": {"passwordVersion": "sha1"},
+        "Scrypt": salt | costs,
+        "ScryptModified": salt | firebase,
+    }
+    for kind, given in more.items():
+        who = {"userId": f"moved-{kind}", "email": f"{kind}@example.com", "password": "0" * 40}
+        yield f"users.create{kind}User", who | given
+
+
 AREAS: Final[dict[str, list[Step]]] = {
     "account": [
         Step("account.create", ADA, "guest", ("account",)),
@@ -173,6 +191,8 @@ AREAS: Final[dict[str, list[Step]]] = {
         Step("users.updatePrefs", BEN | {"prefs": {"a": 1}}, fires=("user",)),
         Step("users.updateEmailVerification", BEN | {"emailVerification": True}, fires=("user",)),
         Step("users.updatePhoneVerification", BEN | {"phoneVerification": True}, fires=("user",)),
+        Step("users.updateImpersonator", BEN | {"impersonator": True}, fires=("user",)),
+        *(Step(route, params, fires=("user",)) for route, params in moving_in()),
         Step("users.createJWT", BEN),
         Step("users.createToken", BEN, fires=("token",), keeps="token"),
         Step(

@@ -100,6 +100,11 @@ class SetPhoneVerification(OneUser):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SetImpersonator(OneUser):
+    impersonator: Annotated[bool, Bool()]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CreateToken(OneUser):
     length: Annotated[int, Range(4, 128)] = 6
     lifetime_s: Annotated[int, Range(60, MAX_SESSION_S), Named("expire")] = 900
@@ -187,6 +192,12 @@ class UserHandlers:
         )
         return _shown(changed)
 
+    async def set_impersonator(self, call: Call, params: SetImpersonator) -> Answer:
+        changed = await self._users.set_impersonator(
+            call.project_id, params.user_id, params.impersonator
+        )
+        return _shown(changed)
+
     async def create_token(self, call: Call, params: CreateToken) -> Answer:
         made = await self._users.create_token(
             call.project_id,
@@ -238,6 +249,13 @@ def user_routes(users: Users) -> list[Route]:
             f"{one}/verification/phone",
             of.set_phone_verified,
             SetPhoneVerification,
+        ),
+        user_route(
+            "updateImpersonator",
+            "PATCH",
+            f"{one}/impersonator",
+            of.set_impersonator,
+            SetImpersonator,
         ),
         user_route("createToken", "POST", f"{one}/tokens", of.create_token, CreateToken, "token"),
         user_route("createJWT", "POST", f"{one}/jwts", of.create_jwt, CreateJwt, "jwt"),
