@@ -33,9 +33,9 @@ async def staff(world: World) -> Person:
 async def test_the_header_makes_the_request_that_users(
     world: World, staff: Person, header: dict[str, str]
 ) -> None:
-    seen = await staff.get("/account", **header)
+    seen = await staff.also(**header).get("/account")
     assert (seen.body["$id"], seen.body["impersonatorUserId"]) == ("bob", "ann")
-    changed = await staff.patch("/account/name", {"name": "Bobby"}, **header)
+    changed = await staff.also(**header).patch("/account/name", {"name": "Bobby"})
     assert (changed.body["name"], changed.body["impersonatorUserId"]) == ("Bobby", "ann")
     assert (await world.server.get("/users/bob")).body["name"] == "Bobby"
     own = await staff.get("/account")
@@ -92,7 +92,7 @@ async def test_an_unknown_user_is_nobody_to_be(world: World, staff: Person) -> N
         {"x_appwrite_impersonate_user_email": "nobody@example.com"},
         {"x_appwrite_impersonate_user_phone": "+4930123456"},
     ):
-        assert (await staff.get("/account", **header)).body["$id"] == "ann"
+        assert (await staff.also(**header).get("/account")).body["$id"] == "ann"
 
 
 async def test_the_right_ends_with_the_next_request(world: World, staff: Person) -> None:
