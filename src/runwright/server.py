@@ -118,7 +118,9 @@ async def _serve(settings: Settings) -> int:
                 _watch(stopping, listeners, parts, settings.drain_s), name="stop watch"
             )
             try:
-                await welcome.greet(parts.credentials, settings, api_port, stopping)
+                await welcome.greet(
+                    parts.credentials, settings, api_port, stopping, mail=parts.mail
+                )
             except BaseException:
                 stopping.set()
                 raise

@@ -144,6 +144,55 @@ class Settings:
     webhook_max_failed_attempts: int = _setting(
         10, "failures in a row after which a webhook is disabled", low=1, high=100_000
     )
+    smtp_url: str = _setting(
+        "",
+        "mail server of the installation, smtps://user:password@host:port; starttls:// encrypts "
+        "after the greeting, smtp:// only if the server can; empty = the mail folder",
+        is_secret=True,
+    )
+    mail_from: str = _setting(
+        "",
+        "sender of letters, `Name <address>` or an address; empty = no-reply@ the API's host name",
+    )
+    mail_folder: Literal["on", "off"] = _setting(
+        "on", "keep letters that no mail server is set up for in the folder `mail` of data_dir"
+    )
+    mail_folder_letters: int = _setting(
+        1000, "letters kept in the mail folder, the newest", low=1, high=100_000
+    )
+    mail_folder_retention_s: int = _setting(
+        604_800, "age at which letters in the mail folder are deleted", unit="s", low=60
+    )
+    smtp_hosts: tuple[str, ...] = _setting(
+        ("maildev",),
+        "mail servers that a project may name though they are in a private network, and that "
+        "need not answer when they are named; the default is the catcher of Appwrite's own test "
+        "suite",
+        unit="comma list",
+    )
+    smtp_allow_private: Literal["on", "off"] = _setting(
+        "off",
+        "let the mail servers of projects be at loopback and private addresses; only where "
+        "whoever may change a project may also see those networks",
+    )
+    mail_workers: int = _setting(8, "letters that are sent at once", low=1, high=1000)
+    mail_concurrency: int = _setting(
+        4, "letters of one project that are sent at once", low=1, high=1000
+    )
+    mail_queue: int = _setting(
+        1000, "letters of one project that may wait; more get 429", low=1, high=1_000_000
+    )
+    mail_tries: int = _setting(
+        6, "how often a letter is tried before it is given up", low=1, high=20
+    )
+    mail_backoff_s: float = _setting(
+        15.0,
+        "wait before a letter is tried again, three times as long after each further failure and "
+        "at most 30 minutes; half of it is drawn at random",
+        unit="s",
+        low=0.05,
+        high=1800,
+    )
     abuse_email: str = _setting(
         "", "address that webhook receivers may complain to; empty = abuse@ the API's host name"
     )

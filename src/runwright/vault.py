@@ -15,6 +15,7 @@ from runwright.sealing import CannotOpen, Sealer
 _KEPT: Final = "k-"
 _EVENTS: Final = "e-"
 _DELIVERIES: Final = "d-"
+_LETTERS: Final = "m-"
 
 
 class Vault:
@@ -27,7 +28,8 @@ class Vault:
         self.events = Epochs(folder / "events", clock, prefix=_EVENTS)  # the outbox
         # what a webhook did not take, until it is tried again within hours
         self.deliveries = Epochs(folder / "deliveries", clock, prefix=_DELIVERIES)
-        self._lines = (self.kept, self.events, self.deliveries, self.runs)
+        self.letters = Epochs(folder / "letters", clock, prefix=_LETTERS)
+        self._lines = (self.kept, self.events, self.deliveries, self.letters, self.runs)
 
     async def start(self) -> None:
         await asyncio.to_thread(self._open_folders)

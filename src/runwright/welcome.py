@@ -154,8 +154,8 @@ class Domains:
         return f"{self.scheme}://{domain}" + ("" if is_default else f":{self.port}")
 
 
-def text(credentials: Credentials) -> str:
-    """What is printed at the end of a start."""
+def text(credentials: Credentials, mail: str) -> str:
+    """What is printed at the end of a start; `mail`: where letters go."""
     lines = [
         "",
         "Runwright is running.",
@@ -166,6 +166,7 @@ def text(credentials: Credentials) -> str:
         f"  Console    {credentials.consoleEmail} / {credentials.consolePassword}",
     ]
     lines += [f"  Function   {item['url']}" for item in credentials.functions]
+    lines += [f"  Mail       {mail}"]
     lines += ["", "Try:", ""]
     for item in credentials.functions[:1]:
         lines += [
@@ -191,7 +192,12 @@ def endpoint(settings: Settings, port: int) -> str:
 
 
 async def greet(
-    credentials: Credentials, settings: Settings, port: int, stopping: asyncio.Event
+    credentials: Credentials,
+    settings: Settings,
+    port: int,
+    stopping: asyncio.Event,
+    *,
+    mail: str,
 ) -> None:
     """Deploy what is missing, save the credentials, print them."""
     domains = Domains(scheme="http", port=port)
@@ -209,4 +215,4 @@ async def greet(
             )
     credentials.save(Path(settings.data_dir))
     if not stopping.is_set():
-        print(text(credentials), flush=True)
+        print(text(credentials, mail), flush=True)

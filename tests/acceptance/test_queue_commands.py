@@ -81,6 +81,7 @@ def test_the_queue_is_counted(shell: Shell, server: Running) -> None:
         "retrying",
         "delayed",
         "deliveries",
+        "letters",
         "dead",
         "kept",
         "events",

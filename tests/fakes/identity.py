@@ -31,6 +31,7 @@ from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_memory
 from runwright.triggers.webhooks import Webhooks, WebhookSeal
 from tests.fakes.declared import as_declared
+from tests.fakes.mailer import KeptLetters
 
 START = datetime(2026, 8, 21, 13, 42, 57, tzinfo=UTC)
 KEY = b"k" * 32
@@ -68,6 +69,7 @@ class Bench:
     identity: Identity
     passwords: Passwords
     login: FirstLogin
+    letters: KeptLetters
 
     async def project(self) -> Project:
         return await self.identity.projects.get(PROJECT_ID)
@@ -79,19 +81,25 @@ class Bench:
 
 @asynccontextmanager
 async def open_bench(*, console_signup: Literal["first", "open"] = "first") -> AsyncIterator[Bench]:
-    clock, passwords = HandClock(), cheap_passwords()
+    clock, passwords, letters = HandClock(), cheap_passwords(), KeptLetters()
     async with open_memory() as storage:
         identity = Identity.over(
             storage,
             passwords=passwords,
             tokens=Tokens(KEY, clock),
             clock=clock,
+            mailer=letters,
             console_signup=console_signup,
         )
         login = FirstLogin(password=PASSWORD, api_key="standard_" + "f" * 256)
         await bootstrap(storage, passwords, clock, login)
         yield Bench(
-            storage=storage, clock=clock, identity=identity, passwords=passwords, login=login
+            storage=storage,
+            clock=clock,
+            identity=identity,
+            passwords=passwords,
+            login=login,
+            letters=letters,
         )
 
 

@@ -33,8 +33,12 @@ async def test_a_start_on_another_port_tells_the_new_addresses(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings(data_dir=str(tmp_path), demo="off")
-    await welcome.greet(credentials(8080), settings, 9090, asyncio.Event())
+    await welcome.greet(
+        credentials(8080), settings, 9090, asyncio.Event(), mail="to mail.example.com:465"
+    )
     saved = json.loads((tmp_path / FILE).read_text())
     assert saved["functions"][0]["url"] == "http://hello.functions.localhost:9090"
-    assert "hello.functions.localhost:9090" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "hello.functions.localhost:9090" in printed
+    assert "Mail       to mail.example.com:465" in printed
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600

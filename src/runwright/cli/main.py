@@ -18,6 +18,7 @@ from runwright.cli.dead_letters import dead_letters
 from runwright.cli.events import events
 from runwright.cli.executions import executions
 from runwright.cli.host import host
+from runwright.cli.mail import mail
 from runwright.cli.output import FAILED, err, errors_shown, out, print_json, print_table
 from runwright.cli.queue import queue
 from runwright.cli.schedule import schedule
@@ -36,6 +37,7 @@ app.add_typer(queue, name="queue")
 app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(schedule, name="schedule")
 app.add_typer(events, name="events")
+app.add_typer(mail, name="mail")
 
 POLL_S: Final = 0.3
 DONE: Final = frozenset({"ready", "failed", "canceled"})

@@ -22,6 +22,7 @@ _MEANINGS: Final = {
     "retrying": "wait for their next attempt",
     "delayed": "are scheduled for later",
     "deliveries": "webhook deliveries",
+    "letters": "letters to be sent",
     "dead": "failed for good; see dead-letters",
     "kept": "have ended; their requests are kept for a replay",
     "events": "wait to be handed to their subscribers",

@@ -17,6 +17,7 @@ from runwright.identity.teams import Teams
 from runwright.identity.token_sign_in import TokenSignIn
 from runwright.identity.tokens import Tokens
 from runwright.identity.users import Users
+from runwright.ports.mailer import Mailer
 from runwright.ports.storage import Storage
 
 
@@ -33,6 +34,7 @@ class Identity:
     keys: Keys
     platforms: Platforms
     tokens: Tokens
+    mailer: Mailer
 
     @classmethod
     def over(
@@ -42,6 +44,7 @@ class Identity:
         passwords: Passwords,
         tokens: Tokens,
         clock: Clock,
+        mailer: Mailer,
         console_signup: Literal["first", "open"] = "first",
     ) -> Self:
         return cls(
@@ -56,4 +59,5 @@ class Identity:
             keys=Keys(storage, tokens, clock),
             platforms=Platforms(storage, clock),
             tokens=tokens,
+            mailer=mailer,
         )

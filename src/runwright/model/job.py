@@ -17,21 +17,24 @@ class JobKind(StrEnum):
     DELAYED = "delayed"  # due later; its execution is `scheduled`
     RUN = "run"  # may be claimed from `ready_at` on
     DELIVERY = "delivery"  # of an event to a webhook, claimed like a run; has no execution
+    LETTER = "letter"  # an e-mail or a text message, claimed like a run; has no execution
     DEAD = "dead"  # its execution failed for good; kept until it is redriven or `ready_at`
     KEPT = "kept"  # its execution has ended; kept for a replay until `ready_at`
 
 
-# Those that belong to a function; webhooks have ids of their own, which may be the same.
-OF_FUNCTIONS: Final = tuple(kind for kind in JobKind if kind is not JobKind.DELIVERY)
+# Those that belong to a function; what the others belong to may have the same id.
+OF_FUNCTIONS: Final = tuple(
+    kind for kind in JobKind if kind not in (JobKind.DELIVERY, JobKind.LETTER)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    id: str  # of the execution; of a delivery, its own
+    id: str  # of the execution; of a delivery and a letter, its own
     project_id: str
     created_at: datetime
     updated_at: datetime
-    function_id: str  # of a delivery, the webhook
+    function_id: str  # of a delivery, the webhook; of a letter, `email` or `sms`
     kind: JobKind
     trigger: Trigger
     due_at: datetime
@@ -52,6 +55,7 @@ class QueueState:
     retrying: int = 0  # wait for their next attempt
     delayed: int = 0
     deliveries: int = 0
+    letters: int = 0
     dead: int = 0
     kept: int = 0
     events: int = 0  # not handed to their subscribers yet

@@ -15,16 +15,15 @@ import httpcore
 import httpx
 
 from runwright.model.address import WebAddress
-from runwright.outgoing.addresses import is_allowed
 from runwright.outgoing.lookup import Lookup, is_own
-from runwright.ports.poster import AddressRefused, NotPosted, Post, Posted
+from runwright.outgoing.reach import Reach
+from runwright.ports.poster import NotPosted, Post, Posted
 
 TOTAL_S: Final = 15.0
 MAX_ANSWER_BYTES: Final = 5 * 1024 * 1024
 KEPT_BYTES: Final = 10_000
 WEB_PORTS: Final = frozenset({80, 443})
 _NEXT_ADDRESS_S: Final = 4.0  # after which another address of the same host is tried
-_MAX_ADDRESSES: Final = 4
 
 
 class HttpPoster:
@@ -39,12 +38,7 @@ class HttpPoster:
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         authorities: ssl.SSLContext | None = None,
     ) -> None:
-        """`own_ports`: those of this machine that everybody may call. Its public addresses lead
-        to more than that from inside, past whatever keeps others out."""
-        self._lookup = lookup
-        self._allows_private = allows_private
-        self._own_ports = own_ports
-        self._own = own
+        self._reach = Reach(lookup, allows_private=allows_private, own_ports=own_ports, own=own)
         self._total_s = total_s
         self._max_answer_bytes = max_answer_bytes
         self._verifying = authorities or httpx.create_ssl_context()
@@ -59,13 +53,7 @@ class HttpPoster:
             raise NotPosted(f"There was no answer within {self._total_s:g} seconds.") from exc
 
     async def _post(self, post: Post, address: WebAddress) -> Posted:
-        found = await self._lookup(address.host, address.port)
-        allowed = [ip for ip in found if self.may_call(ip, address.port)]
-        if not allowed:
-            raise AddressRefused(
-                "The host leads to an address that is not public, which this server does not "
-                "call. Nothing was sent."
-            )
+        allowed = await self._reach.addresses(address.host, address.port)
         request = httpcore.Request(
             method=b"POST",
             url=httpcore.URL(
@@ -80,18 +68,12 @@ class HttpPoster:
         connection = httpcore.AsyncHTTPConnection(
             httpcore.Origin(address.scheme.encode(), address.host.encode(), address.port),
             ssl_context=self._verifying if post.is_tls_verified else self._trusting,
-            network_backend=_Pinned(allowed[:_MAX_ADDRESSES]),
+            network_backend=_Pinned(allowed),
         )
         with _failures():
             async with connection:
                 response = await connection.handle_async_request(request)
                 return Posted(response.status, await self._beginning(response))
-
-    def may_call(self, ip: str, port: int) -> bool:
-        """Whether an address that a name led to may be called."""
-        if self._allows_private:
-            return is_allowed(ip, allows_private=True)
-        return is_allowed(ip) and (port in self._own_ports or not self._own(ip))
 
     async def _beginning(self, response: httpcore.Response) -> bytes:
         """All of the answer is read, to know that it ends; only its beginning is kept."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from runwright.errors import RateLimited
 from runwright.model.identity import Project
 from runwright.ports.storage import UnitOfWork
 
@@ -14,7 +15,11 @@ Occasion = Literal[
     "mfaChallenge",
     "sessionAlert",
     "otpSession",
-]  # the e-mail templates that a project may change
+    "otpVerification",
+    "otpRecovery",
+    "smtpTest",
+    "webhookOff",
+]  # a project may change the words for all but the last two
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +31,15 @@ class Letter:
     to: str  # an e-mail address, or a phone number in E.164
     name: str = ""  # of the person
     locale: str = "en"
-    facts: tuple[tuple[str, Any], ...] = ()  # what templates may show: url, otp, phrase, team, ...
+    # What templates may show: url (the link, secret included), otp, phrase, team, owner, ...
+    facts: tuple[tuple[str, Any], ...] = ()
+
+
+class TooManyLetters(RateLimited):
+    def __init__(self) -> None:
+        super().__init__(
+            "Too many letters of this project wait to be sent. Try again in a few minutes."
+        )
 
 
 class Mailer(Protocol):
@@ -35,4 +48,7 @@ class Mailer(Protocol):
         else is looked at. `project` is None for the console project."""
 
     def post(self, uow: UnitOfWork, project: Project | None, letter: Letter) -> None:
-        """Hand a letter over within a transaction: it is sent after the commit, or never."""
+        """Hand a letter over within a transaction: it is sent after the commit, or never.
+
+        Raises TooManyLetters when too many of the project wait already.
+        """

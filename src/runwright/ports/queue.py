@@ -23,11 +23,11 @@ def unbounded(project_id: str, function_id: str) -> int:
 
 
 class Queue(Protocol):
-    """The jobs of one kind: runs, or deliveries to webhooks."""
+    """The jobs of one kind: runs, deliveries to webhooks, or letters."""
 
     def put(self, uow: UnitOfWork, jobs: Sequence[Job]) -> None:
-        """Store new jobs, of any kind, and, after the commit, announce `job` or `delivery` for
-        those that may be claimed now."""
+        """Store new jobs, of any kind, and, after the commit, announce `job`, `delivery` or
+        `letter` for those that may be claimed now."""
 
     def put_copies(
         self, uow: UnitOfWork, first: Job, copies: Sequence[tuple[str, str, str]]

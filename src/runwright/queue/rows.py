@@ -24,10 +24,15 @@ _REMEMBERED: Final = 1024
 _SET_BACKS: Final = 5
 
 
-SIGNALS: Final = {JobKind.RUN: "job", JobKind.DELIVERY: "delivery"}
+SIGNALS: Final = {
+    JobKind.RUN: "job",
+    JobKind.DELIVERY: "delivery",
+    JobKind.LETTER: "letter",
+}
 _COUNTED: Final = {
     JobKind.RUN: (JobKind.RUN, JobKind.DELAYED),
     JobKind.DELIVERY: (JobKind.DELIVERY,),
+    JobKind.LETTER: (JobKind.LETTER,),
 }
 
 

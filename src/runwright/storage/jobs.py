@@ -19,6 +19,7 @@ _C: Final = _TABLE.c
 _STATE_NAMES: Final = {
     JobKind.DELAYED: "delayed",
     JobKind.DELIVERY: "deliveries",
+    JobKind.LETTER: "letters",
     JobKind.DEAD: "dead",
     JobKind.KEPT: "kept",
 }

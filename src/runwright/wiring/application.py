@@ -35,6 +35,7 @@ from runwright.identity.authentication import Credentials
 from runwright.identity.mail import MailSettings
 from runwright.identity.pings import Pings
 from runwright.identity.services import Identity
+from runwright.ports.mailer import Mailer
 from runwright.proxies import Proxies
 from runwright.sealing import derive
 from runwright.settings import Settings
@@ -64,13 +65,14 @@ def make_application(
     functions: Functions,
     runs: ExecutionParts,
     sockets: App,
+    mailer: Mailer,
 ) -> tuple[DomainFirst, Door]:
     upload_dir = data_dir / "uploads"
     upload_dir.mkdir(exist_ok=True)
 
     rule_project = rule_projects(functions.domains)
     api = Api(
-        routes(settings, data_dir, core, functions, runs),
+        routes(settings, data_dir, core, functions, runs, mailer),
         core.authenticator,
         Limiter(core.clock, is_on=settings.rate_limits == "on"),
         ApiOptions(
@@ -118,12 +120,14 @@ def routes(
     core: Core,
     functions: Functions,
     runs: ExecutionParts,
+    mailer: Mailer,
 ) -> Sequence[Route]:
     identity = Identity.over(
         core.storage,
         passwords=core.passwords,
         tokens=core.tokens,
         clock=core.clock,
+        mailer=mailer,
         console_signup=settings.console_signup,
     )
     facts = ConsoleFacts(

@@ -1,10 +1,13 @@
 """What the command line asks about this machine."""
 
+from email.message import EmailMessage
 from pathlib import Path
 
 from runwright.executor import checks, runtimes
+from runwright.outgoing.mail_folder import Kept, kept_letter, kept_letters
 from runwright.ports.executor import RuntimeStatus
 from runwright.settings import Settings
+from runwright.wiring.mail import where_mail_goes
 
 
 def installed_runtimes(settings: Settings) -> list[RuntimeStatus]:
@@ -12,7 +15,23 @@ def installed_runtimes(settings: Settings) -> list[RuntimeStatus]:
 
 
 def examine(settings: Settings) -> list[checks.Finding]:
-    return checks.examine(Path(settings.data_dir).absolute())
+    """Raises BadSetting."""
+    return [*checks.examine(Path(settings.data_dir).absolute()), _mail(settings)]
+
+
+def _mail(settings: Settings) -> checks.Finding:
+    goes = where_mail_goes(settings)
+    has_way = settings.smtp_url or settings.mail_folder == "on"
+    return checks.Finding("mail", "ok" if has_way else "weaker", f"letters go {goes}")
+
+
+def mail_folder(settings: Settings) -> list[Kept]:
+    """The letters in the mail folder, oldest first."""
+    return kept_letters(Path(settings.data_dir).absolute())
+
+
+def mail_letter(settings: Settings, letter_id: str) -> tuple[Kept, EmailMessage] | None:
+    return kept_letter(Path(settings.data_dir).absolute(), letter_id)
 
 
 def add_runtime(settings: Settings, runtime: str) -> RuntimeStatus:

@@ -27,6 +27,7 @@ from runwright.wiring.application import make_application, rule_projects
 from runwright.wiring.core import Core, open_core
 from runwright.wiring.executions import executor_config, make_executions
 from runwright.wiring.functions import make_functions, start_workers
+from runwright.wiring.mail import start_mail, where_mail_goes
 from runwright.wiring.realtime import start_realtime
 from runwright.wiring.triggers import start_triggers
 from runwright.wiring.waiting import open_waiting
@@ -47,6 +48,7 @@ class Parts:
     ws: Any  # the same for a web socket
     tls: ssl.SSLContext | None
     credentials: welcome.Credentials
+    mail: str  # where letters go, for people
     drain: Callable[[float], Awaitable[None]]  # ends executions within that many seconds
 
 
@@ -72,13 +74,19 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop, settings.drain_s)
         courier = await start_courier(settings, core, functions, waiting, stack)
-        app, door = make_application(settings, data_dir, core, functions, runs, realtime.sockets)
+        mail = await start_mail(settings, data_dir, core, waiting, stack)
+        app, door = make_application(
+            settings, data_dir, core, functions, runs, realtime.sockets, mail.postbox
+        )
         credentials = await _credentials(settings, data_dir, core, api_port)
 
         async def drain(drain_s: float) -> None:
             runs.tails.stop()
             await asyncio.gather(
-                executions.stop(drain_s), dispatcher.stop(drain_s), courier.stop(drain_s)
+                executions.stop(drain_s),
+                dispatcher.stop(drain_s),
+                courier.stop(drain_s),
+                mail.postman.stop(drain_s),
             )
 
         yield Parts(
@@ -87,6 +95,7 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
             ws=SocketProtocol,
             tls=certificates.context() if certificates is not None else None,
             credentials=credentials,
+            mail=where_mail_goes(settings),
             drain=drain,
         )
 

@@ -10,6 +10,7 @@ from runwright.executions.interest import Interest
 from runwright.executions.upkeep import QueueUpkeep
 from runwright.queue.rows import RowQueue
 from runwright.settings import Settings
+from runwright.standing import StandingKey
 from runwright.triggers.outbox import Outbox
 from runwright.vault import Vault
 from runwright.wiring.core import Core
@@ -21,6 +22,7 @@ class Waiting:
     vault: Vault
     acceptance: Acceptance
     outbox: Outbox
+    letter_key: StandingKey
     interest: Interest
 
 
@@ -35,20 +37,33 @@ async def open_waiting(
         core.storage, queue, vault, queue_jobs=settings.queue_jobs, wants=interest.wants
     )
     outbox = Outbox(core.storage, core.clock, vault.events, payload)
+    letter_key = StandingKey(vault.letters, lambda: core.storage.write(lambda uow: None))
+
+    async def rotate() -> None:
+        await outbox.rotate()
+        await letter_key.rotate()
+
     upkeep = QueueUpkeep(
         core.storage,
         core.clock,
         queue,
         vault,
         acceptance,
-        rotate=outbox.rotate,
+        rotate=rotate,
         kept_jobs=settings.queue_jobs,
     )
     await upkeep.start()
     await outbox.start()
+    await letter_key.start()
     core.storage.emit_by(outbox.emit)
     stack.push_async_callback(upkeep.stop)
+    stack.push_async_callback(letter_key.stop)
     stack.push_async_callback(outbox.stop)
     return Waiting(
-        queue=queue, vault=vault, acceptance=acceptance, outbox=outbox, interest=interest
+        queue=queue,
+        vault=vault,
+        acceptance=acceptance,
+        outbox=outbox,
+        letter_key=letter_key,
+        interest=interest,
     )

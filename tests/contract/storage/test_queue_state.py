@@ -39,6 +39,7 @@ async def test_the_jobs_of_one_project_are_counted_by_what_they_wait_for(storage
         retrying=1,
         delayed=1,
         deliveries=1,
+        letters=1,
         dead=1,
         kept=1,
         oldest_ready_at=NOW - 3 * SECOND,

@@ -11,6 +11,7 @@ import pytest
 
 from runwright.outgoing.lookup import SystemLookup, is_own
 from runwright.outgoing.poster import HttpPoster
+from runwright.outgoing.reach import Reach
 from runwright.ports.poster import AddressRefused, NotPosted, Post
 from tests.authority import Authority
 from tests.integration.outgoing.receiver import Receiver, answer, receiving, silence
@@ -119,10 +120,10 @@ async def test_the_next_address_is_tried_when_one_refuses(receiver: Receiver) ->
 def test_the_machine_s_own_public_address_leads_to_public_ports_only() -> None:
     assert is_own("127.0.0.1")
     assert not is_own("8.8.8.8")
-    poster = HttpPoster(Names(), allows_private=False, own_ports={443}, own=lambda ip: True)
-    assert poster.may_call("8.8.8.8", 443)
-    assert not poster.may_call("8.8.8.8", 6379)
-    elsewhere = HttpPoster(Names(), allows_private=False, own_ports={443}, own=lambda ip: False)
+    here = Reach(Names(), allows_private=False, own_ports={443}, own=lambda ip: True)
+    assert here.may_call("8.8.8.8", 443)
+    assert not here.may_call("8.8.8.8", 6379)
+    elsewhere = Reach(Names(), allows_private=False, own_ports={443}, own=lambda ip: False)
     assert elsewhere.may_call("8.8.8.8", 6379)
     assert not elsewhere.may_call("10.0.0.1", 443)
 

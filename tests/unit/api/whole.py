@@ -42,6 +42,7 @@ from runwright.storage.blobs import StoreBlobs
 from tests.fakes.announced import Announced, listening
 from tests.fakes.declared import as_declared
 from tests.fakes.identity import cheap_passwords
+from tests.fakes.mailer import KeptLetters
 from tests.unit.executions.bench import NOW, PROJECT, Bench, a_bench, replays_of
 from tests.unit.functions.desk import ZoneFile
 
@@ -129,7 +130,11 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
         verification = DomainVerification(zones, DnsTargets(cname="in.example.com"), resolver, None)
         domains = Domains(storage, bench.signals, clock, zones=zones, verification=verification)
         identity = Identity.over(
-            storage, passwords=cheap_passwords(), tokens=bench.tokens, clock=clock
+            storage,
+            passwords=cheap_passwords(),
+            tokens=bench.tokens,
+            clock=clock,
+            mailer=KeptLetters(),
         )
         routes = [
             *identity_routes(identity),

@@ -22,6 +22,7 @@ def _shown(now: WaitingNow) -> dict[str, Any]:
         "retrying": state.retrying,
         "delayed": state.delayed,
         "deliveries": state.deliveries,
+        "letters": state.letters,
         "dead": state.dead,
         "kept": state.kept,
         "events": state.events,

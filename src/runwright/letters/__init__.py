@@ -1,0 +1,1 @@
+"""Letters: e-mails and text messages on their way to people."""
