@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 
 from runwright.api.app import ApiOptions, build_app
 from runwright.api.limits import Limiter
+from runwright.api.redirects import Redirects
 from runwright.api.routes.identity import identity_routes
 from runwright.api.routes.mail import mail_routes
 from runwright.api.routes.webhooks import webhook_routes
@@ -32,6 +33,7 @@ from runwright.storage.database import Database, open_memory
 from runwright.triggers.webhooks import Webhooks, WebhookSeal
 from tests.fakes.declared import as_declared
 from tests.fakes.mailer import KeptLetters
+from tests.fakes.origins import clients_of
 
 START = datetime(2026, 8, 21, 13, 42, 57, tzinfo=UTC)
 KEY = b"k" * 32
@@ -260,8 +262,9 @@ async def open_world(
         signals = LocalSignals()
         bench.storage.listen(signals.announce)
         authenticator = Authenticator(bench.storage, signals, bench.identity.tokens, bench.clock)
+        redirects = Redirects(clients_of(authenticator))
         routes = [
-            *identity_routes(bench.identity),
+            *identity_routes(bench.identity, redirects),
             *webhook_routes(bench.webhooks(allows_private=allows_private)),
             *mail_routes(MailSettings(bench.storage, bench.clock, Sealer(KEY))),
             *more_routes,

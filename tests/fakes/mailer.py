@@ -35,3 +35,7 @@ class KeptLetters:
     def link(self) -> dict[str, str]:
         """The query of the link in the last letter."""
         return dict(parse_qsl(urlsplit(self.facts()["url"]).query))
+
+    def secret(self) -> str:
+        """The code in the last letter, or the secret of its link."""
+        return str(self.facts().get("otp") or self.link()["secret"])

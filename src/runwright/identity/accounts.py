@@ -30,7 +30,8 @@ from runwright.identity.people import (
     required_user,
     save_user,
 )
-from runwright.identity.policies import Policies, policies_of
+from runwright.identity.policies import policies_of
+from runwright.identity.proofs import RECOVERIES, drop
 from runwright.identity.sessions import Device, Opened, open_session
 from runwright.identity.stand_ins import StandIns
 from runwright.ids import new_id, resolve
@@ -75,17 +76,17 @@ class Accounts:
         chosen = await self._passwords.chosen(policies, user, password, now)
 
         def work(uow: UnitOfWork) -> Person:
-            self._check_signup(uow, user.project_id, policies)
+            self.admit(uow, project)
             return person(uow, add_user(uow, replace(user, **chosen)))
 
         return await self._storage.write(work)
 
-    def _check_signup(self, uow: UnitOfWork, project_id: str, policies: Policies) -> None:
-        if project_id == CONSOLE:
-            if self._console_signup == "first" and uow.users.find(CONSOLE):
-                raise ConsoleSignupClosed()
-        else:
-            check_room(uow, project_id, policies.user_limit)
+    def admit(self, uow: UnitOfWork, project: Project | None) -> None:
+        """Raises what keeps a new user out: UserCountExceeded, ConsoleSignupClosed."""
+        if project is not None:
+            check_room(uow, project.id, policies_of(project).user_limit)
+        elif self._console_signup == "first" and uow.users.find(CONSOLE):
+            raise ConsoleSignupClosed()
 
     async def get(self, user: User) -> Person:
         """The account as stored now. Raises UserNotFound."""
@@ -131,7 +132,7 @@ class Accounts:
 
         def work(uow: UnitOfWork) -> Opened:
             now = self._clock.now()
-            check_room(uow, project.id, policies.user_limit)
+            self.admit(uow, project)
             user = add_user(
                 uow,
                 User(
@@ -240,6 +241,7 @@ class Accounts:
         def work(uow: UnitOfWork) -> Person:
             current = required_user(uow, user.project_id, user.id)
             saved = save_user(uow, current, now, **changes)
+            drop(uow, saved, *RECOVERIES)
             if policies.invalidates_sessions and session_id:
                 end_sessions(uow, saved, but=session_id)
             return announce_user(uow, saved, "update.password")

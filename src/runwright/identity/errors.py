@@ -222,6 +222,46 @@ class PhoneDisabled(RunwrightError):
         )
 
 
+class EmailMissing(RunwrightError):
+    type, status = "user_email_not_found", 400
+
+    def __init__(self) -> None:
+        super().__init__("The account has no email address. Set one first.")
+
+
+class EmailVerified(Conflict):
+    type = "user_email_already_verified"
+
+    def __init__(self) -> None:
+        super().__init__("The email address of the account is verified already.")
+
+
+class PhoneMissing(RunwrightError):
+    type, status = "user_phone_not_found", 400
+
+    def __init__(self) -> None:
+        super().__init__("The account has no phone number. Set one first.")
+
+
+class PhoneVerified(Conflict):
+    type = "user_phone_already_verified"
+
+    def __init__(self) -> None:
+        super().__init__("The phone number of the account is verified already.")
+
+
+class MockPhoneNotFound(NotFound):
+    type = "mock_number_not_found"
+    noun = "Mock phone"
+
+
+class MockPhoneExists(Conflict):
+    type = "mock_number_already_exists"
+
+    def __init__(self) -> None:
+        super().__init__("The project has a mock phone with this number already. Update that one.")
+
+
 class ProjectNotFound(NotFound):
     type = "project_not_found"
     noun = "Project"

@@ -14,7 +14,7 @@ from typing import Any, Final
 from runwright.identity.errors import TargetExists, UserCountExceeded, UserExists, UserNotFound
 from runwright.ids import new_id
 from runwright.model.event import Event
-from runwright.model.identity import Target, User
+from runwright.model.identity import Session, Target, User
 from runwright.model.query import ListQuery
 from runwright.ports.storage import AlreadyStored, UnitOfWork
 
@@ -151,8 +151,15 @@ def end_sessions(uow: UnitOfWork, user: User, *, but: str = "") -> None:
     """Delete the user's sessions, except the one with the id `but`."""
     for session in uow.sessions.find(user.project_id, user_id=user.id):
         if session.id != but:
-            uow.sessions.remove(user.project_id, session.id)
+            remove_session(uow, session)
     touch_user(uow, user.project_id, user.id)
+
+
+def remove_session(uow: UnitOfWork, session: Session) -> None:
+    """Delete a session, and the devices that were registered in it."""
+    project_id = session.project_id
+    uow.sessions.remove(project_id, session.id)
+    uow.targets.remove_where(project_id, user_id=session.user_id, session_id=session.id)
 
 
 def remove_user(uow: UnitOfWork, user: User, now: datetime) -> None:

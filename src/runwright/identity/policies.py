@@ -5,6 +5,7 @@ built-in console project stores nothing and has `CONSOLE_POLICIES`.
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -37,6 +38,16 @@ class PasswordStrength:
     symbols: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class MockPhone:
+    """A number with a fixed code, see identity/mock_phones.py."""
+
+    number: str
+    code: str
+    created_at: datetime
+    updated_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
     user_limit: int = 0  # 0 = any number
@@ -48,6 +59,7 @@ class Policies:
     password_history: int = 0  # earlier passwords that may not come back; 0 = none
     password_strength: PasswordStrength = field(default_factory=PasswordStrength)
     privacy: MembershipPrivacy = field(default_factory=MembershipPrivacy)
+    mock_phones: tuple[MockPhone, ...] = ()
 
 
 CONSOLE_POLICIES: Final = Policies(

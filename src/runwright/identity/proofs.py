@@ -69,6 +69,9 @@ FORMS: Final[dict[Purpose, Form]] = {
 }
 
 
+RECOVERIES: Final = (Purpose.RECOVERY, Purpose.RECOVERY_CODE)
+
+
 @dataclass(frozen=True, slots=True)
 class NewToken:
     """A token and the only copy of its secret."""
@@ -145,10 +148,6 @@ class Proofs:
             return None
         return token
 
-    def drop(self, uow: UnitOfWork, user: User, *purposes: Purpose) -> None:
-        """Let all secrets of these purposes be worth nothing from now on."""
-        uow.tokens.remove_where(user.project_id, user_id=user.id, purpose=list(purposes))
-
     def _alive(self, uow: UnitOfWork, user: User, purposes: tuple[Purpose, ...]) -> list[Token]:
         now = self._clock.now()
         worth = ("", user.email, user.phone)
@@ -164,6 +163,11 @@ class Proofs:
         uow.tokens.put(
             replace(token, tries_left=token.tries_left - 1, updated_at=self._clock.now())
         )
+
+
+def drop(uow: UnitOfWork, user: User, *purposes: Purpose) -> None:
+    """Let all of a user's secrets of these purposes be worth nothing from now on."""
+    uow.tokens.remove_where(user.project_id, user_id=user.id, purpose=list(purposes))
 
 
 def _made(form: Form) -> str:

@@ -7,16 +7,20 @@ from runwright.clock import Clock
 from runwright.identity.accounts import Accounts
 from runwright.identity.keys import Keys
 from runwright.identity.memberships import Memberships
+from runwright.identity.mock_phones import MockPhones
 from runwright.identity.passwords import Passwords
 from runwright.identity.platforms import Platforms
 from runwright.identity.projects import Projects
 from runwright.identity.proofs import Proofs
+from runwright.identity.push_targets import PushTargets
+from runwright.identity.recovery import Recovery
 from runwright.identity.sessions import Sessions
 from runwright.identity.targets import Targets
 from runwright.identity.teams import Teams
 from runwright.identity.token_sign_in import TokenSignIn
 from runwright.identity.tokens import Tokens
 from runwright.identity.users import Users
+from runwright.identity.verification import Verification
 from runwright.ports.mailer import Mailer
 from runwright.ports.storage import Storage
 
@@ -35,6 +39,10 @@ class Identity:
     platforms: Platforms
     tokens: Tokens
     mailer: Mailer
+    recovery: Recovery
+    verification: Verification
+    push_targets: PushTargets
+    mock_phones: MockPhones
 
     @classmethod
     def over(
@@ -47,17 +55,23 @@ class Identity:
         mailer: Mailer,
         console_signup: Literal["first", "open"] = "first",
     ) -> Self:
+        accounts = Accounts(storage, passwords, clock, console_signup=console_signup)
+        proofs, projects = Proofs(tokens, clock), Projects(storage, clock)
         return cls(
-            accounts=Accounts(storage, passwords, clock, console_signup=console_signup),
+            accounts=accounts,
             sessions=Sessions(storage, clock),
-            token_sign_in=TokenSignIn(storage, Proofs(tokens, clock), clock),
+            token_sign_in=TokenSignIn(storage, proofs, mailer, clock, admit=accounts.admit),
             users=Users(storage, passwords, tokens, clock),
             targets=Targets(storage, clock),
             teams=Teams(storage, clock),
             memberships=Memberships(storage, passwords, clock),
-            projects=Projects(storage, clock),
+            projects=projects,
             keys=Keys(storage, tokens, clock),
             platforms=Platforms(storage, clock),
             tokens=tokens,
             mailer=mailer,
+            recovery=Recovery(storage, proofs, passwords, mailer, clock),
+            verification=Verification(storage, proofs, mailer, clock),
+            push_targets=PushTargets(storage, clock),
+            mock_phones=MockPhones(projects, clock),
         )

@@ -12,6 +12,7 @@ from runwright.identity.errors import SessionNotFound
 from runwright.identity.people import (
     announce_user,
     end_sessions,
+    remove_session,
     required_user,
     save_user,
     touch_user,
@@ -81,7 +82,7 @@ def open_session(
     )
     for old in uow.sessions.find(user.project_id, user_id=user.id):
         if old.expires_at < now:
-            uow.sessions.remove(user.project_id, old.id)
+            remove_session(uow, old)
     uow.sessions.add(session)
     if is_limited:
         _trim(uow, user, policies.session_limit)
@@ -108,7 +109,7 @@ def _trim(uow: UnitOfWork, user: User, limit: int) -> None:
     sessions = uow.sessions.find(user.project_id, user_id=user.id)
     surplus = len(sessions) - limit if limit else 0
     for session in sessions[: max(0, surplus)]:
-        uow.sessions.remove(user.project_id, session.id)
+        remove_session(uow, session)
 
 
 class Sessions:
@@ -175,7 +176,7 @@ class Sessions:
 
         def work(uow: UnitOfWork) -> Session:
             session = self._required(uow, project_id, user_id, session_id)
-            uow.sessions.remove(project_id, session.id)
+            remove_session(uow, session)
             touch_user(uow, project_id, user_id)
             _announce(uow, session, "delete")
             return session

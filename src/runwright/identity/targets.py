@@ -38,7 +38,7 @@ class Targets:
         name: str,
     ) -> Target:
         """Raises ProviderNotFound, MalformedEmail, MalformedPhone, TargetExists."""
-        _check_provider(provider_id)
+        check_provider(provider_id)
         check_identifier(provider_type, identifier)
         now = self._clock.now()
         target = Target(
@@ -59,7 +59,7 @@ class Targets:
             except AlreadyStored as exc:
                 raise TargetExists() from exc
             touch_user(uow, project_id, user_id)
-            _announce(uow, target, "create")
+            announce_target(uow, target, "create")
             return target
 
         return await self._storage.write(work)
@@ -91,7 +91,7 @@ class Targets:
 
         def work(uow: UnitOfWork) -> Target:
             target = self._required(uow, project_id, user_id, target_id)
-            _check_provider(provider_id)
+            check_provider(provider_id)
             if identifier is not None:
                 check_identifier(target.provider_type, identifier)
                 target = replace(target, identifier=identifier, is_expired=False)
@@ -103,7 +103,7 @@ class Targets:
             except AlreadyStored as exc:
                 raise TargetExists() from exc
             touch_user(uow, project_id, user_id)
-            _announce(uow, target, "update")
+            announce_target(uow, target, "update")
             return target
 
         return await self._storage.write(work)
@@ -115,7 +115,7 @@ class Targets:
             target = self._required(uow, project_id, user_id, target_id)
             uow.targets.remove(project_id, target.id)
             touch_user(uow, project_id, user_id)
-            _announce(uow, target, "delete")
+            announce_target(uow, target, "delete")
             return target
 
         return await self._storage.write(work)
@@ -128,12 +128,12 @@ class Targets:
         return target
 
 
-def _announce(uow: UnitOfWork, target: Target, action: str) -> None:
+def announce_target(uow: UnitOfWork, target: Target, action: str) -> None:
     event = Event.of(action, "users", target.user_id, "targets", target.id)
     uow.emit(target.project_id, event, target)
 
 
-def _check_provider(provider_id: str) -> None:
+def check_provider(provider_id: str) -> None:
     """Projects have no messaging providers yet, so none can be named. Raises ProviderNotFound."""
     if provider_id:
         raise ProviderNotFound(provider_id)

@@ -1,15 +1,26 @@
 """Signing in without a password, by a secret that reached the user."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from runwright.clock import Clock
 from runwright.identity.errors import UserBlocked
-from runwright.identity.people import save_user
+from runwright.identity.letters import code_text, email_letter, link_values
+from runwright.identity.links import with_query
+from runwright.identity.mock_phones import mock_code
+from runwright.identity.people import add_user, by_email, by_phone, save_user
+from runwright.identity.phrases import new_phrase
 from runwright.identity.policies import policies_of
-from runwright.identity.proofs import Proofs, Purpose, required
+from runwright.identity.proofs import NewToken, Proofs, Purpose, required
 from runwright.identity.sessions import Device, Opened, open_session
-from runwright.model.identity import CONSOLE, Project
+from runwright.ids import resolve
+from runwright.model.identity import CONSOLE, Project, User
+from runwright.ports.mailer import Mailer
 from runwright.ports.storage import Storage, UnitOfWork
+
+# Raises what keeps a new user out: too many of them, a console that takes nobody.
+Admit = Callable[[UnitOfWork, Project | None], None]
 
 # What a session says of how it was begun: (provider, factor).
 WAYS: Final[dict[Purpose, tuple[str, str]]] = {
@@ -27,23 +38,129 @@ PROVES: Final[dict[Purpose, dict[str, Any]]] = {
 }
 
 
-class TokenSignIn:
-    """`project` is None for the console project throughout."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Who wants to sign in, and how they are to be written to."""
 
-    def __init__(self, storage: Storage, proofs: Proofs, clock: Clock) -> None:
+    user_id: str  # of the new user, if nobody has the address yet
+    locale: str = "en"
+    with_phrase: bool = False
+
+
+class TokenSignIn:
+    """`project` is None for the console project throughout.
+
+    An address that nobody has makes a new user. What asks for a letter raises SmtpDisabled or
+    PhoneDisabled before anything else, and then UserExists, UserCountExceeded,
+    ConsoleSignupClosed, TooManyLetters.
+    """
+
+    def __init__(
+        self, storage: Storage, proofs: Proofs, mailer: Mailer, clock: Clock, *, admit: Admit
+    ) -> None:
         self._storage = storage
         self._proofs = proofs
+        self._mailer = mailer
         self._clock = clock
+        self._admit = admit
+
+    async def send_link(
+        self, project: Project | None, asked: Asked, *, email: str, url: str
+    ) -> NewToken:
+        """E-mail a link to `url`, with what `trade` takes in its query."""
+        self._mailer.require(project, "email")
+
+        def work(uow: UnitOfWork) -> NewToken:
+            user = by_email(uow, _id(project), email) or self._sign_up(
+                uow, project, asked, email=email
+            )
+            made = self._issue(uow, user, Purpose.MAGIC_URL, email, asked)
+            link = with_query(url, **link_values(made), project=user.project_id)
+            self._mailer.post(
+                uow, project, email_letter("magicSession", user, made, asked.locale, url=link)
+            )
+            return made
+
+        return await self._storage.write(work)
+
+    async def send_email_code(
+        self, project: Project | None, asked: Asked, *, email: str
+    ) -> NewToken:
+        self._mailer.require(project, "email")
+
+        def work(uow: UnitOfWork) -> NewToken:
+            user = by_email(uow, _id(project), email) or self._sign_up(
+                uow, project, asked, email=email
+            )
+            made = self._issue(uow, user, Purpose.EMAIL_CODE, email, asked)
+            self._mailer.post(
+                uow, project, email_letter("otpSession", user, made, asked.locale, otp=made.secret)
+            )
+            return made
+
+        return await self._storage.write(work)
+
+    async def send_phone_code(
+        self, project: Project | None, asked: Asked, *, phone: str
+    ) -> NewToken:
+        """To a mock phone nothing is sent, so it works without a provider of texts, too."""
+        mock = mock_code(policies_of(project), phone)
+        if not mock:
+            self._mailer.require(project, "sms")
+
+        def work(uow: UnitOfWork) -> NewToken:
+            user = by_phone(uow, _id(project), phone) or self._sign_up(
+                uow, project, asked, phone=phone
+            )
+            made = self._issue(uow, user, Purpose.PHONE_CODE, phone, asked, secret=mock)
+            if not mock:
+                self._mailer.post(uow, project, code_text("otpSession", user, made, asked.locale))
+            return made
+
+        return await self._storage.write(work)
+
+    def _sign_up(
+        self,
+        uow: UnitOfWork,
+        project: Project | None,
+        asked: Asked,
+        *,
+        email: str | None = None,
+        phone: str | None = None,
+    ) -> User:
+        self._admit(uow, project)
+        now = self._clock.now()
+        user = User(
+            id=resolve(asked.user_id),
+            project_id=_id(project),
+            created_at=now,
+            updated_at=now,
+            registration=now,
+            email=email,
+            phone=phone,
+        )
+        return add_user(uow, user)
+
+    def _issue(
+        self,
+        uow: UnitOfWork,
+        user: User,
+        purpose: Purpose,
+        sent_to: str,
+        asked: Asked,
+        secret: str = "",
+    ) -> NewToken:
+        made = self._proofs.issue(uow, user, purpose, sent_to=sent_to, secret=secret)
+        return replace(made, phrase=new_phrase() if asked.with_phrase else "")
 
     async def trade(
         self, project: Project | None, *, user_id: str, secret: str, device: Device
     ) -> Opened:
         """Trade a token for a session; it is used up. Raises InvalidToken, UserBlocked."""
-        project_id = project.id if project else CONSOLE
         policies = policies_of(project)
 
         def work(uow: UnitOfWork) -> Opened | None:
-            user = uow.users.get(project_id, user_id)
+            user = uow.users.get(_id(project), user_id)
             token = self._proofs.redeem(uow, user, secret, *WAYS) if user else None
             if user is None or token is None:
                 return None
@@ -57,3 +174,7 @@ class TokenSignIn:
             return open_session(uow, user, policies, device, now, provider=provider, factor=factor)
 
         return required(await self._storage.write(work))
+
+
+def _id(project: Project | None) -> str:
+    return project.id if project else CONSOLE

@@ -24,7 +24,7 @@ from runwright.identity.people import (
     save_user,
 )
 from runwright.identity.policies import policies_of
-from runwright.identity.proofs import FORMS, NewToken, Proofs, Purpose
+from runwright.identity.proofs import FORMS, RECOVERIES, NewToken, Proofs, Purpose, drop
 from runwright.identity.tokens import Tokens
 from runwright.ids import resolve
 from runwright.model.event import Event
@@ -203,6 +203,7 @@ class Users:
 
         def work(uow: UnitOfWork) -> Person:
             saved = save_user(uow, required_user(uow, project.id, user_id), now, **changes)
+            drop(uow, saved, *RECOVERIES)
             if policies.invalidates_sessions:
                 end_sessions(uow, saved)
             return announce_user(uow, saved, "update.password")

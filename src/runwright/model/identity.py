@@ -151,6 +151,7 @@ class Target:
     name: str = ""
     provider_id: str | None = None
     is_expired: bool = False
+    session_id: str = ""  # that a push target was registered in, and ends with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from runwright.api.app import Api, ApiOptions
 from runwright.api.cors import Origins, RuleProject
 from runwright.api.health import Health
 from runwright.api.limits import Limiter
+from runwright.api.redirects import Allows, Redirects
 from runwright.api.routes.console import ConsoleFacts, console_routes
 from runwright.api.routes.dead_letters import dead_letter_routes
 from runwright.api.routes.deployments import deployment_routes
@@ -58,6 +59,16 @@ def rule_projects(domains: Domains) -> RuleProject:
     return rule_project
 
 
+def clients_of(core: Core, origins: Origins) -> Allows:
+    """Tells whether a URL belongs to a client of a project."""
+
+    async def allows(project_id: str, url: str) -> bool:
+        found = await core.authenticator.resolve(Credentials(project_id=project_id))
+        return await origins.allows(url, project_id, found.platforms)
+
+    return allows
+
+
 def make_application(
     settings: Settings,
     data_dir: Path,
@@ -82,12 +93,6 @@ def make_application(
             rule_project=rule_project,
         ),
     )
-    origins = Origins(settings.domain, rule_project)
-
-    async def allows_origin(project_id: str, origin: str) -> bool:
-        found = await core.authenticator.resolve(Credentials(project_id=project_id))
-        return await origins.allows(origin, project_id, found.platforms)
-
     proxies = Proxies(settings.trusted_proxies)
     router = Router(
         api_hosts=settings.domain,
@@ -98,7 +103,7 @@ def make_application(
         executions=runs.executions,
         authenticator=core.authenticator,
         tokens=core.tokens,
-        allows_origin=allows_origin,
+        allows_origin=clients_of(core, Origins(settings.domain, rule_project)),
         proxies=proxies,
         forces_https=settings.force_https == "on",
     )
@@ -130,6 +135,8 @@ def routes(
         mailer=mailer,
         console_signup=settings.console_signup,
     )
+    origins = Origins(settings.domain, rule_projects(functions.domains))
+    redirects = Redirects(clients_of(core, origins))
     facts = ConsoleFacts(
         functions_domain=settings.functions_domain,
         target_cname=settings.domain_target_cname,
@@ -159,7 +166,7 @@ def routes(
         ),
         *locale_routes(),
         *console_routes(facts, is_taken),
-        *identity_routes(identity),
+        *identity_routes(identity, redirects),
         *function_routes(functions.catalog),
         *schedule_routes(Schedules(core.storage, core.clock)),
         *variable_routes(functions.variables),

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse"
 ADA = {"userId": "ada", "email": "ada@example.com", "password": PASSWORD}
 SIGN_IN = {"email": "ada@example.com", "password": PASSWORD}
+MAIL, LINK = {"email": "ada@example.com"}, {"url": "http://localhost/"}
 CLIENT = Actor(user_id="ada", is_trusted=False)
 
 
@@ -64,6 +65,44 @@ async def test_the_secret_of_a_token_is_told_to_whom_the_key_belongs(whole: Whol
     made = await whole.done("users.createToken", {"userId": "ada"})
     *_, announcement = await whole.heard()
     assert announcement.payload == made
+
+
+@pytest.mark.parametrize(
+    ("ask", "params", "caller", "is_told"),
+    [
+        ("account.createRecovery", MAIL | LINK, "guest", True),
+        ("account.createRecoveryOTP", MAIL, "guest", True),
+        ("account.createEmailVerification", LINK, "ada", True),
+        ("account.createEmailVerificationOTP", {}, "ada", True),
+        ("account.createPhoneVerification", {}, "ada", False),
+    ],
+)
+async def test_functions_can_send_the_mail_but_not_the_text(
+    whole: Whole, ask: str, params: dict[str, str], caller: str, is_told: bool
+) -> None:
+    await whole.done("users.create", ADA | {"phone": "+4930123456"})
+    await whole.done("account.createEmailPasswordSession", SIGN_IN, caller="ada")
+    made = await whole.done(ask, params, caller=caller)
+    *_, created = await whole.heard()
+    secret = whole.letters.secret()
+    assert created.payload == made | {"secret": secret if is_told else ""}
+    using = {"userId": "ada", "secret": secret}
+    if "Recovery" in ask:
+        using["password"] = "another horse"
+    await whole.done(ask.replace("create", "update"), using, caller="guest")
+    *_, updated = await whole.heard()
+    assert updated.payload["$id"] == made["$id"]
+    assert (updated.payload["secret"] != "") is is_told
+    assert updated.payload["secret"] != secret
+
+
+async def test_who_asks_for_a_way_in_makes_no_news_but_a_new_user_does(whole: Whole) -> None:
+    params = {"userId": "dan", "email": "dan@example.com"}
+    await whole.done("account.createEmailToken", params, caller="guest")
+    (created,) = await whole.heard()
+    assert created.event.full_name == "users.dan.create"
+    await whole.done("account.createEmailToken", params, caller="guest")
+    assert await whole.heard() == []
 
 
 async def test_secret_variables_stay_secret(whole: Whole) -> None:

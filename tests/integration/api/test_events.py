@@ -31,6 +31,8 @@ ID_OF: Final = {
     "sessions": "sessionId",
     "targets": "targetId",
     "tokens": "tokenId",
+    "recovery": "tokenId",
+    "verification": "tokenId",
     "teams": "teamId",
     "memberships": "membershipId",
     "functions": "functionId",
@@ -102,6 +104,13 @@ class Step:
 
 ADA: Final = {"userId": "ada", "email": "ada@example.com", "password": PASSWORD}
 SIGN_IN: Final = {"email": "ada@example.com", "password": PASSWORD}
+URL: Final = "http://localhost/"
+BY_LETTER: Final = {"userId": "ada", "secret": "{letter.secret}"}
+NEW_PASSWORD: Final = {"password": "third horse"}
+MAIL_OF_ADA: Final = {"email": "ada@example.org"}
+NEW: Final = {"userId": "unique()"}
+DEVICE: Final = {"targetId": "phone", "identifier": "x"}
+DEVICE_AGAIN: Final = {"targetId": "phone", "identifier": "y"}
 BEN: Final = {"userId": "ben"}
 MEMBER: Final = {"teamId": "crew", "membershipId": "{member}"}
 HELLO: Final = {"functionId": "hello"}
@@ -171,6 +180,41 @@ AREAS: Final[dict[str, list[Step]]] = {
             "ada",
             ("account",),
         ),
+        Step("account.createEmailVerification", {"url": URL}, "ada", ("token",)),
+        Step("account.updateEmailVerification", BY_LETTER, "guest", ("token",)),
+        Step("account.createPhoneVerification", {}, "ada", ("token",)),
+        Step("account.updatePhoneVerification", BY_LETTER, "guest", ("token",)),
+        Step("account.createRecovery", MAIL_OF_ADA | {"url": URL}, "guest", ("token",)),
+        Step("account.updateRecovery", BY_LETTER | NEW_PASSWORD, "guest", ("token",)),
+        Step("account.createRecoveryOTP", MAIL_OF_ADA, "guest", ("token",)),
+        Step("account.updateRecoveryOTP", BY_LETTER | NEW_PASSWORD, "guest", ("token",)),
+        Step("account.createEmailPasswordSession", MAIL_OF_ADA | NEW_PASSWORD, "ada", ("session",)),
+        Step(
+            "account.createMagicURLToken",
+            NEW | {"email": "dan@example.com", "url": URL},
+            "guest",
+            ("account",),
+        ),
+        Step(
+            "account.createEmailToken",
+            NEW | {"email": "dora@example.com"},
+            "guest",
+            ("account",),
+        ),
+        Step("account.createPhoneToken", NEW | {"phone": "+4930123458"}, "guest", ("account",)),
+        Step("account.createPhoneToken", NEW | {"phone": "+4930123458"}, "guest"),
+        Step(
+            "account.updateEmail",
+            {"email": "ada@example.net", "password": "third horse"},
+            "ada",
+            ("account",),
+        ),
+        Step("account.createEmailVerificationOTP", {}, "ada", ("token",)),
+        Step("account.updateEmailVerificationOTP", BY_LETTER, "guest", ("token",)),
+        Step("account.createPushTarget", DEVICE, "ada", ("target",)),
+        Step("account.createPushTarget", DEVICE, "ada", ("target",)),
+        Step("account.updatePushTarget", DEVICE_AGAIN, "ada", ("target",)),
+        Step("account.deletePushTarget", {"targetId": "phone"}, "ada", ("target",)),
         Step("account.updateSession", {"sessionId": "current"}, "ada", ("session",)),
         Step("account.deleteSession", {"sessionId": "current"}, "ada", ("session",)),
         Step("account.createAnonymousSession", {}, "nobody", ("account", "session")),
@@ -374,6 +418,11 @@ async def fired_in(whole: Whole, area: str) -> set[tuple[str, str]]:
     """Go through an area; (event, call that fired it). Checks each payload on the way."""
     fired, kept = set(), dict[str, Any]()
     for step in AREAS[area]:
+        if whole.letters.letters:
+            facts = whole.letters.facts()
+            kept["letter"] = (
+                {"secret": facts.get("otp")} if "otp" in facts else whole.letters.link()
+            )
         if step.before is not None:
             ready = step.before(whole)
             if ready is not None:

@@ -14,6 +14,7 @@ from obstore.store import MemoryStore
 
 from runwright.api.app import ApiOptions, build_app
 from runwright.api.limits import Limiter
+from runwright.api.redirects import Redirects
 from runwright.api.routes.dead_letters import dead_letter_routes
 from runwright.api.routes.deployments import deployment_routes
 from runwright.api.routes.executions import ExecutionRoutes
@@ -43,6 +44,7 @@ from tests.fakes.announced import Announced, listening
 from tests.fakes.declared import as_declared
 from tests.fakes.identity import cheap_passwords
 from tests.fakes.mailer import KeptLetters
+from tests.fakes.origins import clients_of
 from tests.unit.executions.bench import NOW, PROJECT, Bench, a_bench, replays_of
 from tests.unit.functions.desk import ZoneFile
 
@@ -57,6 +59,7 @@ class Whole:
     routes: Mapping[str, Route]
     announced: Announced
     resolver: ZoneFile
+    letters: KeptLetters
     cookies: dict[str, str] = field(default_factory=dict)  # by the name of a caller
 
     async def call(
@@ -103,6 +106,7 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
     """One project with a function `hello` that is ready, and a key that may do everything."""
     async with a_bench() as bench:
         clock, storage, resolver = bench.clock, bench.storage, ZoneFile()
+        letters = KeptLetters()
         seal = VariableSeal(Sealer(b"k" * 32))
         variables = Variables(storage, seal, clock)
         zones = Zones(functions_domain="functions.localhost", api_hosts=("localhost",))
@@ -134,10 +138,10 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
             passwords=cheap_passwords(),
             tokens=bench.tokens,
             clock=clock,
-            mailer=KeptLetters(),
+            mailer=letters,
         )
         routes = [
-            *identity_routes(identity),
+            *identity_routes(identity, Redirects(clients_of(bench.authenticator))),
             *function_routes(catalog),
             *variable_routes(variables),
             *deployment_routes(deployments, DownloadTokens(b"d" * 32, clock, build_timeout_s=900)),
@@ -170,4 +174,4 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
                 event_hooks={"response": [as_declared(routes)]},
             ) as client:
                 by_name = {route.name: route for route in routes}
-                yield Whole(bench, client, by_name, announced, resolver)
+                yield Whole(bench, client, by_name, announced, resolver, letters)

@@ -3,8 +3,10 @@
 from typing import Final
 
 from runwright.api.models.kinds import (
+    CREATED,
     ID,
     ROW,
+    UPDATED,
     Field,
     Model,
     flag,
@@ -162,6 +164,17 @@ POLICY: Final = Model(
     variants={item.fields[0].words[0]: item for item in POLICIES},
 )
 
+MOCK_NUMBER: Final = Model(
+    name="mockNumber",
+    about="A phone number with a fixed code, to which nothing is sent.",
+    fields=(
+        text("number", "The number."),
+        text("otp", "Its code."),
+        CREATED,
+        UPDATED,
+    ),
+)
+
 MODELS: Final = (
     PROJECT,
     listing("projects", PROJECT),
@@ -172,4 +185,6 @@ MODELS: Final = (
     listing("platforms", PLATFORM),
     POLICY,
     listing("policies", POLICY),
+    MOCK_NUMBER,
+    listing("mockNumbers", MOCK_NUMBER),
 )

@@ -7,6 +7,7 @@ from runwright.api.cookies import signed_in
 from runwright.api.routing import Answer, Call, Group, Limit, Nothing, Route
 from runwright.api.shapes import identity as shapes
 from runwright.errors import UnauthorizedScope
+from runwright.identity.proofs import NewToken
 from runwright.identity.sessions import Device, Opened
 from runwright.model.identity import CONSOLE, Project, User
 
@@ -36,6 +37,11 @@ def opened_answer(call: Call, opened: Opened) -> Answer:
     secret = opened.value if call.principal.is_trusted else ""
     content = shapes.session(opened.session, current_id=opened.session.id, secret=secret)
     return Answer(content=content, headers=signed_in(call, opened))
+
+
+def token_answer(call: Call, made: NewToken) -> Answer:
+    """The secret goes by mail or text; only servers read it from the body."""
+    return Answer(content=shapes.token(made, shows_secret=call.principal.is_trusted))
 
 
 _Handler = Callable[[Call, Any], Awaitable[Answer]]

@@ -1,31 +1,40 @@
 """Every route about people, teams, projects and keys."""
 
+from runwright.api.redirects import Redirects
 from runwright.api.routes.account import account_routes
 from runwright.api.routes.belongings import belonging_routes
 from runwright.api.routes.imports import import_routes
 from runwright.api.routes.keys import key_routes
+from runwright.api.routes.mock_phones import mock_phone_routes
 from runwright.api.routes.platforms import platform_routes
 from runwright.api.routes.policies import policy_routes
 from runwright.api.routes.project import project_routes
 from runwright.api.routes.projects import projects_routes
+from runwright.api.routes.push_targets import push_target_routes
+from runwright.api.routes.recovery import recovery_routes
 from runwright.api.routes.teams import team_routes
 from runwright.api.routes.token_sign_in import token_sign_in_routes
 from runwright.api.routes.users import user_routes
+from runwright.api.routes.verification import verification_routes
 from runwright.api.routing import Route
 from runwright.identity.services import Identity
 
 
-def identity_routes(identity: Identity) -> list[Route]:
+def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
     return [
         *account_routes(identity.accounts, identity.sessions, identity.tokens),
-        *token_sign_in_routes(identity.token_sign_in),
+        *token_sign_in_routes(identity.token_sign_in, redirects),
+        *recovery_routes(identity.recovery, redirects),
+        *verification_routes(identity.verification, redirects),
+        *push_target_routes(identity.push_targets),
         *user_routes(identity.users),
         *import_routes(identity.users),
         *belonging_routes(identity.sessions, identity.memberships, identity.targets),
         *team_routes(identity.teams, identity.memberships),
         *projects_routes(identity.projects),
         *project_routes(identity.projects),
-        *policy_routes(identity.projects),
+        *policy_routes(identity.projects, identity.mock_phones),
+        *mock_phone_routes(identity.mock_phones),
         *key_routes(identity.keys),
         *platform_routes(identity.platforms),
     ]

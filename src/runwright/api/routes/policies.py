@@ -5,11 +5,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import Listing, listed_all
-from runwright.api.params import Bool, ListOf, Named, Object, OneOf, Range
+from runwright.api.params import Bool, Checked, ListOf, Named, Object, OneOf, Range
 from runwright.api.queries import Attributes
+from runwright.api.routes.mock_phones import number_and_code
 from runwright.api.routing import Answer, Call, Route
 from runwright.api.shapes import identity as shapes
-from runwright.identity.errors import PhoneDisabled, SmtpDisabled
+from runwright.identity.errors import SmtpDisabled
+from runwright.identity.mock_phones import MOST, MockPhones
 from runwright.identity.policies import MAX_SESSION_S, MAX_SESSIONS, MAX_USERS, Policies
 from runwright.identity.projects import Projects
 
@@ -63,7 +65,9 @@ class SetSwitch:
 
 @dataclass(frozen=True, kw_only=True)
 class SetMockNumbers:
-    numbers: Annotated[tuple[dict[str, Any], ...], ListOf(Object(), 10)]
+    numbers: Annotated[
+        tuple[tuple[str, str], ...], ListOf(Checked(Object(), number_and_code), MOST)
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +90,9 @@ class SetPrivacy:
 
 
 class PolicyHandlers:
-    def __init__(self, projects: Projects) -> None:
+    def __init__(self, projects: Projects, mock_phones: MockPhones) -> None:
         self._projects = projects
+        self._mock_phones = mock_phones
 
     async def list(self, call: Call, params: Listing) -> Answer:
         query = params.query(_FILTERS)
@@ -122,9 +127,9 @@ class PolicyHandlers:
         return await self._set(call)
 
     async def set_mock_numbers(self, call: Call, params: SetMockNumbers) -> Answer:
-        if params.numbers:
-            raise PhoneDisabled()
-        return await self._set(call)
+        """Replaces all of them, as formats before mock phones had addresses of their own do."""
+        changed = await self._mock_phones.replace_all(call.project_id, dict(params.numbers))
+        return Answer(content=shapes.project(changed))
 
     async def set_history(self, call: Call, params: SetHistory) -> Answer:
         return await self._set(call, password_history=params.total)
@@ -162,8 +167,8 @@ def _given(params: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def policy_routes(projects: Projects) -> list[Route]:
-    of = PolicyHandlers(projects)
+def policy_routes(projects: Projects, mock_phones: MockPhones) -> list[Route]:
+    of = PolicyHandlers(projects, mock_phones)
     return [
         _route("listPolicies", "GET", "", "", of.list, Listing, "policyList"),
         _route("getPolicy", "GET", "/{policyId}", "", of.get, OnePolicy, "policy"),
@@ -187,7 +192,7 @@ def policy_routes(projects: Projects) -> list[Route]:
             SetSwitch,
         ),
         _set("SessionAlert", "session-alert", "session-alerts", of.set_alert, SetSwitch),
-        # Command lines of older formats send their (empty) list with all other settings.
+        # Command lines of older formats send their list with all other settings.
         _set("MockNumbers", "mock-numbers", "mock-numbers", of.set_mock_numbers, SetMockNumbers),
         _set("PasswordHistory", "password-history", "password-history", of.set_history, SetHistory),
         _set(

@@ -11,7 +11,7 @@ from runwright.identity.keys import NewKey
 from runwright.identity.mail import mail_of
 from runwright.identity.memberships import Member
 from runwright.identity.people import Person
-from runwright.identity.policies import MembershipPrivacy, Policies, policies_of
+from runwright.identity.policies import MembershipPrivacy, MockPhone, Policies, policies_of
 from runwright.identity.projects import AUTH_METHODS, PROTOCOLS, SERVICES
 from runwright.identity.proofs import NewToken
 from runwright.model.identity import (
@@ -247,6 +247,9 @@ def _older(item: Project) -> Json:
         "authMembershipsUserId": policies.privacy.user_id,
         "authMembershipsUserPhone": policies.privacy.user_phone,
         "authInvalidateSessions": policies.invalidates_sessions,
+        "authMockNumbers": [
+            {"phone": phone.number, "otp": phone.code} for phone in policies.mock_phones
+        ],
     }
 
 
@@ -296,6 +299,15 @@ def _privacy(visible: MembershipPrivacy) -> Json:
         "userName": visible.user_name,
         "userMFA": visible.user_mfa,
         "userAccessedAt": visible.user_accessed_at,
+    }
+
+
+def mock_phone(item: MockPhone) -> Json:
+    return {
+        "number": item.number,
+        "otp": item.code,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
     }
 
 

@@ -388,12 +388,6 @@ async def test_switched_off_sign_in_methods_answer_501(world: World) -> None:
     assert (refused.status, refused.type) == (501, "user_auth_method_unsupported")
 
 
-async def test_routes_that_need_mail_do_not_exist(world: World) -> None:
-    ann = await world.user("ann")
-    missing = await ann.post("/account/recovery", {"email": "ann@example.com", "url": "x"})
-    assert (missing.status, missing.type) == (404, "general_route_not_found")
-
-
 async def test_ten_wrong_passwords_close_the_door_and_a_right_one_opens_it() -> None:
     async with open_world(limits=True) as world:
         await world.guest.post("/account", sign_up("ann"))

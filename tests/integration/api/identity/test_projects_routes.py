@@ -276,14 +276,9 @@ async def test_policies_out_of_range_are_refused(
     assert (refused.status, refused.type) == (400, "general_argument_invalid")
 
 
-async def test_what_needs_mail_or_text_messages_cannot_be_switched_on(world: World) -> None:
+async def test_what_needs_mail_cannot_be_switched_on(world: World) -> None:
     alerts = await world.server.patch("/project/policies/session-alert", {"enabled": True})
     assert (alerts.status, alerts.type) == (503, "general_smtp_disabled")
-    number = {"phone": "+14155552671", "otp": "123456"}
-    mocks = await world.server.patch(
-        f"/projects/{PROJECT_ID}/auth/mock-numbers", {"numbers": [number]}
-    )
-    assert (mocks.status, mocks.type) == (503, "general_phone_disabled")
 
 
 async def test_project_labels_are_replaced(world: World) -> None:

@@ -134,6 +134,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("provider_id", sa.Text()),
         sa.Column("is_expired", sa.Boolean(), nullable=False),
+        sa.Column("session_id", sa.Text(), nullable=False),
         unique=(("project_id", "identifier"),),
         index=(("project_id", "user_id"),),
     )

@@ -1,0 +1,103 @@
+"""Numbers of a project for trying out sign-in by phone."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from runwright.api.lists import Listing, listed
+from runwright.api.params import Checked, Phone, Text
+from runwright.api.queries import Attributes
+from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
+from runwright.api.shapes import identity as shapes
+from runwright.identity.mock_phones import MockPhones
+from runwright.model.query import Page
+
+_NO_FILTERS: Final = Attributes("")
+
+
+def code(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{6}", text):
+        raise ValueError("Value must be a code of 6 digits")
+    return text
+
+
+def number_and_code(given: Mapping[str, Any]) -> tuple[str, str]:
+    """How older formats name one of them: `phone` and `otp`."""
+    return Phone().parse(given.get("phone")), Code.parse(given.get("otp"))
+
+
+Code: Final = Checked(Text(6), code)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneMockPhone:
+    number: Annotated[str, Phone()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetMockPhone(OneMockPhone):
+    otp: Annotated[str, Code]
+
+
+class MockPhoneHandlers:
+    def __init__(self, phones: MockPhones) -> None:
+        self._phones = phones
+
+    async def create(self, call: Call, params: SetMockPhone) -> Answer:
+        made = await self._phones.create(call.project_id, params.number, params.otp)
+        return Answer(content=shapes.mock_phone(made))
+
+    async def list(self, call: Call, params: Listing) -> Answer:
+        query = params.query(_NO_FILTERS)
+        phones = await self._phones.list(call.project_id)
+        shown = phones[query.offset : query.offset + query.limit]
+        page = Page(shown, len(phones) if params.total else 0)
+        return listed("mockNumberList", "mockNumbers", page, shapes.mock_phone)
+
+    async def get(self, call: Call, params: OneMockPhone) -> Answer:
+        found = await self._phones.get(call.project_id, params.number)
+        return Answer(content=shapes.mock_phone(found))
+
+    async def update(self, call: Call, params: SetMockPhone) -> Answer:
+        changed = await self._phones.update(call.project_id, params.number, params.otp)
+        return Answer(content=shapes.mock_phone(changed))
+
+    async def delete(self, call: Call, params: OneMockPhone) -> Answer:
+        await self._phones.delete(call.project_id, params.number)
+        return empty()
+
+
+def mock_phone_routes(phones: MockPhones) -> list[Route]:
+    of = MockPhoneHandlers(phones)
+    one = "/{number}"
+    return [
+        _route("createMockPhone", "POST", "", of.create, SetMockPhone),
+        _route("listMockPhones", "GET", "", of.list, Listing, model="mockNumberList"),
+        _route("getMockPhone", "GET", one, of.get, OneMockPhone),
+        _route("updateMockPhone", "PUT", one, of.update, SetMockPhone),
+        _route("deleteMockPhone", "DELETE", one, of.delete, OneMockPhone, model=""),
+    ]
+
+
+def _route(
+    name: str,
+    method: str,
+    path: str,
+    handler: Callable[[Call, Any], Awaitable[Answer]],
+    params: type[Any],
+    *,
+    model: str = "mockNumber",
+) -> Route:
+    return Route(
+        name=f"project.{name}",
+        method=method,
+        paths=(f"/v1/project/mock-phones{path}",),
+        scopes=("mocks.read" if method == "GET" else "mocks.write",),
+        handler=handler,
+        params=params,
+        status=USUAL_STATUS[method],
+        model=model,
+        group="project",
+        service="project",
+    )

@@ -1,0 +1,83 @@
+"""The devices of a signed-in user."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
+
+from runwright.api.params import CustomId, Id, OrEmpty, Text
+from runwright.api.routes.account_parts import current_id, own_route, user_of
+from runwright.api.routing import Answer, Call, Route, empty
+from runwright.api.shapes import identity as shapes
+from runwright.api.user_agents import parse_user_agent
+from runwright.identity.push_targets import PushTargets
+
+_NAME_CHARS: Final = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreatePushTarget:
+    target_id: Annotated[str, CustomId()]
+    identifier: Annotated[str, Text(255)]
+    provider_id: Annotated[str, OrEmpty(Id())] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneTarget:
+    target_id: Annotated[str, Id()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdatePushTarget(OneTarget):
+    identifier: Annotated[str, Text(255)]
+
+
+class PushTargetHandlers:
+    def __init__(self, targets: PushTargets) -> None:
+        self._targets = targets
+
+    async def create(self, call: Call, params: CreatePushTarget) -> Answer:
+        made = await self._targets.register(
+            user_of(call),
+            session_id=current_id(call),
+            target_id=params.target_id,
+            identifier=params.identifier,
+            provider_id=params.provider_id,
+            name=_device_name(call),
+        )
+        return Answer(content=shapes.target(made))
+
+    async def update(self, call: Call, params: UpdatePushTarget) -> Answer:
+        changed = await self._targets.update(
+            user_of(call),
+            params.target_id,
+            identifier=params.identifier,
+            name=_device_name(call),
+        )
+        return Answer(content=shapes.target(changed))
+
+    async def delete(self, call: Call, params: OneTarget) -> Answer:
+        await self._targets.delete(user_of(call), params.target_id)
+        return empty()
+
+
+def _device_name(call: Call) -> str:
+    seen = parse_user_agent(call.headers.get("user-agent", ""))
+    return " ".join(filter(None, (seen.device_brand, seen.device_model)))[:_NAME_CHARS]
+
+
+def push_target_routes(targets: PushTargets) -> list[Route]:
+    of = PushTargetHandlers(targets)
+    one = ("/targets/{targetId}/push",)
+    routes = [
+        own_route(
+            "createPushTarget",
+            "POST",
+            ("/targets/push",),
+            of.create,
+            CreatePushTarget,
+            model="target",
+            status=201,
+        ),
+        own_route("updatePushTarget", "PUT", one, of.update, UpdatePushTarget, model="target"),
+        own_route("deletePushTarget", "DELETE", one, of.delete, OneTarget, status=204),
+    ]
+    return [replace(route, scopes=("targets.write",)) for route in routes]
