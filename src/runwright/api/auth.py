@@ -138,7 +138,7 @@ def _organization(
     if template == "/v1/projects":
         team_id = params.get("teamId")
         return team_id if isinstance(team_id, str) else ""
-    if template.startswith("/v1/organization/"):
+    if template == "/v1/organization" or template.startswith("/v1/organization/"):
         return headers.get("x-appwrite-organization", "")
     return ""
 

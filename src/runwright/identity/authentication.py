@@ -15,9 +15,10 @@ from typing import Final, Self
 from runwright.clock import Clock
 from runwright.errors import RunwrightError
 from runwright.identity import permissions, refusals, scopes
-from runwright.identity.directory import Directory, Person, Tenant
+from runwright.identity.directory import Directory, KeyPass, Person, Tenant
 from runwright.identity.errors import ProjectNotFound, TeamNotFound, UserBlocked
 from runwright.identity.key_use import KeyUse
+from runwright.identity.owner_keys import team_owner, user_owner
 from runwright.identity.tokens import (
     KEY_PREFIXES,
     Tokens,
@@ -27,6 +28,7 @@ from runwright.identity.tokens import (
 )
 from runwright.model.identity import (
     CONSOLE,
+    ApiKey,
     CallerKind,
     Platform,
     Principal,
@@ -238,15 +240,9 @@ class Authenticator:
         if len(sent.key) > MAX_KEY_CHARS:
             return _Verdict(_guest(project_id))
         if kind == "account" and underscore:
-            if not sent.user_header:
-                raise refusals.UserIdMissing
-            if acting is not None:
-                raise refusals.KeyAndSession
-            return _Verdict(_guest(project_id), late=refusals.UnknownKey())
+            return await self._by_account_key(sent, project_id, acting)
         if kind == "organization" and underscore:
-            if not sent.organization_header:
-                raise refusals.OrganizationIdMissing
-            return _Verdict(_guest(project_id), late=refusals.UnknownKey())
+            return await self._by_organization_key(sent, project_id)
         if underscore and kind != "standard" and f"{kind}_" not in KEY_PREFIXES:
             return _Verdict(_guest(project_id))
         if sent.header_project_id != project_id:
@@ -255,14 +251,58 @@ class Authenticator:
             return await self._by_stored_key(sent, project_id, acting)
         return self._by_execution_key(sent.key, project_id, acting)
 
+    async def _by_account_key(
+        self, sent: Credentials, project_id: str, acting: _Acting | None
+    ) -> _Verdict:
+        """The owner, with the scopes of the key."""
+        if not sent.user_header:
+            raise refusals.UserIdMissing
+        if acting is not None:
+            raise refusals.KeyAndSession
+        held = await self._owned_key(sent, project_id)
+        if isinstance(held, RunwrightError):
+            return _Verdict(_guest(project_id), late=held)
+        if held.key.owner != user_owner(sent.user_header):
+            raise refusals.UserIdMissing
+        if self._has_ended(held.key):
+            raise refusals.AccountKeyExpired
+        person = await self._directory.person(CONSOLE, sent.user_header)
+        if person is None:
+            return _Verdict(_guest(project_id), late=refusals.UnknownKey())
+        self._key_use.note(held.key, sent.sdk)
+        owner = self._user_principal(_Acting(person), project_id)
+        narrow = scopes.key_scopes(held.key.scopes) & owner.scopes
+        return _Verdict(replace(owner, scopes=narrow, key_id=held.key.id))
+
+    async def _by_organization_key(self, sent: Credentials, project_id: str) -> _Verdict:
+        if not sent.organization_header:
+            raise refusals.OrganizationIdMissing
+        held = await self._owned_key(sent, project_id)
+        if isinstance(held, RunwrightError):
+            return _Verdict(_guest(project_id), late=held)
+        if held.key.owner != team_owner(sent.organization_header):
+            raise refusals.OrganizationIdMissing
+        if self._has_ended(held.key):
+            return _Verdict(_guest(project_id), late=refusals.OrganizationKeyExpired())
+        self._key_use.note(held.key, sent.sdk)
+        return _Verdict(held.principal)
+
+    async def _owned_key(self, sent: Credentials, project_id: str) -> KeyPass | RunwrightError:
+        """A key of an account or organization; these are rows of the console."""
+        if project_id != CONSOLE:
+            return refusals.ForeignKey()
+        return await self._directory.key(CONSOLE, hash_secret(sent.key)) or refusals.UnknownKey()
+
+    def _has_ended(self, key: ApiKey) -> bool:
+        return key.expires_at is not None and key.expires_at <= self._clock.now()
+
     async def _by_stored_key(
         self, sent: Credentials, project_id: str, acting: _Acting | None
     ) -> _Verdict:
         held = await self._directory.key(project_id, hash_secret(sent.key))
         if held is None:
             return _Verdict(_guest(project_id), late=refusals.UnknownKey())
-        expires_at = held.key.expires_at
-        if expires_at is not None and expires_at <= self._clock.now():
+        if self._has_ended(held.key):
             return _Verdict(_guest(project_id), late=refusals.ProjectKeyExpired())
         self._key_use.note(held.key, sent.sdk)
         return _Verdict(_with_user(held.principal, acting))

@@ -139,7 +139,7 @@ def _key(uow: UnitOfWork, project_id: str, secret_hash: str) -> KeyPass | None:
         kind=CallerKind.KEY,
         project_id=project_id,
         scopes=scopes.key_scopes(key.scopes),
-        roles=permissions.key_roles(),
+        roles=permissions.key_roles(key.owner),
         key_id=key.id,
     )
     return KeyPass(key, principal)

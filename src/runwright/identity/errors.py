@@ -1,5 +1,7 @@
 """Failures that the identity services name."""
 
+from collections.abc import Sequence
+
 from runwright.errors import BadRequest, Conflict, NotFound, RunwrightError
 
 
@@ -303,6 +305,16 @@ class KeyCreationDenied(RunwrightError):
         super().__init__(
             "An API key cannot make another lasting API key. Sign in to the console, or make an "
             "ephemeral key."
+        )
+
+
+class ScopesBeyond(KeyCreationDenied):
+    """A key gave away more than it holds."""
+
+    def __init__(self, scopes: Sequence[str]) -> None:
+        RunwrightError.__init__(
+            self,
+            f"A key can give others only what it holds itself, which is not {', '.join(scopes)}.",
         )
 
 

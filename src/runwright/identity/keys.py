@@ -113,13 +113,20 @@ class Keys:
         await self._storage.write(work)
 
     def create_ephemeral(
-        self, principal: Principal, *, scopes: tuple[str, ...], lifetime_s: int
+        self,
+        principal: Principal,
+        *,
+        scopes: tuple[str, ...],
+        lifetime_s: int,
+        project_id: str = "",
     ) -> NewKey:
-        """A key that is stored nowhere and ends by itself."""
+        """A key that is stored nowhere and ends by itself; for the caller's project, or another
+        one that they may manage."""
+        project_id = project_id or principal.project_id
         now = self._clock.now()
         key = ApiKey(
             id=new_id(),
-            project_id=principal.project_id,
+            project_id=project_id,
             created_at=now,
             updated_at=now,
             name="",
@@ -127,9 +134,7 @@ class Keys:
             secret_hash="",
             expires_at=now + timedelta(seconds=lifetime_s),
         )
-        secret = self._tokens.execution_key(
-            principal.project_id, key.scopes, lifetime_s, principal.lineage
-        )
+        secret = self._tokens.execution_key(project_id, key.scopes, lifetime_s, principal.lineage)
         return NewKey(key, secret)
 
     def _required(self, uow: UnitOfWork, project_id: str, key_id: str) -> ApiKey:

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from runwright.identity.errors import TargetExists, UserCountExceeded, UserExists, UserNotFound
+from runwright.identity.owner_keys import remove_keys, user_owner
 from runwright.ids import new_id
 from runwright.model.event import Event
-from runwright.model.identity import Session, Target, User
+from runwright.model.identity import CONSOLE, Session, Target, User
 from runwright.model.query import ListQuery
 from runwright.ports.storage import AlreadyStored, UnitOfWork
 
@@ -173,6 +174,8 @@ def remove_user(uow: UnitOfWork, user: User, now: datetime) -> None:
         uow.memberships.remove(project_id, membership.id)
         if membership.is_confirmed:
             change_total(uow, project_id, membership.team_id, -1, now)
+    if project_id == CONSOLE:
+        remove_keys(uow, user_owner(user.id))
     for rows in (uow.sessions, uow.tokens, uow.targets):
         rows.remove_where(project_id, user_id=user.id)
     uow.users.remove(project_id, user.id)

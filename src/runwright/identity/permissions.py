@@ -18,8 +18,9 @@ def guest_roles() -> frozenset[str]:
     return _GUEST_ROLES
 
 
-def key_roles() -> frozenset[str]:
-    return _KEY_ROLES
+def key_roles(owner: str = "") -> frozenset[str]:
+    """A key of an organization, `team:ID`, stands for one of its owners."""
+    return _KEY_ROLES | {owner, f"{owner}/owner"} if owner else _KEY_ROLES
 
 
 def user_roles(user: User, memberships: Iterable[Membership]) -> frozenset[str]:

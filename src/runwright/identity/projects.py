@@ -197,6 +197,8 @@ class Projects:
 
         def work(uow: UnitOfWork) -> Project:
             project = required_project(uow, project_id)
+            if not _reach(principal).covers(project):
+                raise ProjectNotFound(project_id)
             if uow.teams.get(CONSOLE, team_id) is None:
                 raise TeamNotFound(team_id)
             if not manages(principal, team_id):

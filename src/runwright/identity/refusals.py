@@ -43,6 +43,30 @@ class OrganizationIdMissing(RunwrightError):
         )
 
 
+class AccountKeyExpired(RunwrightError):
+    type, status = "account_key_expired", 401
+
+    def __init__(self) -> None:
+        super().__init__("The account key has expired. Prolong it or make another one.")
+
+
+class OrganizationKeyExpired(RunwrightError):
+    type, status = "organization_key_expired", 401
+
+    def __init__(self) -> None:
+        super().__init__("The organization key has expired. Prolong it or make another one.")
+
+
+class ForeignKey(RunwrightError):
+    type, status = "user_unauthorized", 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Keys of accounts and organizations open the console alone, and there is no such key "
+            "for a project. Send the header `X-Appwrite-Project: console`, or none."
+        )
+
+
 class ProjectKeyExpired(RunwrightError):
     type, status = "project_key_expired", 401
 

@@ -87,7 +87,13 @@ PROJECT_SCOPES: Final[tuple[Scope, ...]] = (
 ORGANIZATION_SCOPES: Final[tuple[Scope, ...]] = (
     *_pair("projects", "the organization's projects", "Projects"),
     *_pair("devKeys", "the organization's development keys", "Projects", old=True),
+    *_pair("keys", "API keys of the organization's projects", "Projects"),
+    *_pair("organization", "the organization", "Organization"),
+    *_pair("organization.memberships", "the organization's members", "Organization"),
+    *_pair("organization.keys", "the organization's own keys", "Organization"),
 )
+# What a key of a console account may hold.
+ACCOUNT_SCOPES: Final = ("account", "teams.read", "teams.write")
 
 KEY_SCOPES: Final = frozenset(scope.id for scope in PROJECT_SCOPES)
 
@@ -139,8 +145,14 @@ ADMIN_SCOPES: Final = frozenset(
         "health.read",
     }
 )
-OWNER_SCOPES: Final = USER_SCOPES | ADMIN_SCOPES
-MEMBER_SCOPES: Final = frozenset({"teams.read", "projects.read"})
+OWNER_SCOPES: Final = (
+    USER_SCOPES
+    | ADMIN_SCOPES
+    | frozenset(_both("organization organization.memberships organization.keys"))
+)
+MEMBER_SCOPES: Final = frozenset(
+    {"teams.read", "projects.read", "organization.read", "organization.memberships.read"}
+)
 
 _BY_ADMIN_ROLE: Final[Mapping[str, frozenset[str]]] = {
     "owner": OWNER_SCOPES,

@@ -8,6 +8,7 @@ from runwright.identity.accounts import Accounts
 from runwright.identity.keys import Keys
 from runwright.identity.memberships import Memberships
 from runwright.identity.mock_phones import MockPhones
+from runwright.identity.owner_keys import OwnerKeys
 from runwright.identity.passwords import Passwords
 from runwright.identity.platforms import Platforms
 from runwright.identity.projects import Projects
@@ -36,6 +37,7 @@ class Identity:
     memberships: Memberships
     projects: Projects
     keys: Keys
+    owner_keys: OwnerKeys
     platforms: Platforms
     tokens: Tokens
     mailer: Mailer
@@ -67,6 +69,7 @@ class Identity:
             memberships=Memberships(storage, passwords, clock),
             projects=projects,
             keys=Keys(storage, tokens, clock),
+            owner_keys=OwnerKeys(storage, clock),
             platforms=Platforms(storage, clock),
             tokens=tokens,
             mailer=mailer,

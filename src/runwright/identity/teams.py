@@ -7,11 +7,12 @@ from typing import Any, Final
 from runwright.clock import Clock
 from runwright.errors import Unauthorized
 from runwright.identity.errors import TeamExists, TeamNotFound
+from runwright.identity.owner_keys import remove_keys, team_owner
 from runwright.identity.people import touch_user
 from runwright.identity.projects import remove_project
 from runwright.ids import new_id, resolve
 from runwright.model.event import Event
-from runwright.model.identity import CONSOLE, CallerKind, Membership, Principal, Team
+from runwright.model.identity import CONSOLE, Membership, Principal, Team
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
 
@@ -21,9 +22,7 @@ OWNER: Final = "owner"
 def sees_all_teams(principal: Principal) -> bool:
     """Keys and admins of a project do. On the console nobody does: its teams are the
     organizations of different people."""
-    if principal.project_id == CONSOLE:
-        return principal.kind is CallerKind.KEY
-    return principal.is_trusted
+    return principal.is_trusted and principal.project_id != CONSOLE
 
 
 def team_ids(principal: Principal) -> list[str]:
@@ -146,6 +145,7 @@ class Teams:
                 uow.memberships.remove(team.project_id, membership.id)
                 touch_user(uow, team.project_id, membership.user_id)
             if team.project_id == CONSOLE:
+                remove_keys(uow, team_owner(team.id))
                 for project in uow.projects.find(CONSOLE, team_id=team.id):
                     remove_project(uow, project)
             uow.teams.remove(team.project_id, team.id)

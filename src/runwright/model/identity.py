@@ -57,6 +57,7 @@ class ApiKey:
     accessed_at: datetime | None = None
     sdks: tuple[str, ...] = ()
     description: str = ""
+    owner: str = ""  # "" = the project; on the console `team:ID` or `user:ID`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,7 @@ class World:
         self.key = self.by_key(self.api_key)
         self.guest = self._caller()
         signed_in = {"session": _session_of(console)}
+        self.guest_of_the_console = self._caller(project=CONSOLE)
         self.console = self._caller(project=CONSOLE, **signed_in)
         self.admin = self._caller(**signed_in, headers={"x-appwrite-mode": "admin"})
 

@@ -3,7 +3,14 @@
 from dataclasses import replace
 from typing import Any, Final
 
-from runwright.api.shapes import deployments, executions, functions, identity, webhooks
+from runwright.api.shapes import (
+    deployments,
+    executions,
+    functions,
+    identity,
+    organization,
+    webhooks,
+)
 from runwright.executions.service import Finished
 from runwright.functions.catalog import ShownFunction
 from runwright.functions.runtimes import RUNTIMES
@@ -77,6 +84,7 @@ def newest() -> dict[str, Json]:
         "session": identity.session(a_session("ann")),
         "target": identity.target(TARGET),
         "team": identity.team(TEAM),
+        "organization": organization.organization(TEAM),
         "membership": identity.membership(
             Member(a_membership("ann", PROJECT, "team"), a_user("ann"), TEAM), identity.EVERYTHING
         ),

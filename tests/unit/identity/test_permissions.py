@@ -90,8 +90,16 @@ def test_the_catalogue_of_project_scopes_is_complete_and_free_of_doubles() -> No
 
 
 def test_owners_hold_everything_that_users_and_admins_hold() -> None:
-    assert scopes.admin_scopes(["owner"]) == scopes.USER_SCOPES | scopes.ADMIN_SCOPES
-    assert scopes.admin_scopes(["nobody"]) == {"teams.read", "projects.read"}
+    own = {scope.id for scope in scopes.ORGANIZATION_SCOPES}
+    both = scopes.USER_SCOPES | scopes.ADMIN_SCOPES
+    assert scopes.admin_scopes(["owner"]) == both | own
+    assert not scopes.admin_scopes(["developer"]) & {"organization.write", "organization.keys.read"}
+    assert scopes.admin_scopes(["nobody"]) == {
+        "teams.read",
+        "projects.read",
+        "organization.read",
+        "organization.memberships.read",
+    }
 
 
 def test_guests_may_start_executions_and_not_read_them() -> None:

@@ -6,6 +6,8 @@ from runwright.api.routes.belongings import belonging_routes
 from runwright.api.routes.imports import import_routes
 from runwright.api.routes.keys import key_routes
 from runwright.api.routes.mock_phones import mock_phone_routes
+from runwright.api.routes.organization import organization_routes
+from runwright.api.routes.owner_keys import owner_key_routes
 from runwright.api.routes.platforms import platform_routes
 from runwright.api.routes.policies import policy_routes
 from runwright.api.routes.project import project_routes
@@ -32,6 +34,10 @@ def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
         *belonging_routes(identity.sessions, identity.memberships, identity.targets),
         *team_routes(identity.teams, identity.memberships),
         *projects_routes(identity.projects),
+        *organization_routes(
+            identity.teams, identity.memberships, identity.projects, identity.keys
+        ),
+        *owner_key_routes(identity.owner_keys),
         *project_routes(identity.projects),
         *policy_routes(identity.projects, identity.mock_phones),
         *mock_phone_routes(identity.mock_phones),

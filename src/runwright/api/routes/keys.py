@@ -21,17 +21,17 @@ MAX_SCOPES: Final = 200
 MAX_EPHEMERAL_S: Final = 3600
 
 _SCOPES: Final = tuple(scope.id for scope in PROJECT_SCOPES)
-_Scopes = Annotated[tuple[str, ...], ListOf(OneOf(_SCOPES), MAX_SCOPES)]
-_Description = Annotated[str | None, Text(2048, least=0)]
+Scopes = Annotated[tuple[str, ...], ListOf(OneOf(_SCOPES), MAX_SCOPES)]
+Description = Annotated[str | None, Text(2048, least=0)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CreateKey:
     key_id: Annotated[str, CustomId()]
     name: Annotated[str, Text(128)]
-    scopes: _Scopes
+    scopes: Scopes
     expire: Annotated[datetime | None, DateTime()] = None
-    description: _Description = None
+    description: Description = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +42,14 @@ class OneKey:
 @dataclass(frozen=True, kw_only=True)
 class UpdateKey(OneKey):
     name: Annotated[str, Text(128)]
-    scopes: _Scopes
+    scopes: Scopes
     expire: Annotated[datetime | None, DateTime()] = None
-    description: _Description = None
+    description: Description = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CreateEphemeralKey:
-    scopes: _Scopes
+    scopes: Scopes
     duration: Annotated[int, Range(1, MAX_EPHEMERAL_S)]
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import SearchListing, cursor_errors, listed
+from runwright.api.organization import named_organization
 from runwright.api.params import Id, ProjectId, Text
 from runwright.api.queries import Attributes
 from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
-from runwright.identity.errors import TeamNotFound
 from runwright.identity.projects import REGION, Projects
-from runwright.model.identity import CallerKind, Project
+from runwright.model.identity import Project
 
 FILTERS: Final = Attributes(
     "name teamId labels search accessedAt",
@@ -87,7 +87,7 @@ class OrganizationHandlers:
             call.principal,
             project_id=params.project_id,
             name=params.name,
-            team_id=_organization(call),
+            team_id=named_organization(call),
             region=params.region,
         )
         return _shown(made)
@@ -95,7 +95,7 @@ class OrganizationHandlers:
     async def list(self, call: Call, params: SearchListing) -> Answer:
         with cursor_errors("Project"):
             page = await self._projects.list(
-                call.principal, params.query(FILTERS), team_id=_organization(call)
+                call.principal, params.query(FILTERS), team_id=named_organization(call)
             )
         return listed("projectList", "projects", page, shapes.project)
 
@@ -112,15 +112,7 @@ class OrganizationHandlers:
         return empty()
 
     async def _required(self, call: Call, project_id: str) -> Project:
-        return await self._projects.of_team(call.principal, _organization(call), project_id)
-
-
-def _organization(call: Call) -> str:
-    """Authentication has checked that an admin is a member of the one they named."""
-    team_id = call.headers.get("x-appwrite-organization", "")
-    if call.principal.kind is not CallerKind.ADMIN or not team_id:
-        raise TeamNotFound(team_id)
-    return team_id
+        return await self._projects.of_team(call.principal, named_organization(call), project_id)
 
 
 def _shown(project: Project) -> Answer:

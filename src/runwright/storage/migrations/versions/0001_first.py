@@ -71,6 +71,7 @@ def upgrade() -> None:
         sa.Column("accessed_at", INSTANT),
         sa.Column("sdks", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
         unique=(("secret_hash",),),
     )
     _create(
