@@ -9,12 +9,14 @@ from runwright.api.params import Declared, Id, declared
 from runwright.api.routing import Nothing, Route
 from runwright.settings import Settings
 from runwright.wiring import routes
+from tools.refusals import shown as shown_refusals
 
 HEAD: Final = """\
 # API
 
 Every route of the management API. The addresses are those of the Appwrite API, so its SDKs and
-its documentation fit; [what is not there yet](compatibility.md) has a page of its own.
+its documentation fit; [what is not there yet](compatibility.md) has a page of its own. A server
+describes itself to programs at `/v1/openapi.json` (OpenAPI 3.1), open to everybody.
 
 - **Scopes**: an API key needs one of those in the row. `public` asks for nothing; `account` is
   held by signed-in users; signed-in users also hold some of the others for what is theirs.
@@ -22,7 +24,8 @@ its documentation fit; [what is not there yet](compatibility.md) has a page of i
   type. `!` marks those that must be sent; the others show their default when they have one. An
   id has at most 36 characters of a-z, A-Z, 0-9, `.`, `-` and `_`, the first a letter or digit.
 - **Answer**: the status of success and the model in the body, if there is one. What a refusal
-  looks like is on the page of [error types](errors.md).
+  looks like is on the page of [error types](errors.md); a row names those of its own, beside
+  what every route can answer: bad credentials, a missing scope, a parameter that is not allowed.
 - **Also at** names older addresses of the same route.
 """
 MOST_WORDS: Final = 12  # of an enumeration; longer ones are shown in part
@@ -67,6 +70,9 @@ def _section(route: Route) -> str:
         f"`{route.method} {path}`\n",
         f"Scopes: {_words(route.scopes)}. Answer: {answer}.",
     ]
+    refused = shown_refusals(route)
+    if refused:
+        lines.append(f"Refused with {_words(refused)}.")
     if others:
         lines.append(f"Also at {_words(others)}.")
     if route.body_bytes:
@@ -113,10 +119,10 @@ def _said(schema: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield schema.get("format", schema["type"])
         yield _bounds(schema)
-        if "pattern" in schema:
-            yield f" `{schema['pattern']}`"
-        if "description" in schema:
+        if "description" in schema:  # says what a pattern says, in words
             yield f": {schema['description']}"
+        elif "pattern" in schema:
+            yield f" `{schema['pattern']}`"
 
 
 def _alternative(schema: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ import httpx
 
 from runwright.api.matching import RouteTable
 from runwright.api.models import MODELS, Field, Kind, Model
+from runwright.api.refusals import known_handlers, refused
 from runwright.api.routing import Route
 
 _TYPES: Final[dict[Kind, tuple[type, ...]]] = {
@@ -28,7 +29,10 @@ def as_declared(routes: Iterable[Route]) -> Callable[[httpx.Response], Awaitable
     async def check(response: httpx.Response) -> None:
         request = response.request
         found = table.match(request.method, request.url.path)
-        if found is None or request.method == "HEAD" or not response.is_success:
+        if found is None or request.method == "HEAD":
+            return
+        if response.is_error:
+            await _check_refusal(found.route, response)
             return
         if "x-appwrite-response-format" in request.headers:
             return
@@ -47,6 +51,14 @@ def as_declared(routes: Iterable[Route]) -> Callable[[httpx.Response], Awaitable
         assert [] in faults, (route.name, faults)
 
     return check
+
+
+async def _check_refusal(route: Route, response: httpx.Response) -> None:
+    """`python -m tools.reference` reads from the code which errors a route can answer."""
+    body = json.loads(await response.aread())
+    if route.name in known_handlers():
+        known = refused(route).get(response.status_code, ())
+        assert body["type"] in known, (route.name, response.status_code, body["type"], known)
 
 
 def problems(model: Model, value: Any, path: str = "") -> Iterator[str]:

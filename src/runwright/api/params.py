@@ -29,6 +29,9 @@ MAX_ARRAY: Final = 100
 MAX_NESTING: Final = 256  # deeper ones could be stored, yet not be written inside a list
 SCHEMA = dict[str, Any]
 
+_ID: Final = "[a-zA-Z0-9][a-zA-Z0-9._-]{0,35}"
+_TEAM_ROLE: Final = "[a-zA-Z0-9][a-zA-Z0-9._-]{0,80}"
+
 
 class Validator(Protocol):
     def parse(self, value: Any) -> Any:
@@ -81,7 +84,7 @@ class Id:
         return value
 
     def schema(self) -> SCHEMA:
-        return {"type": "string", "pattern": "^[a-zA-Z0-9][a-zA-Z0-9._-]{0,35}$"}
+        return {"type": "string", "pattern": f"^{_ID}$"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,11 @@ class CustomId:
         return UNIQUE if value == UNIQUE else Id().parse(value)
 
     def schema(self) -> SCHEMA:
-        return {"type": "string", "description": "`unique()` or an id of your choice"}
+        return {
+            "type": "string",
+            "pattern": rf"^(unique\(\)|{_ID})$",
+            "description": "`unique()` or an id of your choice",
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +115,11 @@ class ProjectId:
         return value
 
     def schema(self) -> SCHEMA:
-        return {"type": "string", "description": "`unique()` or 1-36 chars of a-z, 0-9, hyphen"}
+        return {
+            "type": "string",
+            "pattern": r"^(unique\(\)|[a-z0-9][a-z0-9-]{0,35})$",
+            "description": "`unique()` or 1-36 chars of a-z, 0-9, hyphen",
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +246,7 @@ class Email:
         return value.lower()
 
     def schema(self) -> SCHEMA:
-        return {"type": "string", "format": "email"}
+        return {"type": "string", "format": "email", "maxLength": 320}
 
 
 _EMAIL: Final = re.compile(
@@ -273,7 +284,12 @@ class Password:
         return value
 
     def schema(self) -> SCHEMA:
-        return {"type": "string", "format": "password", "minLength": self.least}
+        return {
+            "type": "string",
+            "format": "password",
+            "minLength": self.least,
+            "maxLength": self.most,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +306,13 @@ class Role:
         return value
 
     def schema(self) -> SCHEMA:
-        return {"type": "string", "maxLength": 128}
+        return {
+            "type": "string",
+            "maxLength": 128,
+            "pattern": f"^(any|guests|users(/(un)?verified)?|user:{_ID}(/(un)?verified)?"
+            f"|team:{_ID}(/{_TEAM_ROLE})?|member:{_ID}|label:[a-zA-Z0-9]{{1,36}})$",
+            "description": "`any`, `guests`, `users`, `user:ID`, `team:ID/ROLE` and the like",
+        }
 
 
 def _is_role(text: str) -> bool:
@@ -311,7 +333,7 @@ def _is_role(text: str) -> bool:
 
 
 def is_team_role(text: str) -> bool:
-    return re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,80}", text) is not None
+    return re.fullmatch(_TEAM_ROLE, text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +358,7 @@ class TeamRole:
         return value
 
     def schema(self) -> SCHEMA:
-        return {"type": "string", "maxLength": 81}
+        return {"type": "string", "pattern": f"^{_TEAM_ROLE}$"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,10 @@ class Route:
     other_statuses: tuple[int, ...] = ()  # of success, for calls that ask for something else
     model: str = ""  # of `api/models/`
     other_models: tuple[str, ...] = ()  # for calls that ask for something else
-    media_types: tuple[str, ...] = ()  # of a body that is no JSON
+    media_types: tuple[str, ...] = ()  # of an answer that is no JSON
+    files: tuple[str, ...] = ()  # parameters that may come as files of a multipart body
+    body_types: tuple[str, ...] = ()  # of a body that the handler reads itself
+    headers: tuple[str, ...] = ()  # of the request, that this route reads beside the usual ones
     group: Group = ""
     service: str = ""  # switchable service of the project
     auth_method: str = ""  # switchable sign-in method of the project

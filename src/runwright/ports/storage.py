@@ -84,7 +84,7 @@ class Repository(Protocol[T]):
         """
 
     def page(self, project_id: str, query: ListQuery, **equals: object) -> Page[T]:
-        """One page. Raises CursorMissing, CursorOrderNull."""
+        """One page. Raises CursorMissing, CursorOrderNull, InvalidQuery."""
 
     def remove_where(self, project_id: str, **equals: object) -> int:
         """Delete rows that match; at least one condition. Returns how many."""

@@ -11,6 +11,7 @@ from runwright.api.redirects import Allows, Redirects
 from runwright.api.routes.console import ConsoleFacts, console_routes
 from runwright.api.routes.dead_letters import dead_letter_routes
 from runwright.api.routes.deployments import deployment_routes
+from runwright.api.routes.description import description_routes
 from runwright.api.routes.events import event_routes
 from runwright.api.routes.executions import ExecutionRoutes
 from runwright.api.routes.functions import function_routes
@@ -159,7 +160,7 @@ def routes(
     async def is_taken(domain: str) -> bool:
         return await functions.domains.by_host(domain) is not None
 
-    return [
+    table = [
         *system_routes(
             Health(core.storage, core.signals, core.clock, str(data_dir)),
             Pings(core.storage, core.clock),
@@ -187,3 +188,5 @@ def routes(
         *webhook_routes(webhooks),
         *mail_routes(MailSettings(core.storage, core.clock, core.sealer)),
     ]
+    table += description_routes(table)
+    return table

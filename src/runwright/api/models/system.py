@@ -142,8 +142,12 @@ CONSOLE_VARIABLES: Final = Model(
         flag("supportForIntegerIds", "Whether ids may be numbers."),
     ),
 )
+DESCRIPTION: Final = Model(
+    name="openapi", about="A description of an API in OpenAPI 3.1.", is_free=True
+)
 
 MODELS: Final = (
+    DESCRIPTION,
     VERSION,
     STATUS,
     STATUSES,

@@ -1,7 +1,7 @@
 """Deployments: uploaded, copied, made from templates; listed, cancelled, downloaded, deleted."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import SearchListing, cursor_errors
@@ -191,7 +191,11 @@ def deployment_routes(deployments: Deployments, tokens: DownloadTokens) -> list[
     every = "/functions/{functionId}/deployments"
     one = f"{every}/{{deploymentId}}"
     return [
-        _route("createDeployment", "POST", (every,), handlers.create, CreateDeployment),
+        replace(
+            _route("createDeployment", "POST", (every,), handlers.create, CreateDeployment),
+            files=("code",),
+            headers=("Content-Range", "X-Appwrite-ID"),
+        ),
         _route(
             "createDuplicateDeployment",
             "POST",
@@ -223,15 +227,19 @@ def deployment_routes(deployments: Deployments, tokens: DownloadTokens) -> list[
         ),
         _route("getDeployment", "GET", (one,), handlers.get, OneDeployment),
         _route("deleteDeployment", "DELETE", (one,), handlers.delete, OneDeployment, model=""),
-        _route(
-            "getDeploymentDownload",
-            "GET",
-            (f"{one}/download", f"{one}/build/download"),
-            handlers.download,
-            DownloadDeployment,
-            model="",
-            scopes=("public", "functions.read"),
+        replace(
+            _route(
+                "getDeploymentDownload",
+                "GET",
+                (f"{one}/download", f"{one}/build/download"),
+                handlers.download,
+                DownloadDeployment,
+                model="",
+                scopes=("public", "functions.read"),
+            ),
+            other_statuses=(206,),
             media_types=tuple(_MEDIA_TYPES.values()),
+            headers=("Range",),
         ),
         _route(
             "updateDeploymentStatus",
@@ -255,7 +263,6 @@ def _route(
     *,
     model: str = "deployment",
     scopes: tuple[str, ...] = (),
-    media_types: tuple[str, ...] = (),
 ) -> Route:
     return Route(
         name=f"functions.{name}",
@@ -266,8 +273,6 @@ def _route(
         params=params,
         status=_STATUS[method],
         model=model,
-        media_types=media_types,
-        other_statuses=(206,) if media_types else (),
         group="functions",
         service="functions",
     )

@@ -158,6 +158,8 @@ def event_routes(ingest: Ingest, sources: EventSources) -> list[Route]:
             other_models=("sentEventList",),
             group="project",
             body_bytes=BODY_BYTES,
+            body_types=(forms.JSON, cloudevents.STRUCTURED, cloudevents.BATCH),
+            headers=("Idempotency-Key",),
         ),
         Route(
             name="events.createSource",

@@ -1,6 +1,6 @@
 """Routes of executions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Final
 
 import anyio
@@ -131,17 +131,15 @@ class ExecutionRoutes:
         reads = ("executions.read", "execution.read")
         writes = ("executions.write", "execution.write")
         return [
-            _route(
-                "createExecution",
-                "POST",
-                many,
-                writes,
-                self.create,
-                CreateExecution,
-                MODEL,
-                201,
-                (ACCEPTED,),
-                (forms.MULTIPART,),
+            replace(
+                _route(
+                    "createExecution", "POST", many, writes, self.create, CreateExecution, MODEL
+                ),
+                status=201,
+                other_statuses=(ACCEPTED,),
+                media_types=(forms.MULTIPART,),
+                files=("body",),
+                headers=("Idempotency-Key",),
             ),
             _route("listExecutions", "GET", many, reads, self.list, ListExecutions, f"{MODEL}List"),
             _route("getExecution", "GET", one, reads, self.get, OneExecution, MODEL),
@@ -155,14 +153,10 @@ class ExecutionRoutes:
                 OneExecution,
                 MODEL,
             ),
-            _route(
-                "getExecutionLogs",
-                "GET",
-                f"{one}/logs",
-                reads,
-                self.logs,
-                ReadLogs,
+            replace(
+                _route("getExecutionLogs", "GET", f"{one}/logs", reads, self.logs, ReadLogs),
                 media_types=(server_sent.MEDIA_TYPE,),
+                headers=("Last-Event-ID",),
             ),
         ]
 
@@ -259,8 +253,6 @@ def _route(
     params: type[Any],
     model: str = "",
     status: int = 200,
-    other_statuses: tuple[int, ...] = (),
-    media_types: tuple[str, ...] = (),
 ) -> Route:
     return Route(
         name=f"functions.{name}",
@@ -270,8 +262,6 @@ def _route(
         handler=handler,
         params=params,
         status=status,
-        other_statuses=other_statuses,
-        media_types=media_types,
         model=model,
         group="functions",
         service="functions",

@@ -160,6 +160,7 @@ def _route(
         params=params,
         status=USUAL_STATUS[method],
         model=model,
+        headers=("X-Appwrite-Organization",) if name.startswith("organization.") else (),
         group="projects",
         service="project",
     )

@@ -1,0 +1,153 @@
+"""The API's own description, put to the test: requests made from it, answers held against it.
+
+Every operation is called as a guest, as a signed-in user and with a key; with ids that exist
+nowhere and with ids of things that do. What the requests hold follows from a fixed seed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi import checks
+
+from tests.acceptance.running import Running
+
+EXAMPLES: Final = 3
+# 501 and 503 are refusals that the description names: switched off, no mail server.
+EXPECTED: Final = ["2xx", "3xx", "4xx", "501", "503"]
+CALL_S: Final = 30.0
+CHECKS: Final = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+# Without a project there is nothing left to call.
+DESTROYS_THE_RUN: Final = {"key": {"projectDelete"}}
+# Ends the user's session, so whatever came after would be a guest's.
+LAST: Final = ("accountUpdateStatus", "accountDeleteSession", "accountDeleteSessions")
+ORDER: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass
+class Target:
+    """A server, its description, and what there is in its project."""
+
+    server: Running
+    schema: Any
+    ids: dict[str, str]  # by the name of the parameter
+    user: dict[str, str]  # headers of a signed-in user
+
+    def headers(self, caller: str) -> dict[str, str]:
+        named = {"X-Appwrite-Project": self.server.project_id}
+        match caller:
+            case "key":
+                return named | {"X-Appwrite-Key": self.server.api_key}
+            case "user":
+                return named | self.user
+        return named
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    server = Running(tmp_path_factory.mktemp("openapi") / "data").start()
+    try:
+        with server.client() as client:
+            ids, user = _filled(client)
+        config = schemathesis.Config.from_dict(
+            {
+                "generation": {"with-security-parameters": False, "allow-x00": True},
+                "checks": {"not_a_server_error": {"expected-statuses": EXPECTED}},
+            }
+        )
+        schema = schemathesis.openapi.from_url(f"{server.endpoint}/openapi.json", config=config)
+        schema.config.update(base_url=server.endpoint.removesuffix("/v1"))
+        yield Target(server, schema, ids, user)
+    finally:
+        assert server.stop() == 0, server.tail()
+
+
+def _filled(client: httpx.Client) -> tuple[dict[str, str], dict[str, str]]:
+    """One of each thing, with its id; and a user who is signed in."""
+
+    def made(path: str, **params: Any) -> dict[str, Any]:
+        answer = client.post(path, json=params)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    user = made("/users", userId="ann", email="ann@example.com", password="correct horse")
+    session = made("/users/ann/sessions")
+    ids = {"userId": user["$id"], "sessionId": "current"}
+    return ids, {"X-Appwrite-Session": session["secret"]}
+
+
+def _operations(target: Target) -> list[Any]:
+    found = [item.ok() for item in target.schema.get_all_operations()]
+    return sorted(
+        found,
+        key=lambda item: (
+            item.definition.raw["operationId"] in LAST,
+            ORDER.index(item.method.upper()),
+            -item.path.count("/"),
+            item.path,
+        ),
+    )
+
+
+@pytest.mark.parametrize("caller", ["guest", "user", "key"])
+def test_every_answer_is_as_the_description_says(target: Target, caller: str) -> None:
+    faults: dict[str, str] = {}
+    with requests.Session() as session:
+        for operation in _operations(target):
+            name = operation.definition.raw["operationId"]
+            if name in DESTROYS_THE_RUN.get(caller, ()):
+                continue
+            fault = _first_fault(target, operation, caller, session)
+            if fault:
+                faults[name] = fault
+    assert not faults, "\n\n".join(f"{name}: {fault}" for name, fault in faults.items())
+
+
+def _first_fault(target: Target, operation: Any, caller: str, session: requests.Session) -> str:
+    answers: list[str] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def call(case: Any) -> None:
+        _check(case)
+        known = {
+            name: target.ids[name] for name in case.path_parameters or {} if name in target.ids
+        }
+        if known:
+            case.path_parameters = {**case.path_parameters, **known}
+            _check(case)
+
+    def _check(case: Any) -> None:
+        response = case.call(headers=target.headers(caller), session=session, timeout=CALL_S)
+        answers.append(
+            f"{response.request.method} {response.request.url} "
+            f"{response.request.body!r:.2000} -> {response.status_code} {response.text:.500}"
+        )
+        case.validate_response(response, checks=CHECKS)
+
+    try:
+        call()
+    except (FailureGroup, requests.RequestException) as exc:
+        inner = exc.exceptions if isinstance(exc, FailureGroup) else [exc]
+        return "\n".join([*(str(item) for item in inner), *answers[-1:]])
+    return ""
