@@ -281,4 +281,8 @@ async def open_world(
             base_url="http://localhost",
             event_hooks={"response": [as_declared(routes)]},
         ) as client:
-            yield World(bench, client, signals, authenticator)
+            authenticator.standing.start()
+            try:
+                yield World(bench, client, signals, authenticator)
+            finally:
+                await authenticator.standing.stop()

@@ -12,12 +12,12 @@ because a parameter may name the project; files are read after step 7.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runwright.api import cors, forms, replies
@@ -30,10 +30,11 @@ from runwright.api.params import parse
 from runwright.api.routing import EMPTY_TYPE, Answer, Call, Nothing, Route
 from runwright.errors import AccessForbidden, RouteNotFound, RunwrightError
 from runwright.identity import access, refusals
+from runwright.identity.allowance import while_allowed
 from runwright.identity.authentication import Authenticator, Resolved
 from runwright.model.actor import Actor, acts
 from runwright.model.execution import Headers
-from runwright.model.identity import CONSOLE, CallerKind
+from runwright.model.identity import CONSOLE, CallerKind, Principal
 from runwright.proxies import Proxies
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class _Exchange:
     is_origin_allowed: bool = False
     headers: Headers = ()  # of the answer, whatever it will be
     counted: Counted = _NOT_COUNTED
+    principal: Principal | None = None  # once it has passed steps 1 to 7
 
     @property
     def origin(self) -> str:
@@ -117,7 +119,12 @@ class Api:
             except Exception:
                 _log_failure(exchange)
                 reply = await self._reply(exchange, replies.crash())
-            await self._send(exchange, reply, scope, receive, send)
+            sending = self._send(exchange, reply, scope, receive, send)
+            if exchange is not None and isinstance(reply, StreamingResponse):
+                # Its end is missing then, so the caller sees that it is not whole.
+                await self._while_allowed(exchange, sending)
+            else:
+                await sending
         finally:
             if exchange is not None:
                 await exchange.form.clean()
@@ -163,16 +170,15 @@ class Api:
             exchange.is_origin_allowed = True
             return Answer(status=204, media_type=EMPTY_TYPE)
         await self._read_params(exchange, receive)
-        found = await self._identify(exchange)
-        project, principal = found.project, found.principal
+        found = await self._admit(exchange)
+        exchange.principal = found.principal
         route = exchange.match.route if exchange.match else None
-        access.require_service(principal, project, route.service if route else "")
-        access.require_scope(principal, route.scopes if route else (), arrival.host)
-        access.require_good_standing(principal)
         if route is None:
             raise RouteNotFound
         if forms.content_type(arrival.headers.get("content-type", "")) == forms.MULTIPART:
-            await self._read_files(exchange, receive)
+            refusal = await self._while_allowed(exchange, self._read_files(exchange, receive))
+            if refusal is not None:
+                raise refusal
         self._count(exchange, route, found)
         _require_group(route, found)
         call = self._call(exchange, found)
@@ -180,6 +186,28 @@ class Api:
         with acts(Actor.of(found.principal)):
             answer = await route.handler(call, params)
         return self._finish(exchange, route, call, answer)
+
+    async def _admit(self, exchange: _Exchange) -> Resolved:
+        """Steps 1 to 7."""
+        found = await self._identify(exchange)
+        principal, route = found.principal, exchange.match.route if exchange.match else None
+        access.require_service(principal, found.project, route.service if route else "")
+        access.require_scope(principal, route.scopes if route else (), exchange.arrival.host)
+        access.require_good_standing(principal)
+        return found
+
+    async def _while_allowed(self, exchange: _Exchange, work: Awaitable[None]) -> Exception | None:
+        """Do what takes longer; why the caller is refused meanwhile, None when it is not."""
+        if exchange.principal is None:
+            await work
+            return None
+        # Files bring parameters along, which must not change what the request is about.
+        seen = replace(exchange, form=forms.Form(params=dict(exchange.form.params)))
+
+        async def judge() -> Principal:
+            return (await self._admit(seen)).principal
+
+        return await while_allowed(self._authenticator.standing, exchange.principal, judge, work)
 
     async def _read_params(self, exchange: _Exchange, receive: Receive) -> None:
         """Everything but multipart, which is left in the stream."""

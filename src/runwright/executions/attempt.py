@@ -35,6 +35,7 @@ class Attempt:
         "event_action",
         "has_row",
         "invocation",
+        "is_evicted",
         "is_streaming",
         "number",
         "path",
@@ -78,6 +79,7 @@ class Attempt:
         self.is_streaming = False
         self.event_action = ""  # as which its end is announced; "" = not at all
         self.record: Execution | None = None  # the final one
+        self.is_evicted = False  # its project is gone, so it is recorded nowhere
 
     @property
     def execution_id(self) -> str:

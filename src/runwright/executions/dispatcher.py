@@ -357,6 +357,20 @@ class Dispatcher:
             return Carried.ENDED
         return Carried.NOT_HERE
 
+    def carries(self, project_id: str) -> bool:
+        return any(job.project_id == project_id for job in self._runs.values())
+
+    def evict(self, project_id: str) -> None:
+        """End the runs of a project that is gone, and its jobs with it."""
+        for task, job in list(self._runs.items()):
+            if job.project_id != project_id:
+                continue
+            if job.id in self._slotless:
+                task.cancel()
+                self._held.pop(_claim_of(job), None)
+            else:
+                self._executor.cancel(job.id)
+
     async def _request(self, job: Job) -> Request:
         sealed = self._sealed.pop(_claim_of(job))
         if not job.epoch:

@@ -16,6 +16,7 @@ from runwright.executions.attempt import Attempt
 from runwright.executions.due import Due
 from runwright.executions.errors import SynchronousTimeout
 from runwright.executions.records import Recorder
+from runwright.identity.errors import ProjectNotFound
 from runwright.model.execution import ErrorClass, Execution, Outcome
 from runwright.ports.executor import Executor, NoSlot
 
@@ -33,6 +34,10 @@ class Carried(Enum):
     NOT_HERE = 0
     ENDED = 1  # its end is recorded, or will be
     DROPPED = 2  # it had not begun and never will; its end is the caller's to store
+
+
+def _is_of(project_id: str, attempt: Attempt) -> bool:
+    return attempt.runnable.workload.project_id == project_id
 
 
 def _settle(ending: asyncio.Future[None]) -> None:
@@ -114,6 +119,19 @@ class Runs:
                 self._endings.pop(execution_id, None)
         return Carried.ENDED
 
+    def carries(self, project_id: str) -> bool:
+        return any(_is_of(project_id, attempt) for attempt in self._attempts.values())
+
+    def evict(self, project_id: str) -> None:
+        """End the runs of a project that is gone."""
+        for attempt in list(self._attempts.values()):
+            if not _is_of(project_id, attempt):
+                continue
+            attempt.is_evicted = True
+            if not attempt.answer.done():
+                attempt.answer.set_exception(ProjectNotFound(project_id))
+            self._executor.cancel(attempt.execution_id)
+
     async def stop(self, drain_s: float) -> None:
         """Refuse new runs, wait for those in flight, then record the rest as failed."""
         self._is_draining = True
@@ -128,6 +146,9 @@ class Runs:
         self._late.close()
 
     async def _carry(self, attempt: Attempt) -> None:
+        if attempt.is_evicted:
+            self._forget(attempt)
+            return
         try:
             outcome = await self._executor.run(
                 attempt.runnable.workload,
@@ -152,14 +173,17 @@ class Runs:
         # told; one whose caller hung up has.
         is_told = not answer.done() or answer.cancelled()
         record = attempt.finished(outcome, self._clock.now())
-        self._recorder.record(record, attempt.event_action if is_told else "")
+        if attempt.is_evicted:
+            self._recorder.removed(attempt.execution_id)
+        else:
+            self._recorder.record(record, attempt.event_action if is_told else "")
         if not answer.done():
             answer.set_result(outcome)
 
     def _refuse(self, attempt: Attempt, refusal: NoSlot) -> None:
         # Nothing ran, so there is nothing to record, unless it was shown as running already.
         self._forget(attempt)
-        if attempt.has_row:
+        if attempt.has_row and not attempt.is_evicted:
             outcome = self._failure(attempt, _REFUSED, 429)
             self._recorder.record(attempt.finished(outcome, self._clock.now()))
         if not attempt.answer.done():
@@ -176,7 +200,7 @@ class Runs:
                 loop.call_soon(_settle, ending)
 
     def _show(self, attempt: Attempt) -> None:
-        if not attempt.has_row:
+        if not attempt.has_row and not attempt.is_evicted:
             attempt.has_row = True
             self._recorder.record(attempt.processing(self._clock.now()))
 

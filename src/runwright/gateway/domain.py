@@ -6,10 +6,14 @@ Nothing here knows the server interface: a request comes as `RawRequest`, the an
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import Final
+
+from anyio import CancelScope
 
 from runwright.compression import LEAST_BYTES
 from runwright.errors import BadRequest, RunwrightError
+from runwright.executions.attempt import Attempt
 from runwright.executions.errors import (
     BuildCanceled,
     BuildFailed,
@@ -51,8 +55,9 @@ from runwright.identity.authentication import Authenticator
 from runwright.identity.permissions import guest_roles
 from runwright.identity.tokens import Tokens, UserJwtInvalid
 from runwright.ids import new_id
-from runwright.model.execution import Headers
-from runwright.model.function import DeploymentStatus, Rule
+from runwright.model.execution import Headers, Outcome
+from runwright.model.function import DeploymentStatus, Function, Rule
+from runwright.model.identity import Principal
 from runwright.model.lineage import NO_LINEAGE, Lineage
 from runwright.proxies import Proxies
 
@@ -144,9 +149,10 @@ class Gateway:
         if self._forces_https and request.scheme != "https":
             return _to_https(request)
         runnable = await self._runnable(rule)
-        user_id, jwt, lineage = await self._caller(runnable, incoming)
+        caller, jwt = await self._caller(runnable, incoming)
         body = await self._body(incoming, channel)
-        lineage = _longer(lineage, self._lineage(rule.project_id, incoming))
+        own = caller.lineage if caller is not None else NO_LINEAGE
+        lineage = _longer(own, self._lineage(rule.project_id, incoming))
         execution_id = new_id()
         stream = _Stream(channel, execution_id)
         attempt = self._executions.attempt(
@@ -159,17 +165,21 @@ class Gateway:
             client_ip=self._proxies.client(
                 request.peer, ",".join(incoming.every("x-forwarded-for"))
             ),
-            user_id=user_id,
+            user_id=caller.user_id if caller is not None else "",
             user_jwt=jwt,
             lineage=lineage,
             sink=stream,
         )
         try:
-            outcome = await self._executions.run(attempt, lineage=lineage)
+            outcome = await self._run(attempt, lineage, stream, caller, jwt)
         except SynchronousTimeout as error:
             late = await self._refusal(error, place, incoming)
             late.headers.append((b"x-appwrite-execution-id", execution_id.encode()))
             return late
+        except RunwrightError as error:
+            if stream.has_started:  # its project was deleted
+                raise BrokenAnswer from error
+            raise
         if stream.has_started:
             if outcome.error_class is not None:
                 raise BrokenAnswer
@@ -205,8 +215,42 @@ class Gateway:
                 raise BuildCanceled from error
             raise
 
-    async def _caller(self, runnable: Runnable, incoming: Incoming) -> tuple[str, str, Lineage]:
-        """(user id, verified JWT, runs that led to it) of the caller; all empty for a guest.
+    async def _run(
+        self,
+        attempt: Attempt,
+        lineage: Lineage,
+        stream: "_Stream",
+        caller: Principal | None,
+        jwt: str,
+    ) -> Outcome:
+        """Raises BrokenAnswer for a stream whose reader may not have it any longer."""
+        if caller is None:
+            return await self._executions.run(attempt, lineage=lineage)
+        place = attempt.runnable.workload
+
+        async def judge() -> Principal:
+            live = await self._executions.live(place.project_id, place.function_id)
+            if live is None:
+                raise FunctionNotFound
+            return await self._user(live.function, jwt)
+
+        with CancelScope() as scope, ExitStack() as stack:
+
+            def watch() -> None:
+                watched = self._authenticator.standing.watch(
+                    caller,
+                    judge,
+                    changed=lambda now: None,  # whatever else it was, it still may run this
+                    refused=lambda why: scope.cancel(),
+                )
+                stack.enter_context(watched)
+
+            stream.on_start = watch
+            return await self._executions.run(attempt, lineage=lineage)
+        raise BrokenAnswer
+
+    async def _caller(self, runnable: Runnable, incoming: Incoming) -> tuple[Principal | None, str]:
+        """The user who calls, and the verified JWT; None and "" for a guest.
 
         Raises UserJwtInvalid, UserBlocked, ExecutePermissionMissing.
         """
@@ -214,14 +258,16 @@ class Gateway:
         if not tokens:
             if _GUEST.isdisjoint(runnable.function.execute):
                 raise ExecutePermissionMissing
-            return "", "", NO_LINEAGE
+            return None, ""
         if len(tokens) > 1:
             raise UserJwtInvalid("Sent more than once")
-        project_id = runnable.workload.project_id
-        principal = await self._authenticator.user_for_jwt(project_id, tokens[0])
-        if principal.roles.isdisjoint(runnable.function.execute):
+        return await self._user(runnable.function, tokens[0]), tokens[0]
+
+    async def _user(self, function: Function, jwt: str) -> Principal:
+        principal = await self._authenticator.user_for_jwt(function.project_id, jwt)
+        if principal.roles.isdisjoint(function.execute):
             raise ExecutePermissionMissing
-        return principal.user_id, tokens[0], principal.lineage
+        return principal
 
     async def _body(self, incoming: Incoming, channel: Channel) -> bytes:
         if not incoming.has_body:
@@ -252,16 +298,19 @@ class Gateway:
 class _Stream:
     """Where a run's streamed response goes."""
 
-    __slots__ = ("_channel", "_execution_id", "_is_mute", "has_started")
+    __slots__ = ("_channel", "_execution_id", "_is_mute", "has_started", "on_start")
 
     def __init__(self, channel: Channel, execution_id: str) -> None:
         self._channel = channel
         self._execution_id = execution_id
         self._is_mute = False
         self.has_started = False
+        self.on_start: Callable[[], None] | None = None
 
     def start(self, status_code: int, headers: Headers) -> None:
         self.has_started = True
+        if self.on_start is not None:
+            self.on_start()
         self._is_mute = status_code in BODYLESS
         # A status below 200 announces another answer, and there is none.
         status = status_code if status_code >= 200 else 500

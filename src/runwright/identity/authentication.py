@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 
@@ -19,6 +20,7 @@ from runwright.identity.directory import Directory, KeyPass, Person, Tenant
 from runwright.identity.errors import ProjectNotFound, TeamNotFound, UserBlocked
 from runwright.identity.key_use import KeyUse
 from runwright.identity.owner_keys import team_owner, user_owner
+from runwright.identity.standing import Standing
 from runwright.identity.tokens import (
     KEY_PREFIXES,
     Tokens,
@@ -98,6 +100,7 @@ class _Acting:
     secret: str = ""
     by_jwt: bool = False
     impersonator: Principal | None = None
+    ends_at: datetime | None = None
     lineage: Lineage = NO_LINEAGE
 
 
@@ -109,11 +112,13 @@ class _Verdict:
 
 
 class Authenticator:
-    """Enter it (`async with`) for the time requests are served: it owns the task that stores
-    when keys were used."""
+    """Enter it (`async with`) for the time requests are served: it owns the tasks that store
+    when keys were used, and that judge again who is `standing`."""
 
     def __init__(self, storage: Storage, signals: Signals, tokens: Tokens, clock: Clock) -> None:
+        # What is judged again has to find that the directory has forgotten already.
         self._directory = Directory(storage, signals)
+        self.standing = Standing(signals, clock)
         self._tokens = tokens
         self._clock = clock
         self._key_use = KeyUse(storage, clock)
@@ -121,6 +126,7 @@ class Authenticator:
 
     async def __aenter__(self) -> Self:
         self._writer = asyncio.create_task(self._key_use.run(), name="key-use")
+        self.standing.start()
         return self
 
     async def __aexit__(
@@ -129,6 +135,7 @@ class Authenticator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.standing.stop()
         if self._writer is not None:
             self._writer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -270,7 +277,8 @@ class Authenticator:
         if person is None:
             return _Verdict(_guest(project_id), late=refusals.UnknownKey())
         self._key_use.note(held.key, sent.sdk)
-        owner = self._user_principal(_Acting(person), project_id)
+        acting = _Acting(person, ends_at=held.key.expires_at)
+        owner = self._user_principal(acting, project_id)
         narrow = scopes.key_scopes(held.key.scopes) & owner.scopes
         return _Verdict(replace(owner, scopes=narrow, key_id=held.key.id))
 
@@ -316,6 +324,7 @@ class Authenticator:
             project_id=project_id,
             scopes=scopes.key_scopes(claims.scopes),
             roles=permissions.key_roles(),
+            ends_at=_moment(claims.expires_at),
             lineage=claims.lineage,
         )
         return _Verdict(_with_user(principal, acting))
@@ -328,7 +337,7 @@ class Authenticator:
         session = person.sessions.get(hash_secret(value.secret)) if person else None
         if person is None or session is None or session.expires_at < self._clock.now():
             return None
-        return _Acting(person, session, value.secret)
+        return _Acting(person, session, value.secret, ends_at=session.expires_at)
 
     async def _by_jwt(self, users_of: str, jwt: str) -> _Acting | None:
         """None when the user or the bound session is gone. Raises UserJwtInvalid."""
@@ -336,14 +345,18 @@ class Authenticator:
         if claims.project_id != users_of:
             raise UserJwtInvalid("Made for another project")
         person = await self._directory.person(users_of, claims.user_id)
-        if person is None or not claims.session_id:
-            return _Acting(person, by_jwt=True, lineage=claims.lineage) if person else None
+        ends_at = _moment(claims.expires_at)
+        if person is None:
+            return None
+        if not claims.session_id:
+            return _Acting(person, by_jwt=True, ends_at=ends_at, lineage=claims.lineage)
         bound = next(
             (item for item in person.sessions.values() if item.id == claims.session_id), None
         )
         if bound is None or bound.expires_at < self._clock.now():
             return None
-        return _Acting(person, bound, by_jwt=True, lineage=claims.lineage)
+        ends_at = min(ends_at, bound.expires_at)
+        return _Acting(person, bound, by_jwt=True, ends_at=ends_at, lineage=claims.lineage)
 
     async def _impersonating(self, users_of: str, acting: _Acting, wanted: Impersonated) -> _Acting:
         """Whoever may not impersonate, or names nobody, stays who they are. The other user has
@@ -369,6 +382,7 @@ class Authenticator:
             person,
             by_jwt=acting.by_jwt,
             impersonator=self._user_principal(acting, users_of),
+            ends_at=acting.ends_at,
             lineage=acting.lineage,
         )
 
@@ -383,6 +397,7 @@ class Authenticator:
             session_secret=acting.secret,
             by_jwt=acting.by_jwt,
             impersonator=acting.impersonator,
+            ends_at=acting.ends_at,
             lineage=acting.lineage,
         )
 
@@ -394,6 +409,14 @@ def _guest(project_id: str) -> Principal:
         scopes=scopes.GUEST_SCOPES,
         roles=permissions.guest_roles(),
     )
+
+
+def _moment(unix_s: float) -> datetime:
+    """The latest that there is for an end beyond it: whoever holds the signing key chose it."""
+    try:
+        return datetime.fromtimestamp(unix_s, UTC)
+    except (OverflowError, ValueError, OSError):
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _with_user(principal: Principal, acting: _Acting | None) -> Principal:

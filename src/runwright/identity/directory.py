@@ -141,6 +141,7 @@ def _key(uow: UnitOfWork, project_id: str, secret_hash: str) -> KeyPass | None:
         scopes=scopes.key_scopes(key.scopes),
         roles=permissions.key_roles(key.owner),
         key_id=key.id,
+        ends_at=key.expires_at,
     )
     return KeyPass(key, principal)
 

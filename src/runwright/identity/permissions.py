@@ -41,6 +41,13 @@ def may_execute(principal: Principal, execute_roles: Collection[str]) -> bool:
     return principal.is_trusted or not principal.roles.isdisjoint(execute_roles)
 
 
+def has_lost(before: Principal, after: Principal) -> bool:
+    """Whether a caller is somebody else now, or may do less than before."""
+    if (before.kind, before.user_id, before.key_id) != (after.kind, after.user_id, after.key_id):
+        return True
+    return not (before.scopes <= after.scopes and before.roles <= after.roles)
+
+
 def admin_roles(
     memberships: Iterable[Membership], team_id: str, project_id: str
 ) -> tuple[str, ...] | None:

@@ -210,6 +210,7 @@ class Principal:
     by_jwt: bool = False
     impersonator: "Principal | None" = None  # who signed in, when `user` is somebody else
     key_id: str = ""
+    ends_at: datetime | None = None  # when these credentials end by themselves
     lineage: Lineage = NO_LINEAGE  # the runs that led here
 
     @property

@@ -18,13 +18,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from runwright.errors import RunwrightError
+from runwright.identity.standing import Watched
 from runwright.ids import new_id
 from runwright.model.identity import CONSOLE, Principal
 from runwright.model.outbox import Announcement
 from runwright.realtime import channels, frames
 from runwright.realtime.admission import Visitor
 from runwright.realtime.channels import Audience
-from runwright.realtime.errors import BadMessage, TooMuch
+from runwright.realtime.errors import AgainstPolicy, BadMessage, TooMuch
 from runwright.realtime.filters import Fits, compiled
 from runwright.realtime.outgoing import Outgoing
 
@@ -68,6 +70,13 @@ class Connection:
     outgoing: Outgoing = field(default_factory=Outgoing)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     is_open: bool = False  # known to the hub
+    watched: Watched | None = None  # judges the client again
+
+    def end(self, refusal: Exception) -> None:
+        """Say why, and close. Clients do not come back by themselves after this code."""
+        code = refusal.status if isinstance(refusal, RunwrightError) else AgainstPolicy.code
+        self.outgoing.put(frames.error(code, str(refusal)))
+        self.outgoing.close(AgainstPolicy.code, str(refusal)[:100])
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -99,7 +108,6 @@ class Hub:
         self._most_connections = most_connections
         self._rooms: dict[str, _Room] = {}
         self._count = 0
-        self._by_user: dict[str, set[Connection]] = {}
         self._for_projects: asyncio.Queue[Announcement] = asyncio.Queue(WAITING_EVENTS)
         self._for_console: asyncio.Queue[Announcement] = asyncio.Queue(WAITING_EVENTS)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -126,10 +134,6 @@ class Hub:
             return list(room.connections) if room else []
         return [item for room in self._rooms.values() for item in room.connections]
 
-    def of_user(self, user_id: str) -> list[Connection]:
-        """Those of every user with that id, in whichever project."""
-        return list(self._by_user.get(user_id, ()))
-
     def counts(self) -> dict[str, int]:
         """Connections by project, without the console's own."""
         return {
@@ -147,13 +151,11 @@ class Hub:
         room.connections.add(connection)
         connection.is_open = True
         self._count += 1
-        self._know(connection)
         try:
             yield
         finally:
             self._count -= 1
             connection.is_open = False
-            self._forget(connection)
             for subscription in connection.subscriptions.values():
                 self._unlist(connection, subscription)
             room.connections.discard(connection)
@@ -212,24 +214,11 @@ class Hub:
 
     def rebind(self, connection: Connection, principal: Principal) -> None:
         """The client is somebody else now, or may do other things."""
-        self._forget(connection)
         connection.principal = principal
-        self._know(connection)
         for subscription in connection.subscriptions.values():
             self._unlist(connection, subscription)
             subscription.channels = channels.bound(subscription.asked, principal)
             self._list(connection, subscription)
-
-    def _know(self, connection: Connection) -> None:
-        if user_id := connection.principal.user_id:
-            self._by_user.setdefault(user_id, set()).add(connection)
-
-    def _forget(self, connection: Connection) -> None:
-        user_id = connection.principal.user_id
-        if known := self._by_user.get(user_id):
-            known.discard(connection)
-            if not known:
-                del self._by_user[user_id]
 
     def _list(self, connection: Connection, subscription: Subscription) -> None:
         index = self._rooms[connection.project_id].index

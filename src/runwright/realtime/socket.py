@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from runwright.clock import Clock
 from runwright.errors import RunwrightError
+from runwright.identity.standing import Judge, Standing
 from runwright.model.identity import Principal, User
 from runwright.realtime import frames
 from runwright.realtime.admission import Admission, Visitor
@@ -22,7 +23,6 @@ from runwright.realtime.asking import asked
 from runwright.realtime.errors import AgainstPolicy, BadMessage, SocketError, TooMuch
 from runwright.realtime.hub import Connection, Hub, Subscription
 from runwright.realtime.outgoing import Close, Outgoing
-from runwright.realtime.standing import Standing
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +82,19 @@ class Realtime:
         """A connection that listens, and has been greeted."""
         visitor = self._visit(scope)
         self._count(visitor)
-        principal = await self._admission.judge(visitor)
+        judge = self._judge_of(visitor)
+        principal = await judge()
         connection = Connection(visitor, visitor.project_id, principal)
         stack.enter_context(self._hub.open(connection))
-        # What changed since it was judged was told to the connections that were open then.
-        self._standing.doubt([connection])
+        connection.watched = stack.enter_context(
+            self._standing.watch(
+                principal,
+                judge,
+                changed=lambda now: self._hub.rebind(connection, now),
+                refused=connection.end,
+                refusals=(SocketError, RunwrightError),
+            )
+        )
         try:
             for channels, queries in asked(visitor.asked):
                 self._hub.subscribe(connection, channels, queries)
@@ -100,6 +108,9 @@ class Realtime:
         }
         connection.outgoing.put(frames.text("connected", greeting), is_first=True)
         return connection
+
+    def _judge_of(self, visitor: Visitor) -> Judge:
+        return lambda: self._admission.judge(visitor)
 
     async def _shown(self, principal: Principal) -> dict[str, Any] | None:
         return await self._account(principal.user) if principal.user is not None else None
@@ -163,13 +174,15 @@ class Realtime:
         before = connection.visitor
         sent = replace(before.credentials, sessions=(unquote(session),), jwt="", key="")
         visitor = replace(before, credentials=sent)
-        principal = await self._admission.judge(visitor)
+        judge = self._judge_of(visitor)
+        principal = await judge()
         if principal.user is None:
             raise BadMessage("Session is not valid.")
         user = await self._shown(principal)
         connection.visitor = visitor
         self._hub.rebind(connection, principal)
-        self._standing.doubt([connection])
+        if connection.watched is not None:
+            self._standing.renew(connection.watched, principal, judge)
         connection.outgoing.put(frames.response("authentication", user=user))
 
     def _subscribe(self, connection: Connection, data: Any) -> None:

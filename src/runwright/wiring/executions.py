@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runwright.executions.cancelling import Cancelling
 from runwright.executions.dispatcher import Dispatcher
+from runwright.executions.eviction import Eviction
 from runwright.executions.records import Recorder
 from runwright.executions.repeats import Repeats
 from runwright.executions.replays import Replays
@@ -96,6 +97,8 @@ async def make_executions(
         wants=waiting.interest.wants,
         is_alone=True,  # the lock on the data folder says so
     )
+    eviction = Eviction(core.signals, core.authenticator.project, (executions.runs, dispatcher))
+    stack.push_async_callback(eviction.stop)
     cancelling = Cancelling(
         storage=core.storage,
         clock=core.clock,

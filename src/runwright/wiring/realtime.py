@@ -20,7 +20,6 @@ from runwright.realtime.admission import Admission, OriginRefusal, Visitor
 from runwright.realtime.errors import TooMuch
 from runwright.realtime.hub import Hub, Interest
 from runwright.realtime.socket import Realtime
-from runwright.realtime.standing import Standing
 from runwright.realtime.ticks import Ticks
 from runwright.settings import Settings
 from runwright.wiring.core import Core
@@ -50,9 +49,8 @@ async def start_realtime(
 
     hub = Hub(interest, team_of)
     admission = Admission(core.authenticator, _origin_refusal(settings, rule_project))
-    standing = Standing(hub, admission, core.signals)
     ticks = Ticks(hub, core.clock, team_of)
-    for part in (hub, standing, ticks):
+    for part in (hub, ticks):
         part.start()
         stack.push_async_callback(part.stop)
     has_limits = settings.rate_limits == "on"
@@ -68,7 +66,7 @@ async def start_realtime(
 
     sockets = Realtime(
         hub=hub,
-        standing=standing,
+        standing=core.authenticator.standing,
         admission=admission,
         clock=core.clock,
         visit=lambda scope: visitor_of(scope, proxies),

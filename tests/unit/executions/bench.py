@@ -283,9 +283,11 @@ async def a_bench(
             await upkeep.start()
             recorder.start()
             await executions.start()
+            authenticator.standing.start()
             try:
                 yield bench
             finally:
+                await authenticator.standing.stop()
                 await executions.stop(5.0)
                 await recorder.stop()
                 await upkeep.stop()

@@ -1,12 +1,28 @@
 """Responses that come in parts."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, Final
 
 import pytest
 
+from runwright.identity.projects import remove_project
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Status
 from runwright.ports.executor import ResponseSink
-from tests.unit.executions.bench import FUNCTION, a_key
+from runwright.ports.storage import UnitOfWork
+from tests.unit.executions.bench import (
+    FUNCTION,
+    NOW,
+    PROJECT,
+    Bench,
+    a_function,
+    a_key,
+    a_project,
+    a_session,
+    a_user,
+    until,
+)
 from tests.unit.gateway.door import a_door
 
 pytestmark = pytest.mark.anyio
@@ -142,3 +158,92 @@ async def test_a_streamed_status_that_has_no_body_gets_none(
         door.bench.code.run_next = stream
         reply = await door.call()
     assert (reply.status, reply.body, reply.is_whole) == (shown, body, True)
+
+
+Change = Callable[[Bench], Awaitable[None]]
+
+
+async def drop(bench: Bench, repository: str, item: Any, kind: str) -> None:
+    def work(uow: UnitOfWork) -> None:
+        getattr(uow, repository).remove(item.project_id, item.id)
+        uow.touch(kind, item.project_id, getattr(item, "user_id", "") or item.id)
+
+    await bench.storage.write(work)
+
+
+ENDS: Final[dict[str, Change]] = {
+    "the session is deleted": lambda b: drop(b, "sessions", a_session(), "user"),
+    "the session is over": lambda b: b.put(replace(a_session(), expires_at=NOW)),
+    "the user is blocked": lambda b: b.put(replace(a_user(), is_active=False, labels=("vip",))),
+    "the user is deleted": lambda b: drop(b, "users", a_user(), "user"),
+    "the label is gone": lambda b: b.put(a_user()),
+    "the project is deleted": lambda b: b.storage.write(
+        lambda uow: remove_project(uow, a_project())
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ENDS)
+async def test_a_stream_ends_with_the_right_to_it(what: str) -> None:
+    begun, gone_on = asyncio.Event(), asyncio.Event()
+
+    async def stream(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
+        assert sink is not None
+        sink.start(200, ())
+        await sink.write(b"part")
+        begun.set()
+        await gone_on.wait()
+        with pytest.raises(ConnectionError):
+            await sink.write(b"more")
+        return Outcome(status_code=200, logs="to the end")
+
+    async with a_door() as door:
+        bench = door.bench
+        await bench.put(replace(a_user(), labels=("vip",)), a_session())
+        await bench.put(a_function(execute=("label:vip",)))
+        jwt = bench.tokens.user_jwt("ada", "session-ada", 60, project_id=PROJECT)
+        bench.code.run_next = stream
+        call = asyncio.create_task(door.call(headers=[("x-appwrite-user-jwt", jwt)]))
+        async with asyncio.timeout(5):
+            await begun.wait()
+            await ENDS[what](bench)
+            reply = await call
+        assert (reply.status, reply.body, reply.is_whole) == (200, b"part", False)
+        gone_on.set()
+        assert len(bench.authenticator.standing) == 0
+        if what != "the project is deleted":
+            execution_id = reply["x-appwrite-execution-id"]
+            await until(lambda: is_completed(bench, execution_id))
+
+
+async def is_completed(bench: Bench, execution_id: str) -> bool:
+    """The run goes on: it may be in the middle of something."""
+    found = await bench.executions.history.get(a_key(), FUNCTION, execution_id)
+    return (found.status, found.logs) == (Status.COMPLETED, "to the end")
+
+
+async def test_a_stream_goes_on_while_its_reader_may_have_it() -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def stream(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
+        assert sink is not None
+        sink.start(200, ())
+        begun.set()
+        await may_end.wait()
+        await sink.write(b"part")
+        return Outcome(status_code=200)
+
+    async with a_door() as door:
+        bench = door.bench
+        await bench.put(replace(a_user(), labels=("vip",)), a_session())
+        await bench.put(a_function(execute=("label:vip",)))
+        jwt = bench.tokens.user_jwt("ada", "session-ada", 60, project_id=PROJECT)
+        bench.code.run_next = stream
+        call = asyncio.create_task(door.call(headers=[("x-appwrite-user-jwt", jwt)]))
+        async with asyncio.timeout(5):
+            await begun.wait()
+            await bench.put(replace(a_user(), name="Ada", labels=("vip", "more")))
+            await until(lambda: bench.authenticator.standing.is_settled)
+            may_end.set()
+            reply = await call
+    assert (reply.body, reply.is_whole) == (b"part", True)

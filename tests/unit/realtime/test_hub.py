@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from anyio.lowlevel import checkpoint
 
+from runwright.errors import Unauthorized
 from runwright.identity.authentication import Credentials
 from runwright.model.event import Event
 from runwright.model.identity import CONSOLE, Principal
@@ -163,10 +164,8 @@ async def test_who_signs_in_hears_what_is_theirs_from_then_on(house: House) -> N
     house.hub.rebind(connection, user("ann"))
     assert connection.channels == ("account", "account.ann", "executions")
     await house.tell("users.ann.update.email", {"$id": "ann"})
-    assert house.hub.of_user("ann") == [connection]
     house.hub.rebind(connection, guest())
     await house.tell("users.ann.update.status", {"$id": "ann"})
-    assert house.hub.of_user("ann") == []
     assert [item["events"][0] for item in await frames(connection)] == ["users.ann.update"]
 
 
@@ -264,3 +263,11 @@ async def test_what_was_put_is_sent_before_the_close() -> None:
     outgoing.put("late")
     sent = [await outgoing.next() for _ in range(5)]
     assert sent == ["zero", "one", "two", Close(1008, "why"), Close(1008, "why")]
+
+
+async def test_a_refusal_is_told_before_the_close(house: House) -> None:
+    connection, other = house.connect(user("ann")), house.connect(user("ann"))
+    connection.end(Unauthorized("not any more"))
+    assert '"code":401' in str(await connection.outgoing.next())
+    assert connection.outgoing.is_closing
+    assert not other.outgoing.is_closing
