@@ -18,21 +18,24 @@ from runwright.api.limits import Limiter
 from runwright.api.redirects import Redirects
 from runwright.api.routes.identity import identity_routes
 from runwright.api.routes.mail import mail_routes
+from runwright.api.routes.mail_templates import mail_template_routes
 from runwright.api.routes.webhooks import webhook_routes
 from runwright.api.routing import Route
 from runwright.identity.authentication import Authenticator
 from runwright.identity.first_start import FirstLogin, bootstrap
-from runwright.identity.mail import MailSettings
 from runwright.identity.passwords import Passwords
 from runwright.identity.services import Identity
 from runwright.identity.tokens import Tokens
+from runwright.letters.servers import MailServers
+from runwright.letters.templates import MailTemplates
+from runwright.letters.ways import Sender, Ways
 from runwright.model.identity import Project
 from runwright.sealing import Sealer
 from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_memory
 from runwright.triggers.webhooks import Webhooks, WebhookSeal
 from tests.fakes.declared import as_declared
-from tests.fakes.mailer import KeptLetters
+from tests.fakes.mailer import FakeCarrier, KeptLetters
 from tests.fakes.origins import clients_of
 
 START = datetime(2026, 8, 21, 13, 42, 57, tzinfo=UTC)
@@ -72,9 +75,24 @@ class Bench:
     passwords: Passwords
     login: FirstLogin
     letters: KeptLetters
+    carrier: FakeCarrier
 
     async def project(self) -> Project:
         return await self.identity.projects.get(PROJECT_ID)
+
+    def mail_servers(self) -> MailServers:
+        sealer = Sealer(KEY)
+        ways = Ways(
+            sender=Sender(email="no-reply@localhost"), hosts=frozenset({"maildev"}), sealer=sealer
+        )
+        return MailServers(
+            self.storage,
+            self.clock,
+            sealer=sealer,
+            ways=ways,
+            carrier=self.carrier,
+            mailer=self.letters,
+        )
 
     def webhooks(self, *, allows_private: bool = False) -> Webhooks:
         seal = WebhookSeal(Sealer(KEY))
@@ -102,6 +120,7 @@ async def open_bench(*, console_signup: Literal["first", "open"] = "first") -> A
             passwords=passwords,
             login=login,
             letters=letters,
+            carrier=FakeCarrier(),
         )
 
 
@@ -266,7 +285,8 @@ async def open_world(
         routes = [
             *identity_routes(bench.identity, redirects),
             *webhook_routes(bench.webhooks(allows_private=allows_private)),
-            *mail_routes(MailSettings(bench.storage, bench.clock, Sealer(KEY))),
+            *mail_routes(bench.mail_servers()),
+            *mail_template_routes(MailTemplates(bench.storage, bench.clock)),
             *more_routes,
         ]
         app = build_app(

@@ -1,11 +1,14 @@
-"""A post office that keeps what it is given."""
+"""Post that goes nowhere: an office that keeps letters, a carrier that does as it is told."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from runwright.identity.errors import PhoneDisabled, SmtpDisabled
 from runwright.model.identity import Project
+from runwright.ports.carrier import NotCarried, Parcel, Relay
 from runwright.ports.mailer import Letter
 from runwright.ports.storage import UnitOfWork
 
@@ -39,3 +42,29 @@ class KeptLetters:
     def secret(self) -> str:
         """The code in the last letter, or the secret of its link."""
         return str(self.facts().get("otp") or self.link()["secret"])
+
+
+@dataclass
+class FakeCarrier:
+    """Fails as a test says; `open` holds back every letter while it is not set."""
+
+    fault: Callable[[Parcel], Exception | None] = lambda parcel: None
+    parcels: list[Parcel] = field(default_factory=list)
+    greeted: list[Relay] = field(default_factory=list)
+    deaf: str = ""  # why no connection can be made
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.open.set()
+
+    async def carry(self, relay: Relay, parcel: Parcel) -> None:
+        self.parcels.append(parcel)
+        await self.open.wait()
+        fault = self.fault(parcel)
+        if fault is not None:
+            raise fault
+
+    async def greet(self, relay: Relay) -> None:
+        self.greeted.append(relay)
+        if self.deaf:
+            raise NotCarried(self.deaf)

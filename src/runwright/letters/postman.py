@@ -21,10 +21,12 @@ from runwright.clock import Clock
 from runwright.errors import ServiceUnavailable
 from runwright.letters.rounds import LEASE_S, POLL_S, RoundLimits, Rounds
 from runwright.letters.sealed import seal, unseal
-from runwright.letters.ways import Way, Ways
+from runwright.letters.templates import template_for
+from runwright.letters.ways import Ways
 from runwright.letters.writing import CannotWrite, write
 from runwright.model.identity import CONSOLE, Project
 from runwright.model.job import Job
+from runwright.model.mail import MailTemplate
 from runwright.model.retry import Retry
 from runwright.ports.carrier import Carrier, NotCarried, Shelf
 from runwright.ports.mailer import Letter
@@ -152,17 +154,20 @@ class Postman:
 
     async def _send(self, job: Job, letter: Letter) -> None:
         """Raises NotCarried, CannotOpen."""
-        project = await self._project(job.project_id)
+
+        def find(uow: UnitOfWork) -> tuple[Project | None, MailTemplate | None]:
+            template = template_for(uow, job.project_id, letter.occasion, letter.locale)
+            return uow.projects.get(CONSOLE, job.project_id), template
+
+        project, template = await self._storage.read(find)
         if project is None and job.project_id != CONSOLE:
             return  # deleted since
         way = self._ways.of(project, letter.kind)
         if way is None:
             raise NotCarried("there is no mail server and the mail folder is switched off")
-        await self._by(way, job, letter, project)
-
-    async def _by(self, way: Way, job: Job, letter: Letter, project: Project | None) -> None:
+        chosen = template if way.relay is None or way.is_own else None
         try:
-            parcel = await asyncio.to_thread(write, letter, way, job, project)
+            parcel = await asyncio.to_thread(write, letter, way, job, project, chosen)
         except CannotWrite as exc:
             raise NotCarried(str(exc), is_final=True) from exc
         if way.relay is not None:
@@ -172,9 +177,3 @@ class Postman:
                 await self._shelf.put(parcel)
             except OSError as exc:
                 raise NotCarried("the mail folder cannot be written") from exc
-
-    async def _project(self, project_id: str) -> Project | None:
-        def find(uow: UnitOfWork) -> Project | None:
-            return uow.projects.get(CONSOLE, project_id)
-
-        return await self._storage.read(find)

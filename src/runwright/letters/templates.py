@@ -1,76 +1,150 @@
-"""Placeholders in the words of a letter, filled for text and for HTML."""
+"""The words that a project chooses for its letters, for each occasion and language.
 
-import html
-import re
-from collections.abc import Mapping
+They hold where the project itself answers for what is sent: at its own mail server, and in the
+mail folder. Letters that leave by the installation's mail server have the installation's words.
+"""
+
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
-PLACEHOLDER: Final = re.compile(r"\{\{\s{0,8}(\w{1,64})\s{0,8}\}\}")
-_TAG: Final = re.compile(r"</?[A-Za-z!][^<>]*>")
-_BREAK: Final = re.compile(r"(?i)<\s*(br|/p|/div|/tr|/h[1-6]|/li)\b[^<>]*>")
-_UNSEEN: Final = re.compile(r"(?i)<(style|script|head|title)\b")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+from runwright.clock import Clock
+from runwright.errors import BadArgument
+from runwright.letters.placeholders import PLACEHOLDER, page
+from runwright.letters.words import WORDS
+from runwright.model.mail import MailTemplate
+from runwright.model.query import ListQuery, Page
+from runwright.ports.mailer import Occasion
+from runwright.ports.storage import Storage, UnitOfWork
 
-Values = Mapping[str, str]
-
-_STYLE: Final = "font-family: sans-serif; line-height: 1.5; max-width: 36em; margin: 2em auto"
-_LARGE: Final = "font-size: 1.8em; letter-spacing: 0.15em"
-
-
-def needs(text: str) -> set[str]:
-    """The names of the values that a text shows."""
-    return set(PLACEHOLDER.findall(text))
-
-
-def as_text(template: str, values: Values) -> str:
-    return PLACEHOLDER.sub(lambda found: values.get(found[1], ""), template)
-
-
-def as_html(template: str, values: Values) -> str:
-    """Values are no HTML, whatever stands in them."""
-    return PLACEHOLDER.sub(lambda found: html.escape(values.get(found[1], "")), template)
-
-
-def as_line(template: str, values: Values) -> str:
-    """For a header: one line, without what could begin another."""
-    return _CONTROL.sub(" ", as_text(template, values)).strip()
+DEFAULT_LOCALE: Final = "en"
+OCCASIONS: Final[tuple[Occasion, ...]] = (
+    "verification",
+    "magicSession",
+    "recovery",
+    "invitation",
+    "mfaChallenge",
+    "sessionAlert",
+    "otpSession",
+    "otpVerification",
+    "otpRecovery",
+)
+MAX_MESSAGE_CHARS: Final = 10 * 1024 * 1024
+MAX_PROJECT_CHARS: Final = 4 * MAX_MESSAGE_CHARS  # of the messages of one project together
+MAX_PLACEHOLDERS: Final = 1000  # in one message: a value takes more room than its placeholder
 
 
-def is_html(template: str) -> bool:
-    return _TAG.search(template) is not None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateChange:
+    """None leaves a part as it is, "" gives it its default."""
+
+    subject: str | None = None
+    message: str | None = None
+    sender_name: str | None = None
+    sender_email: str | None = None
+    reply_to_name: str | None = None
+    reply_to_email: str | None = None
 
 
-def text_of(page: str) -> str:
-    """What a reader without HTML sees of a page."""
-    broken = _BREAK.sub("\n", _seen(page))
-    lines = (line.strip() for line in html.unescape(_TAG.sub("", broken)).splitlines())
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+class MailTemplates:
+    def __init__(self, storage: Storage, clock: Clock) -> None:
+        self._storage = storage
+        self._clock = clock
+
+    async def get(self, project_id: str, occasion: Occasion, locale: str) -> MailTemplate:
+        """With the default words where the project has none of its own."""
+
+        def work(uow: UnitOfWork) -> MailTemplate | None:
+            return uow.mail_templates.get(project_id, _id(occasion, locale))
+
+        found = await self._storage.read(work)
+        return with_defaults(found or self._new(project_id, occasion, locale))
+
+    async def list(self, project_id: str, query: ListQuery) -> Page[MailTemplate]:
+        """Those that the project has changed."""
+        page = await self._storage.read(lambda uow: uow.mail_templates.page(project_id, query))
+        return Page(tuple(with_defaults(item) for item in page.items), page.total)
+
+    async def update(
+        self, project_id: str, occasion: Occasion, locale: str, change: TemplateChange
+    ) -> MailTemplate:
+        """Raises BadArgument (too large)."""
+        if len(PLACEHOLDER.findall(change.message or "")) > MAX_PLACEHOLDERS:
+            raise BadArgument(f"A message may have at most {MAX_PLACEHOLDERS} placeholders.")
+
+        def work(uow: UnitOfWork) -> MailTemplate:
+            old = uow.mail_templates.get(project_id, _id(occasion, locale))
+            new = _changed(old or self._new(project_id, occasion, locale), change)
+            new = replace(new, updated_at=self._clock.now())
+            _check_room(uow, new)
+            if old is None:
+                uow.mail_templates.add(new)
+            else:
+                uow.mail_templates.put(new)
+            return new
+
+        return with_defaults(await self._storage.write(work))
+
+    async def reset(self, project_id: str, occasion: Occasion, locale: str) -> MailTemplate:
+        """Back to the default words; nothing happens when they are that already."""
+
+        def work(uow: UnitOfWork) -> None:
+            if uow.mail_templates.get(project_id, _id(occasion, locale)) is not None:
+                uow.mail_templates.remove(project_id, _id(occasion, locale))
+
+        await self._storage.write(work)
+        return with_defaults(self._new(project_id, occasion, locale))
+
+    def _new(self, project_id: str, occasion: Occasion, locale: str) -> MailTemplate:
+        now = self._clock.now()
+        return MailTemplate(
+            id=_id(occasion, locale),
+            project_id=project_id,
+            created_at=now,
+            updated_at=now,
+            occasion=occasion,
+            locale=locale,
+        )
 
 
-def _seen(page: str) -> str:
-    """Without styles, scripts and the head. One pass: pages may be large and malformed."""
-    parts, at = [], 0
-    while (opened := _UNSEEN.search(page, at)) is not None:
-        parts.append(page[at : opened.start()])
-        closed = re.compile(rf"(?i)</{opened[1]}[^<>]*>").search(page, opened.end())
-        if closed is None:
-            return "".join(parts)
-        at = closed.end()
-    return "".join((*parts, page[at:]))
+def template_for(
+    uow: UnitOfWork, project_id: str, occasion: Occasion, locale: str
+) -> MailTemplate | None:
+    """What the project has for a language, else for the one it is a form of, else in English."""
+    for code in dict.fromkeys((locale, locale.partition("-")[0], DEFAULT_LOCALE)):
+        found = uow.mail_templates.get(project_id, _id(occasion, code))
+        if found is not None:
+            return found
+    return None
 
 
-def page(paragraphs: tuple[str, ...]) -> str:
-    """Paragraphs, with placeholders, as a template in HTML."""
-    return (
-        f'<!doctype html>\n<html>\n<body style="{_STYLE}">\n'
-        + "\n".join(_paragraph(text) for text in paragraphs)
-        + "\n</body>\n</html>\n"
+def with_defaults(template: MailTemplate) -> MailTemplate:
+    """With the words that are used where the project has none."""
+    words = next(WORDS[occasion] for occasion in OCCASIONS if occasion == template.occasion)
+    return replace(
+        template,
+        subject=template.subject or words.subject,
+        message=template.message or page(words.paragraphs),
     )
 
 
-def _paragraph(text: str) -> str:
-    if text == "{{redirect}}":
-        return '<p><a href="{{redirect}}">{{redirect}}</a></p>'
-    if text == "{{otp}}":
-        return f'<p style="{_LARGE}"><strong>{{{{otp}}}}</strong></p>'
-    return f"<p>{html.escape(text, quote=False)}</p>"
+def _id(occasion: str, locale: str) -> str:
+    return f"{occasion}-{locale}"
+
+
+def _changed(template: MailTemplate, change: TemplateChange) -> MailTemplate:
+    given = {
+        item.name: value
+        for item in fields(change)
+        if (value := getattr(change, item.name)) is not None
+    }
+    return replace(template, **given)
+
+
+def _check_room(uow: UnitOfWork, new: MailTemplate) -> None:
+    others = uow.mail_templates.find(new.project_id)
+    used = sum(len(item.message) for item in others if item.id != new.id)
+    if used + len(new.message) > MAX_PROJECT_CHARS:
+        raise BadArgument(
+            f"The messages of all templates may have {MAX_PROJECT_CHARS} chars together. Give "
+            "another template its default message by sending an empty one."
+        )

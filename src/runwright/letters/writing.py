@@ -8,7 +8,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any, Final
 
-from runwright.letters.templates import (
+from runwright.letters.placeholders import (
     Values,
     as_html,
     as_line,

@@ -25,6 +25,7 @@ from runwright.model.identity import (
     User,
 )
 from runwright.model.job import Job, JobKind, QueueState
+from runwright.model.mail import MailTemplate
 from runwright.model.outbox import OutboxEvent
 from runwright.model.query import ListQuery, Page
 from runwright.model.repeat import RepeatKey
@@ -287,6 +288,7 @@ class UnitOfWork(Protocol):
     outbox: OutboxRepository
     webhooks: Repository[Webhook]
     event_sources: Repository[EventSource]
+    mail_templates: Repository[MailTemplate]
     repeat_keys: RepeatKeyRepository
 
     def remove_project_rows(self, project_id: str) -> None:

@@ -15,6 +15,7 @@ from runwright.storage.tables import (
     FUNCTIONS,
     JOBS,
     KEYS,
+    MAIL_TEMPLATES,
     MEMBERSHIPS,
     OUTBOX,
     PLATFORMS,
@@ -198,6 +199,7 @@ ATTRIBUTES: Final[dict[Kind[Any], Attributes]] = {
         logs="logs",
         attempts="attempts",
     ),
+    MAIL_TEMPLATES: _attributes(MAIL_TEMPLATES, locale="locale"),
     EVENT_SOURCES: _attributes(EVENT_SOURCES, name="name", url="url"),
     REPEAT_KEYS: _attributes(REPEAT_KEYS),
 }

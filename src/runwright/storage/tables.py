@@ -41,6 +41,7 @@ from runwright.model.identity import (
     User,
 )
 from runwright.model.job import Job
+from runwright.model.mail import MailTemplate
 from runwright.model.outbox import OutboxEvent
 from runwright.model.repeat import RepeatKey
 from runwright.model.retry import Retry
@@ -173,5 +174,6 @@ JOBS: Final = _kind(
 TIMERS: Final = _kind(Timer, "timers", index=(("due_at",),))
 OUTBOX: Final = _kind(OutboxEvent, "outbox", index=(("epoch",),))
 WEBHOOKS: Final = _kind(Webhook, "webhooks")
+MAIL_TEMPLATES: Final = _kind(MailTemplate, "mail_templates")
 EVENT_SOURCES: Final = _kind(EventSource, "event_sources")
 REPEAT_KEYS: Final = _kind(RepeatKey, "repeat_keys", index=(("expires_at",),))

@@ -18,6 +18,7 @@ from runwright.model.identity import (
     Token,
     User,
 )
+from runwright.model.mail import MailTemplate
 from runwright.model.webhook import EventSource, Webhook
 from runwright.ports.storage import (
     Emit,
@@ -41,6 +42,7 @@ from runwright.storage.tables import (
     FUNCTIONS,
     JOBS,
     KEYS,
+    MAIL_TEMPLATES,
     MEMBERSHIPS,
     OUTBOX,
     PLATFORMS,
@@ -84,6 +86,7 @@ class Codecs:
         self.outbox = Codec(OUTBOX, dialect)
         self.webhooks = Codec(WEBHOOKS, dialect)
         self.event_sources = Codec(EVENT_SOURCES, dialect)
+        self.mail_templates = Codec(MAIL_TEMPLATES, dialect)
         self.repeat_keys = Codec(REPEAT_KEYS, dialect)
 
 
@@ -120,6 +123,9 @@ class SqlUnitOfWork:
         self.timers: TimerRepository = SqlTimers(connection, codecs.timers)
         self.outbox: OutboxRepository = SqlOutbox(connection, codecs.outbox)
         self.webhooks: Repository[Webhook] = SqlRepository(connection, codecs.webhooks)
+        self.mail_templates: Repository[MailTemplate] = SqlRepository(
+            connection, codecs.mail_templates
+        )
         self.event_sources: Repository[EventSource] = SqlRepository(
             connection, codecs.event_sources
         )

@@ -18,6 +18,7 @@ from runwright.api.routes.functions import function_routes
 from runwright.api.routes.identity import identity_routes
 from runwright.api.routes.locale import locale_routes
 from runwright.api.routes.mail import mail_routes
+from runwright.api.routes.mail_templates import mail_template_routes
 from runwright.api.routes.proxy import proxy_routes
 from runwright.api.routes.queue import queue_routes
 from runwright.api.routes.schedules import schedule_routes
@@ -34,10 +35,10 @@ from runwright.gateway.hosts import Hosts
 from runwright.gateway.protocol import Door
 from runwright.gateway.router import Router
 from runwright.identity.authentication import Credentials
-from runwright.identity.mail import MailSettings
 from runwright.identity.pings import Pings
 from runwright.identity.services import Identity
-from runwright.ports.mailer import Mailer
+from runwright.letters.servers import MailServers
+from runwright.letters.templates import MailTemplates
 from runwright.proxies import Proxies
 from runwright.sealing import derive
 from runwright.settings import Settings
@@ -48,6 +49,7 @@ from runwright.triggers.webhooks import Webhooks, WebhookSeal
 from runwright.wiring.core import Core
 from runwright.wiring.executions import ExecutionParts
 from runwright.wiring.functions import Functions
+from runwright.wiring.mail import Mail
 
 
 def rule_projects(domains: Domains) -> RuleProject:
@@ -77,14 +79,14 @@ def make_application(
     functions: Functions,
     runs: ExecutionParts,
     sockets: App,
-    mailer: Mailer,
+    mail: Mail,
 ) -> tuple[DomainFirst, Door]:
     upload_dir = data_dir / "uploads"
     upload_dir.mkdir(exist_ok=True)
 
     rule_project = rule_projects(functions.domains)
     api = Api(
-        routes(settings, data_dir, core, functions, runs, mailer),
+        routes(settings, data_dir, core, functions, runs, mail),
         core.authenticator,
         Limiter(core.clock, is_on=settings.rate_limits == "on"),
         ApiOptions(
@@ -126,14 +128,14 @@ def routes(
     core: Core,
     functions: Functions,
     runs: ExecutionParts,
-    mailer: Mailer,
+    mail: Mail,
 ) -> Sequence[Route]:
     identity = Identity.over(
         core.storage,
         passwords=core.passwords,
         tokens=core.tokens,
         clock=core.clock,
-        mailer=mailer,
+        mailer=mail.postbox,
         console_signup=settings.console_signup,
     )
     origins = Origins(settings.domain, rule_projects(functions.domains))
@@ -186,7 +188,17 @@ def routes(
         *queue_routes(WaitingWork(core.storage, core.clock)),
         *proxy_routes(functions.domains),
         *webhook_routes(webhooks),
-        *mail_routes(MailSettings(core.storage, core.clock, core.sealer)),
+        *mail_routes(
+            MailServers(
+                core.storage,
+                core.clock,
+                sealer=core.sealer,
+                ways=mail.ways,
+                carrier=mail.carrier,
+                mailer=mail.postbox,
+            )
+        ),
+        *mail_template_routes(MailTemplates(core.storage, core.clock)),
     ]
     table += description_routes(table)
     return table

@@ -76,7 +76,7 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         courier = await start_courier(settings, core, functions, waiting, stack)
         mail = await start_mail(settings, data_dir, core, waiting, stack)
         app, door = make_application(
-            settings, data_dir, core, functions, runs, realtime.sockets, mail.postbox
+            settings, data_dir, core, functions, runs, realtime.sockets, mail
         )
         credentials = await _credentials(settings, data_dir, core, api_port)
 

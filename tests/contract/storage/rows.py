@@ -27,6 +27,7 @@ from runwright.model.identity import (
     User,
 )
 from runwright.model.job import Job, JobKind
+from runwright.model.mail import MailTemplate
 from runwright.model.outbox import OutboxEvent
 from runwright.model.repeat import RepeatKey
 from runwright.model.retry import Retry
@@ -272,6 +273,23 @@ def an_event_source(id: str = "source", project_id: str = PROJECT, **more: Any) 
     return replace(base, **more)
 
 
+def a_mail_template(
+    id: str = "recovery-de", project_id: str = PROJECT, **more: Any
+) -> MailTemplate:
+    base = MailTemplate(
+        **_base(id, project_id),
+        occasion="recovery",
+        locale="de",
+        subject="Neues Passwort",
+        message="<p>{{redirect}}</p>",
+        sender_name="Shop",
+        sender_email="hi@example.com",
+        reply_to_name="Help",
+        reply_to_email="help@example.com",
+    )
+    return replace(base, **more)
+
+
 def a_repeat_key(id: str = "digest", project_id: str = PROJECT, **more: Any) -> RepeatKey:
     base = RepeatKey(
         **_base(id, project_id),
@@ -303,6 +321,7 @@ EVERY_KIND: Final[dict[str, Any]] = {
     "outbox": an_outbox_event,
     "webhooks": a_webhook,
     "event_sources": an_event_source,
+    "mail_templates": a_mail_template,
     "repeat_keys": a_repeat_key,
 }
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from runwright.letters.postman import Postman, PostmanLimits
 from runwright.letters.ways import Sender, Ways
 from runwright.model.identity import CONSOLE, Project
 from runwright.model.job import Job, JobKind
-from runwright.ports.carrier import NotCarried, Parcel, Relay
+from runwright.ports.carrier import Parcel, Relay
 from runwright.ports.mailer import Letter
 from runwright.ports.storage import UnitOfWork
 from runwright.queue.rows import RowQueue
@@ -23,6 +23,7 @@ from runwright.standing import StandingKey
 from runwright.storage.database import Database, open_memory
 from runwright.vault import Vault
 from tests.fakes.clock import START, ManualClock
+from tests.fakes.mailer import FakeCarrier
 
 LIMITS: Final = PostmanLimits(workers=8, per_project=2, tries=3, backoff_s=60)
 SHOP: Final = Project(id="shop", created_at=START, updated_at=START, name="Shop", team_id="org")
@@ -36,25 +37,6 @@ def a_letter(to: str = "ann@example.com", **changes: Any) -> Letter:
         "facts": (("url", "https://app.example.com/?secret=s3cret"),),
     }
     return Letter(to=to, **(values | changes))
-
-
-@dataclass
-class FakeCarrier:
-    """Fails as a test says; `open` holds back every letter until it is set."""
-
-    fault: Callable[[Parcel], Exception | None] = lambda parcel: None
-    parcels: list[Parcel] = field(default_factory=list)
-    open: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def carry(self, relay: Relay, parcel: Parcel) -> None:
-        self.parcels.append(parcel)
-        await self.open.wait()
-        fault = self.fault(parcel)
-        if fault is not None:
-            raise fault
-
-    async def greet(self, relay: Relay) -> None:
-        raise NotCarried("nobody is there")
 
 
 @dataclass
@@ -104,7 +86,6 @@ async def an_office(
     queue_letters: int = 100,
 ) -> AsyncIterator[Office]:
     clock, signals, carrier, shelf = ManualClock(), LocalSignals(), FakeCarrier(), FakeShelf()
-    carrier.open.set()
     with tempfile.TemporaryDirectory() as folder:
         async with open_memory() as storage:
             storage.listen(signals.announce)

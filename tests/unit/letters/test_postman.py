@@ -8,9 +8,11 @@ import pytest
 
 from runwright.model.identity import CONSOLE
 from runwright.model.job import JobKind
+from runwright.model.mail import MailTemplate
 from runwright.ports.carrier import NotCarried
 from runwright.ports.mailer import TooManyLetters
 from runwright.ports.storage import UnitOfWork
+from tests.fakes.clock import START
 from tests.unit.letters.office import LIMITS, SHOP, a_letter, an_office
 
 pytestmark = pytest.mark.anyio
@@ -189,3 +191,27 @@ async def test_keys_of_letters_end_when_the_letters_have() -> None:
         await office.vault.sealer(job.epoch)  # still there
         await office.settle()
         assert await office.vault.sweep(in_use) == 1
+
+
+async def test_words_of_a_project_are_used_where_it_answers_for_them() -> None:
+    words = MailTemplate(
+        id="recovery-de",
+        project_id="shop",
+        created_at=START,
+        updated_at=START,
+        occasion="recovery",
+        locale="de",
+        subject="Neu",
+    )
+    letters = (a_letter(locale="de-at"), a_letter(locale="fr"))
+    async with an_office(relay=None) as office:
+        await office.storage.write(lambda uow: uow.mail_templates.add(words))
+        await office.post(*letters)
+        await office.settle()
+        subjects = [parcel.message.count(b"Subject: Neu") for parcel in office.shelf.parcels]
+        assert sorted(subjects) == [0, 1]
+    async with an_office() as office:  # by the installation's mail server
+        await office.storage.write(lambda uow: uow.mail_templates.add(words))
+        await office.post(*letters)
+        await office.settle()
+        assert not any(b"Subject: Neu" in parcel.message for parcel in office.carrier.parcels)

@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 import pytest
 
+from runwright.letters.placeholders import text_of
 from runwright.letters.sealed import letter_job
-from runwright.letters.templates import text_of
 from runwright.letters.ways import Sender, Way
 from runwright.letters.words import WORDS
 from runwright.letters.writing import CannotWrite, write

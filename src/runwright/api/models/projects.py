@@ -163,6 +163,20 @@ POLICY: Final = Model(
     tag="$id",
     variants={item.fields[0].words[0]: item for item in POLICIES},
 )
+EMAIL_TEMPLATE: Final = Model(
+    name="emailTemplate",
+    about="The words of the letters of one occasion, in one language.",
+    fields=(
+        text("templateId", "The occasion."),
+        text("locale", "The language."),
+        text("message", "The body, plain or HTML, with placeholders."),
+        text("senderName", "Name of the sender; empty for that of the mail server's settings."),
+        text("senderEmail", "Address of the sender; empty for that of the settings."),
+        text("replyToEmail", "Address that answers go to; empty for that of the settings."),
+        text("replyToName", "Name that answers go to; empty for that of the settings."),
+        text("subject", "The subject, with placeholders."),
+    ),
+)
 
 MOCK_NUMBER: Final = Model(
     name="mockNumber",
@@ -187,4 +201,6 @@ MODELS: Final = (
     listing("policies", POLICY),
     MOCK_NUMBER,
     listing("mockNumbers", MOCK_NUMBER),
+    EMAIL_TEMPLATE,
+    listing("templates", EMAIL_TEMPLATE),
 )

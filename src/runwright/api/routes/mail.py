@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from runwright.api.params import Bool, Email, OneOf, OrEmpty, Range, Text
-from runwright.api.routing import Answer, Call, Route
+from runwright.api.params import Bool, Email, ListOf, OneOf, OrEmpty, Range, Text
+from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
-from runwright.identity.mail import SECURE, MailChange, MailSettings
+from runwright.identity.mail import SECURE, MailChange
+from runwright.letters.servers import MOST_TESTED, MailServers
 
 _Words = Annotated[str | None, Text(256, least=0)]
 _Email = Annotated[str | None, OrEmpty(Email())]
@@ -26,9 +27,14 @@ class UpdateSmtp:
     enabled: Annotated[bool | None, Bool()] = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class CreateSmtpTest:
+    emails: Annotated[tuple[str, ...], ListOf(Email(), MOST_TESTED)]
+
+
 class MailHandlers:
-    def __init__(self, mail: MailSettings) -> None:
-        self._mail = mail
+    def __init__(self, servers: MailServers) -> None:
+        self._servers = servers
 
     async def update(self, call: Call, params: UpdateSmtp) -> Answer:
         change = MailChange(
@@ -43,20 +49,36 @@ class MailHandlers:
             secure=params.secure,
             password=params.password,
         )
-        return Answer(content=shapes.project(await self._mail.update(call.project_id, change)))
+        return Answer(content=shapes.project(await self._servers.update(call.project_id, change)))
+
+    async def test(self, call: Call, params: CreateSmtpTest) -> Answer:
+        await self._servers.test(call.project_id, params.emails)
+        return empty()
 
 
-def mail_routes(mail: MailSettings) -> list[Route]:
+def mail_routes(servers: MailServers) -> list[Route]:
+    of = MailHandlers(servers)
     return [
         Route(
             name="project.updateSMTP",
             method="PATCH",
             paths=("/v1/project/smtp", "/v1/projects/{projectId}/smtp"),
             scopes=("project.write",),
-            handler=MailHandlers(mail).update,
+            handler=of.update,
             params=UpdateSmtp,
             model="project",
             group="project",
             service="project",
-        )
+        ),
+        Route(
+            name="project.createSMTPTest",
+            method="POST",
+            paths=("/v1/project/smtp/tests", "/v1/projects/{projectId}/smtp/tests"),
+            scopes=("project.write",),
+            handler=of.test,
+            params=CreateSmtpTest,
+            status=204,
+            group="project",
+            service="project",
+        ),
     ]

@@ -1,9 +1,10 @@
-"""The mail server of a project: kept, shown without its password, cleared on demand."""
+"""The mail server of a project: tried, kept, shown without its password, cleared on demand."""
 
 from typing import Any, Final
 
 import pytest
 
+from runwright.ports.carrier import Relay
 from runwright.sealing import Sealer
 from tests.fakes.identity import KEY, PROJECT_ID, World
 
@@ -82,3 +83,45 @@ async def test_only_who_may_change_the_project_may_change_its_mail(world: World)
         assert refused.type == "general_unauthorized_scope"
     owner = await world.owner()
     assert (await owner.patch(f"/projects/{PROJECT_ID}/smtp", WANTED)).status == 200
+
+
+async def test_a_mail_server_is_tried_before_it_is_switched_on(world: World) -> None:
+    carrier = world.bench.carrier
+    carrier.deaf = "The mail server did not answer within 30 seconds."
+    refused = await world.server.patch("/project/smtp", WANTED)
+    assert (refused.status, refused.type) == (400, "project_smtp_config_invalid")
+    assert carrier.deaf in refused.body["message"]
+    assert carrier.greeted == [
+        Relay(host="mail", port=1025, username="user", password="pass word", security="starttls")
+    ]
+    assert (await world.server.get("/project")).body["smtpEnabled"] is False
+    kept = await world.server.patch("/project/smtp", WANTED | {"enabled": False})
+    assert (kept.status, len(carrier.greeted)) == (200, 1)
+    carrier.deaf = ""
+    assert (await world.server.patch("/project/smtp", {"enabled": True})).status == 200
+    assert carrier.greeted[-1].password == "pass word"  # the one that was kept
+
+
+async def test_a_host_that_the_operator_listed_need_not_answer(world: World) -> None:
+    world.bench.carrier.deaf = "nobody there"
+    changed = await world.server.patch("/project/smtp", WANTED | {"host": "maildev"})
+    assert (changed.status, changed.body["smtpEnabled"]) == (200, True)
+
+
+async def test_a_letter_is_sent_to_each_address_to_try_the_settings(world: World) -> None:
+    emails = ["ann@example.com", "Bob@example.com", "ann@example.com"]
+    tried = await world.server.post("/project/smtp/tests", {"emails": emails})
+    assert tried.status == 204
+    letters = world.bench.letters.letters
+    assert [letter.to for letter in letters] == ["ann@example.com", "bob@example.com"]
+    assert {letter.occasion for letter in letters} == {"smtpTest"}
+    assert world.bench.carrier.greeted == []  # it has no server of its own
+    await world.server.patch("/project/smtp", WANTED)
+    world.bench.carrier.deaf = "broken"
+    refused = await world.server.post("/project/smtp/tests", {"emails": emails})
+    assert (refused.status, refused.type) == (400, "project_smtp_config_invalid")
+    many = [f"u{at}@example.com" for at in range(11)]
+    assert (await world.server.post("/project/smtp/tests", {"emails": many})).status == 400
+    world.bench.letters.off = {"email"}
+    off = await world.server.post("/project/smtp/tests", {"emails": emails})
+    assert (off.status, off.type) == (503, "general_smtp_disabled")

@@ -337,6 +337,17 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
     )
     _create(
+        "mail_templates",
+        sa.Column("occasion", sa.Text(), nullable=False),
+        sa.Column("locale", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("sender_name", sa.Text(), nullable=False),
+        sa.Column("sender_email", sa.Text(), nullable=False),
+        sa.Column("reply_to_name", sa.Text(), nullable=False),
+        sa.Column("reply_to_email", sa.Text(), nullable=False),
+    )
+    _create(
         "event_sources",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
