@@ -308,6 +308,20 @@ class KeyCreationDenied(RunwrightError):
         )
 
 
+class EnvironmentMoves(BadRequest):
+    def __init__(self) -> None:
+        super().__init__(
+            "An environment belongs to its project. Move the project, or make a new one."
+        )
+
+
+class EnvironmentNested(BadRequest):
+    def __init__(self) -> None:
+        super().__init__(
+            "This project is an environment itself and has none. Make it beside this one."
+        )
+
+
 class ScopesBeyond(KeyCreationDenied):
     """A key gave away more than it holds."""
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from runwright.clock import Clock
 from runwright.errors import Unauthorized
 from runwright.identity.errors import (
+    EnvironmentMoves,
     ProjectExists,
     ProjectNotFound,
     ReservedProject,
@@ -77,8 +78,10 @@ def add_project(uow: UnitOfWork, project: Project) -> Project:
 
 
 def remove_project(uow: UnitOfWork, project: Project) -> None:
-    """Delete a project with everything in it. Artefacts on disk are the business of whoever
-    hears that a project changed."""
+    """Delete a project with its environments and everything in them. Artefacts on disk are the
+    business of whoever hears that a project changed."""
+    for environment in uow.projects.find(CONSOLE, parent_id=project.id):
+        remove_project(uow, environment)
     functions = uow.functions.find(project.id)
     uow.remove_project_rows(project.id)
     uow.projects.remove(CONSOLE, project.id)
@@ -190,9 +193,10 @@ class Projects:
         return await self._change(project_id, {"labels": tuple(dict.fromkeys(labels))})
 
     async def move(self, principal: Principal, project_id: str, team_id: str) -> Project:
-        """Give a project to another organization that the caller manages.
+        """Give a project to another organization that the caller manages, its environments
+        with it.
 
-        Raises TeamNotFound, Unauthorized.
+        Raises TeamNotFound, Unauthorized, EnvironmentMoves.
         """
 
         def work(uow: UnitOfWork) -> Project:
@@ -203,6 +207,10 @@ class Projects:
                 raise TeamNotFound(team_id)
             if not manages(principal, team_id):
                 raise Unauthorized("Only an owner or developer of the organization may do this.")
+            if project.parent_id:
+                raise EnvironmentMoves()
+            for environment in uow.projects.find(CONSOLE, parent_id=project.id):
+                self._put(uow, environment, team_id=team_id)
             return self._put(uow, project, team_id=team_id)
 
         return await self._storage.write(work)

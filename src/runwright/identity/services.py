@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from runwright.clock import Clock
 from runwright.identity.accounts import Accounts
+from runwright.identity.environments import Environments
 from runwright.identity.keys import Keys
 from runwright.identity.memberships import Memberships
 from runwright.identity.mock_phones import MockPhones
@@ -36,6 +37,7 @@ class Identity:
     teams: Teams
     memberships: Memberships
     projects: Projects
+    environments: Environments
     keys: Keys
     owner_keys: OwnerKeys
     platforms: Platforms
@@ -68,6 +70,7 @@ class Identity:
             teams=Teams(storage, clock),
             memberships=Memberships(storage, passwords, clock),
             projects=projects,
+            environments=Environments(storage, clock),
             keys=Keys(storage, tokens, clock),
             owner_keys=OwnerKeys(storage, clock),
             platforms=Platforms(storage, clock),

@@ -24,6 +24,7 @@ class Project:
     updated_at: datetime
     name: str
     team_id: str
+    parent_id: str = ""  # the project whose environment this is
     region: str = "default"
     description: str = ""
     logo: str = ""

@@ -59,6 +59,7 @@ _PROJECTS: Final = _attributes(
     PROJECTS,
     name="name",
     teamId="team_id",
+    parentId="parent_id",
     labels="labels",
     search="search",
     accessedAt="accessed_at",

@@ -96,3 +96,16 @@ def variables_of_a_project(world: World) -> None:
     assert key("project.updateVariable", **one, key="GREETING", value="hi")["value"] == "hi"
     key("project.deleteVariable", **one)
     key.refused("project.getVariable", 404, "variable_not_found", **one)
+
+
+def environments_of_a_project(world: World) -> None:
+    if not world.has("project.createEnvironment"):
+        return
+    key, one = world.key, {"environmentId": f"{world.project_id}-stage"}
+    made = key("project.createEnvironment", **one, name="Staging")
+    assert made["parentId"] == world.project_id
+    assert key("project.listEnvironments")["total"] == 1
+    assert key("project.updateEnvironment", **one, name="Stage")["name"] == "Stage"
+    assert key("project.getEnvironment", **one)["name"] == "Stage"
+    key("project.deleteEnvironment", **one)
+    key.refused("project.getEnvironment", 404, "project_not_found", **one)

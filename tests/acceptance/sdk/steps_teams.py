@@ -27,3 +27,11 @@ def teams_of_their_owner_alone(world: World) -> None:
     assert ann("teams.create", teamId="crew", name="Crew")["total"] == 1
     assert ann("teams.get", teamId="crew")["$id"] == "crew"
     bob.refused("teams.get", 404, "team_not_found", teamId="crew")
+
+
+def ones_own_memberships(world: World) -> None:
+    ann = world.signed_in("ann")
+    ann("teams.create", teamId="crew", name="Crew")
+    if world.has("account.listMemberships"):
+        (member,) = ann("account.listMemberships")["memberships"]
+        assert (member["teamName"], member["userId"]) == ("Crew", "ann")

@@ -62,6 +62,7 @@ PROJECT: Final = Model(
         frees("blocks", "Always empty: nothing blocks projects here."),
         moment("consoleAccessedAt", "When a console last opened it.", empty=True),
         flag("wafEnabled", "Whether a firewall for requests is on."),
+        text("parentId", "The project whose environment it is.", null=True),
     ),
 )
 KEY: Final = Model(

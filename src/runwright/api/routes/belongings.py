@@ -113,6 +113,25 @@ class UserMembershipHandlers:
         )
 
 
+class OwnMembershipHandlers:
+    """Whoever is a member of a team may know it, whatever is hidden of the other members."""
+
+    def __init__(self, memberships: Memberships) -> None:
+        self._memberships = memberships
+
+    async def list(self, call: Call, params: Listing) -> Answer:
+        with cursor_errors("Membership"):
+            page = await self._memberships.of_user(
+                call.project_id, call.principal.user_id, params.query(MEMBERSHIP_FILTERS)
+            )
+        return listed(
+            "membershipList",
+            "memberships",
+            page,
+            lambda member: shapes.membership(member, shapes.EVERYTHING),
+        )
+
+
 class TargetHandlers:
     def __init__(self, targets: Targets) -> None:
         self._targets = targets
@@ -166,6 +185,16 @@ def belonging_routes(sessions: Sessions, memberships: Memberships, targets: Targ
             UserMembershipHandlers(memberships).list,
             ListMemberships,
             "membershipList",
+        ),
+        Route(
+            name="account.listMemberships",
+            method="GET",
+            paths=("/v1/account/memberships",),
+            scopes=("account",),
+            handler=OwnMembershipHandlers(memberships).list,
+            params=Listing,
+            model="membershipList",
+            service="account",
         ),
         *_of_targets(TargetHandlers(targets)),
     ]

@@ -3,6 +3,7 @@
 from runwright.api.redirects import Redirects
 from runwright.api.routes.account import account_routes
 from runwright.api.routes.belongings import belonging_routes
+from runwright.api.routes.environments import environment_routes
 from runwright.api.routes.imports import import_routes
 from runwright.api.routes.keys import key_routes
 from runwright.api.routes.mock_phones import mock_phone_routes
@@ -39,6 +40,7 @@ def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
         ),
         *owner_key_routes(identity.owner_keys),
         *project_routes(identity.projects),
+        *environment_routes(identity.environments),
         *policy_routes(identity.projects, identity.mock_phones),
         *mock_phone_routes(identity.mock_phones),
         *key_routes(identity.keys),

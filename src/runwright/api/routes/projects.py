@@ -14,7 +14,7 @@ from runwright.identity.projects import REGION, Projects
 from runwright.model.identity import Project
 
 FILTERS: Final = Attributes(
-    "name teamId labels search accessedAt",
+    "name teamId parentId labels search accessedAt",
     arrays=("labels",),
     dates=("accessedAt",),
     can_select=True,

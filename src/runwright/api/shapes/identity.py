@@ -224,6 +224,7 @@ def project(item: Project) -> Json:
         "blocks": [],
         "consoleAccessedAt": _moment(item.accessed_at),
         "wafEnabled": False,
+        "parentId": item.parent_id or None,
     }
     return WithOlder(newest, _older(item))
 

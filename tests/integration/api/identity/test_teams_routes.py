@@ -258,3 +258,12 @@ async def test_invitations_can_be_switched_off(world: World) -> None:
         {"email": "new@example.com", "roles": ["dev"], "url": "http://localhost"},
     )
     assert (refused.status, refused.type) == (501, "user_auth_method_unsupported")
+
+
+async def test_people_find_their_own_memberships(world: World) -> None:
+    owner, member, stranger = await people(world)
+    for person, count in ((owner, 1), (member, 1), (stranger, 0)):
+        found = (await person.get("/account/memberships")).body
+        assert found["total"] == count
+        assert {item["userId"] for item in found["memberships"]} <= {person.id}
+    assert (await world.guest.get("/account/memberships")).type == "general_unauthorized_scope"

@@ -45,6 +45,7 @@ def upgrade() -> None:
         "projects",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("team_id", sa.Text(), nullable=False),
+        sa.Column("parent_id", sa.Text(), nullable=False),
         sa.Column("region", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("logo", sa.Text(), nullable=False),

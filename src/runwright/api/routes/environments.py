@@ -1,0 +1,92 @@
+"""Environments of a project."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from runwright.api.lists import Listing, cursor_errors, listed
+from runwright.api.params import Id, ProjectId, Text
+from runwright.api.routes.projects import FILTERS
+from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
+from runwright.api.shapes import identity as shapes
+from runwright.identity.environments import Environments
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateEnvironment:
+    environment_id: Annotated[str, ProjectId()]
+    name: Annotated[str, Text(128)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneEnvironment:
+    environment_id: Annotated[str, Id()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rename(OneEnvironment):
+    name: Annotated[str, Text(128)]
+
+
+class EnvironmentHandlers:
+    def __init__(self, environments: Environments) -> None:
+        self._environments = environments
+
+    async def create(self, call: Call, params: CreateEnvironment) -> Answer:
+        made = await self._environments.create(
+            call.project_id, environment_id=params.environment_id, name=params.name
+        )
+        return Answer(content=shapes.project(made))
+
+    async def list(self, call: Call, params: Listing) -> Answer:
+        with cursor_errors("Project"):
+            page = await self._environments.list(call.project_id, params.query(FILTERS))
+        return listed("projectList", "projects", page, shapes.project)
+
+    async def get(self, call: Call, params: OneEnvironment) -> Answer:
+        found = await self._environments.get(call.project_id, params.environment_id)
+        return Answer(content=shapes.project(found))
+
+    async def rename(self, call: Call, params: Rename) -> Answer:
+        changed = await self._environments.rename(
+            call.project_id, params.environment_id, params.name
+        )
+        return Answer(content=shapes.project(changed))
+
+    async def delete(self, call: Call, params: OneEnvironment) -> Answer:
+        await self._environments.delete(call.project_id, params.environment_id)
+        return empty()
+
+
+def environment_routes(environments: Environments) -> list[Route]:
+    of = EnvironmentHandlers(environments)
+    path, one = "/project/environments", "/project/environments/{environmentId}"
+    return [
+        _route("createEnvironment", "POST", path, of.create, CreateEnvironment),
+        _route("listEnvironments", "GET", path, of.list, Listing, "projectList"),
+        _route("getEnvironment", "GET", one, of.get, OneEnvironment),
+        _route("updateEnvironment", "PATCH", one, of.rename, Rename),
+        _route("deleteEnvironment", "DELETE", one, of.delete, OneEnvironment, ""),
+    ]
+
+
+def _route(
+    name: str,
+    method: str,
+    path: str,
+    handler: Callable[[Call, Any], Awaitable[Answer]],
+    params: type[Any],
+    model: str = "project",
+) -> Route:
+    return Route(
+        name=f"project.{name}",
+        method=method,
+        paths=(f"/v1{path}",),
+        scopes=("project.read" if method == "GET" else "project.write",),
+        handler=handler,
+        params=params,
+        status=USUAL_STATUS[method],
+        model=model,
+        group="project",
+        service="project",
+    )
