@@ -22,6 +22,7 @@ from runwright.api.routes.mail_templates import mail_template_routes
 from runwright.api.routes.webhooks import webhook_routes
 from runwright.api.routing import Route
 from runwright.identity.authentication import Authenticator
+from runwright.identity.factors import FactorSeal
 from runwright.identity.first_start import FirstLogin, bootstrap
 from runwright.identity.passwords import Passwords
 from runwright.identity.services import Identity
@@ -108,6 +109,7 @@ async def open_bench(*, console_signup: Literal["first", "open"] = "first") -> A
             passwords=passwords,
             tokens=Tokens(KEY, clock),
             clock=clock,
+            factor_seal=FactorSeal(KEY),
             mailer=letters,
             console_signup=console_signup,
         )

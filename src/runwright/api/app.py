@@ -194,6 +194,8 @@ class Api:
         access.require_service(principal, found.project, route.service if route else "")
         access.require_scope(principal, route.scopes if route else (), exchange.arrival.host)
         access.require_good_standing(principal)
+        is_before = route is not None and route.is_before_second_factor
+        access.require_factors(principal, is_way_to_give_it=is_before)
         return found
 
     async def _while_allowed(self, exchange: _Exchange, work: Awaitable[None]) -> Exception | None:

@@ -105,6 +105,7 @@ class Route:
     auth_method: str = ""  # switchable sign-in method of the project
     limit: Limit | None = None
     is_open_origin: bool = False
+    is_before_second_factor: bool = False  # a session that owes one may call it
     body_bytes: int = 0  # most bytes of a body that the handler reads itself; parameters are
     # then those of the query. 0 = the body holds the parameters
 

@@ -252,7 +252,7 @@ class Gateway:
     async def _caller(self, runnable: Runnable, incoming: Incoming) -> tuple[Principal | None, str]:
         """The user who calls, and the verified JWT; None and "" for a guest.
 
-        Raises UserJwtInvalid, UserBlocked, ExecutePermissionMissing.
+        Raises UserJwtInvalid, UserBlocked, MoreFactorsRequired, ExecutePermissionMissing.
         """
         tokens = [token for token in incoming.every("x-appwrite-user-jwt") if token]
         if not tokens:

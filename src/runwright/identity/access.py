@@ -35,7 +35,7 @@ def require_scope(principal: Principal, wanted: Collection[str], host: str) -> N
 def require_good_standing(principal: Principal) -> None:
     """Judges the signed-in user, and whoever impersonates it; a key stands for itself.
 
-    Raises UserBlocked, PasswordResetRequired, MoreFactorsRequired.
+    Raises UserBlocked, PasswordResetRequired.
     """
     user = principal.user
     if user is None or principal.kind is CallerKind.KEY:
@@ -46,9 +46,19 @@ def require_good_standing(principal: Principal) -> None:
         raise UserBlocked
     if user.needs_reset:
         raise refusals.PasswordResetRequired
-    has_more = user.is_email_verified or user.is_phone_verified
-    wanted = 2 if user.is_mfa and has_more else 1
-    if principal.session is not None and len(principal.session.factors) < wanted:
+
+
+def require_factors(principal: Principal, *, is_way_to_give_it: bool = False) -> None:
+    """A session that still owes its second factor opens nothing but the way to give it.
+
+    Holds for JWTs bound to such a session too, and for whoever would act as another user with
+    it; a key stands for itself. Raises MoreFactorsRequired.
+    """
+    if principal.kind is CallerKind.KEY:
+        return
+    if principal.impersonator is not None:
+        require_factors(principal.impersonator)
+    if principal.lacks_factor and not is_way_to_give_it:
         raise refusals.MoreFactorsRequired
 
 

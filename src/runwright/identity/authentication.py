@@ -162,14 +162,18 @@ class Authenticator:
         """The user that a JWT stands for, and no one else.
 
         Unlike `identify`, a token whose session or user is gone is refused, not treated as a
-        guest: the caller meant to be somebody. Raises UserJwtInvalid, UserBlocked.
+        guest: the caller meant to be somebody. Raises UserJwtInvalid, UserBlocked,
+        MoreFactorsRequired.
         """
         acting = await self._by_jwt(project_id, jwt)
         if acting is None:
             raise UserJwtInvalid("Session or user gone")
         if not acting.person.user.is_active:
             raise UserBlocked
-        return self._user_principal(acting, project_id)
+        principal = self._user_principal(acting, project_id)
+        if principal.lacks_factor:
+            raise refusals.MoreFactorsRequired
+        return principal
 
     async def project(self, project_id: str) -> Project | None:
         tenant = await self._directory.tenant(project_id)
@@ -398,8 +402,15 @@ class Authenticator:
             by_jwt=acting.by_jwt,
             impersonator=acting.impersonator,
             ends_at=acting.ends_at,
+            lacks_factor=_lacks_factor(acting),
             lineage=acting.lineage,
         )
+
+
+def _lacks_factor(acting: _Acting) -> bool:
+    """A JWT without a session was made by a server, which answers for it."""
+    session = acting.session
+    return session is not None and len(session.factors) < acting.person.wanted_factors
 
 
 def _guest(project_id: str) -> Principal:

@@ -10,6 +10,8 @@ from typing import Final
 
 from runwright.cache import Cache
 from runwright.identity import permissions, scopes
+from runwright.identity.factors import factors_of, wanted
+from runwright.identity.policies import policies_of
 from runwright.ids import is_id
 from runwright.model.identity import (
     CONSOLE,
@@ -44,6 +46,7 @@ class Person:
     roles: frozenset[str]
     memberships: tuple[Membership, ...]
     sessions: Mapping[str, Session]  # by secret hash
+    wanted_factors: int = 1  # that each of the sessions needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,4 +160,14 @@ def _person(uow: UnitOfWork, project_id: str, user_id: str) -> Person | None:
         permissions.user_roles(user, memberships),
         memberships,
         {session.secret_hash: session for session in sessions},
+        _wanted_factors(uow, user),
     )
+
+
+def _wanted_factors(uow: UnitOfWork, user: User) -> int:
+    """Kept with the person: a change of their factors or of the project drops both."""
+    if not user.is_mfa:
+        return 1
+    is_console = user.project_id == CONSOLE
+    project = None if is_console else uow.projects.get(CONSOLE, user.project_id)
+    return wanted(user, factors_of(uow, user), policies_of(project).mfa)

@@ -49,6 +49,16 @@ class MockPhone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MfaFactors:
+    """Which second factors may complete a challenge; recovery codes always may."""
+
+    totp: bool = True
+    email: bool = True
+    phone: bool = True
+    custom: bool = False  # codes that the project's own servers deliver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
     user_limit: int = 0  # 0 = any number
     session_limit: int = 10  # per user; 0 = any number
@@ -60,6 +70,8 @@ class Policies:
     password_strength: PasswordStrength = field(default_factory=PasswordStrength)
     privacy: MembershipPrivacy = field(default_factory=MembershipPrivacy)
     mock_phones: tuple[MockPhone, ...] = ()
+    mfa: MfaFactors = field(default_factory=MfaFactors)
+    passkey_rp_id: str = ""  # the domain that passkeys are bound to; "" = not chosen
 
 
 CONSOLE_POLICIES: Final = Policies(

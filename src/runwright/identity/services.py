@@ -5,9 +5,12 @@ from typing import Literal, Self
 
 from runwright.clock import Clock
 from runwright.identity.accounts import Accounts
+from runwright.identity.challenges import Challenges
 from runwright.identity.environments import Environments
+from runwright.identity.factors import FactorSeal
 from runwright.identity.keys import Keys
 from runwright.identity.memberships import Memberships
+from runwright.identity.mfa import Mfa
 from runwright.identity.mock_phones import MockPhones
 from runwright.identity.owner_keys import OwnerKeys
 from runwright.identity.passwords import Passwords
@@ -47,6 +50,8 @@ class Identity:
     verification: Verification
     push_targets: PushTargets
     mock_phones: MockPhones
+    mfa: Mfa
+    challenges: Challenges
 
     @classmethod
     def over(
@@ -56,6 +61,7 @@ class Identity:
         passwords: Passwords,
         tokens: Tokens,
         clock: Clock,
+        factor_seal: FactorSeal,
         mailer: Mailer,
         console_signup: Literal["first", "open"] = "first",
     ) -> Self:
@@ -80,4 +86,6 @@ class Identity:
             verification=Verification(storage, proofs, mailer, clock),
             push_targets=PushTargets(storage, clock),
             mock_phones=MockPhones(projects, clock),
+            mfa=Mfa(storage, factor_seal, clock),
+            challenges=Challenges(storage, factor_seal, mailer, clock),
         )

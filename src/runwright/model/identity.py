@@ -210,6 +210,7 @@ class Principal:
     session_secret: str = ""  # plain; needed to mint nothing but the caller's own cookies
     by_jwt: bool = False
     impersonator: "Principal | None" = None  # who signed in, when `user` is somebody else
+    lacks_factor: bool = False  # the session still owes its second one
     key_id: str = ""
     ends_at: datetime | None = None  # when these credentials end by themselves
     lineage: Lineage = NO_LINEAGE  # the runs that led here

@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from runwright.model.event import Event
 from runwright.model.execution import Execution
+from runwright.model.factors import MfaChallenge, Passkey, PasskeyCeremony, SecondFactors
 from runwright.model.function import Deployment, Function, Rule, Variable
 from runwright.model.identity import (
     ApiKey,
@@ -276,6 +277,10 @@ class UnitOfWork(Protocol):
     sessions: Repository[Session]
     tokens: Repository[Token]
     targets: Repository[Target]
+    factors: Repository[SecondFactors]
+    mfa_challenges: Repository[MfaChallenge]
+    passkeys: Repository[Passkey]
+    ceremonies: Repository[PasskeyCeremony]
     teams: Repository[Team]
     memberships: Repository[Membership]
     functions: FunctionRepository

@@ -53,4 +53,5 @@ class Admission:
         if is_off and not principal.is_trusted:
             raise refusals.ApiDisabled("Realtime")
         access.require_good_standing(principal)
+        access.require_factors(principal)
         return principal

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from runwright.model.execution import Execution, Headers
+from runwright.model.factors import MfaChallenge, Passkey, PasskeyCeremony, SecondFactors
 from runwright.model.function import Deployment, Function, Rule, Variable
 from runwright.model.identity import (
     ApiKey,
@@ -138,6 +139,19 @@ SESSIONS: Final = _kind(
 TOKENS: Final = _kind(Token, "tokens", index=(("project_id", "user_id"), ("expires_at",)))
 TARGETS: Final = _kind(
     Target, "targets", unique=(("project_id", "identifier"),), index=(("project_id", "user_id"),)
+)
+FACTORS: Final = _kind(SecondFactors, "factors")
+MFA_CHALLENGES: Final = _kind(MfaChallenge, "mfa_challenges", index=(("project_id", "user_id"),))
+PASSKEYS: Final = _kind(
+    Passkey,
+    "passkeys",
+    unique=(("project_id", "credential_id"),),
+    index=(("project_id", "user_id"),),
+)
+CEREMONIES: Final = _kind(
+    PasskeyCeremony,
+    "passkey_ceremonies",
+    index=(("project_id", "expires_at"), ("project_id", "user_id")),
 )
 TEAMS: Final = _kind(Team, "teams")
 MEMBERSHIPS: Final = _kind(

@@ -6,6 +6,7 @@ from sqlalchemy import delete
 from sqlalchemy.engine import Connection, Dialect
 
 from runwright.model.event import Event
+from runwright.model.factors import MfaChallenge, Passkey, PasskeyCeremony, SecondFactors
 from runwright.model.function import Deployment, Rule, Variable
 from runwright.model.identity import (
     ApiKey,
@@ -36,15 +37,19 @@ from runwright.storage.pending import SqlOutbox, SqlTimers
 from runwright.storage.repeats import SqlRepeatKeys
 from runwright.storage.repository import SqlExecutions, SqlFunctions, SqlRepository
 from runwright.storage.tables import (
+    CEREMONIES,
     DEPLOYMENTS,
     EVENT_SOURCES,
     EXECUTIONS,
+    FACTORS,
     FUNCTIONS,
     JOBS,
     KEYS,
     MAIL_TEMPLATES,
     MEMBERSHIPS,
+    MFA_CHALLENGES,
     OUTBOX,
+    PASSKEYS,
     PLATFORMS,
     PROJECTS,
     REPEAT_KEYS,
@@ -74,6 +79,10 @@ class Codecs:
         self.sessions = Codec(SESSIONS, dialect)
         self.tokens = Codec(TOKENS, dialect)
         self.targets = Codec(TARGETS, dialect)
+        self.factors = Codec(FACTORS, dialect)
+        self.mfa_challenges = Codec(MFA_CHALLENGES, dialect)
+        self.passkeys = Codec(PASSKEYS, dialect)
+        self.ceremonies = Codec(CEREMONIES, dialect)
         self.teams = Codec(TEAMS, dialect)
         self.memberships = Codec(MEMBERSHIPS, dialect)
         self.functions = Codec(FUNCTIONS, dialect)
@@ -112,6 +121,12 @@ class SqlUnitOfWork:
         self.sessions: Repository[Session] = SqlRepository(connection, codecs.sessions)
         self.tokens: Repository[Token] = SqlRepository(connection, codecs.tokens)
         self.targets: Repository[Target] = SqlRepository(connection, codecs.targets)
+        self.factors: Repository[SecondFactors] = SqlRepository(connection, codecs.factors)
+        self.mfa_challenges: Repository[MfaChallenge] = SqlRepository(
+            connection, codecs.mfa_challenges
+        )
+        self.passkeys: Repository[Passkey] = SqlRepository(connection, codecs.passkeys)
+        self.ceremonies: Repository[PasskeyCeremony] = SqlRepository(connection, codecs.ceremonies)
         self.teams: Repository[Team] = SqlRepository(connection, codecs.teams)
         self.memberships: Repository[Membership] = SqlRepository(connection, codecs.memberships)
         self.functions: FunctionRepository = SqlFunctions(connection, codecs.functions)

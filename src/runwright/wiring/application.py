@@ -35,6 +35,7 @@ from runwright.gateway.hosts import Hosts
 from runwright.gateway.protocol import Door
 from runwright.gateway.router import Router
 from runwright.identity.authentication import Credentials
+from runwright.identity.factors import FactorSeal
 from runwright.identity.pings import Pings
 from runwright.identity.services import Identity
 from runwright.letters.servers import MailServers
@@ -136,6 +137,7 @@ def routes(
         tokens=core.tokens,
         clock=core.clock,
         mailer=mail.postbox,
+        factor_seal=FactorSeal(derive(core.token_key, "factors")),
         console_signup=settings.console_signup,
     )
     origins = Origins(settings.domain, rule_projects(functions.domains))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
 from runwright.model.execution import ErrorClass, Execution, Status, Trigger
+from runwright.model.factors import MfaChallenge, Passkey, PasskeyCeremony, SecondFactors
 from runwright.model.function import (
     Deployment,
     DeploymentStatus,
@@ -107,6 +108,60 @@ def a_token(id: str = "token", project_id: str = PROJECT, **more: Any) -> Token:
         purpose="sign-in",
         secret_hash="hash",
         expires_at=NOW,
+    )
+    return replace(base, **more)
+
+
+def some_factors(id: str = "ann", project_id: str = PROJECT, **more: Any) -> SecondFactors:
+    base = SecondFactors(
+        **_base(id, project_id),
+        sealed_totp=bytes(range(256)),
+        is_totp_verified=True,
+        totp_step=59_000_000,
+        sealed_codes=b"\0codes",
+    )
+    return replace(base, **more)
+
+
+def an_mfa_challenge(id: str = "asked", project_id: str = PROJECT, **more: Any) -> MfaChallenge:
+    base = MfaChallenge(
+        **_base(id, project_id),
+        user_id="ann",
+        session_id="session",
+        factor="email",
+        code_hash="hash",
+        sealed_code=b"\0code",
+        failures=2,
+        expires_at=NOW,
+    )
+    return replace(base, **more)
+
+
+def a_passkey(id: str = "passkey", project_id: str = PROJECT, **more: Any) -> Passkey:
+    base = Passkey(
+        **_base(id, project_id),
+        user_id="ann",
+        credential_id=f"credential-{id}",
+        public_key=bytes(range(256)),
+        sign_count=7,
+        rp_id="example.com",
+        name="Laptop",
+        transports=("internal", "hybrid"),
+        accessed_at=NOW,
+    )
+    return replace(base, **more)
+
+
+def a_ceremony(id: str = "ceremony", project_id: str = PROJECT, **more: Any) -> PasskeyCeremony:
+    base = PasskeyCeremony(
+        **_base(id, project_id),
+        challenge=bytes(range(32)),
+        rp_id="example.com",
+        expires_at=NOW,
+        user_id="ann",
+        session_id="session",
+        passkey_id="passkey",
+        name="Laptop",
     )
     return replace(base, **more)
 
@@ -309,6 +364,10 @@ EVERY_KIND: Final[dict[str, Any]] = {
     "sessions": a_session,
     "tokens": a_token,
     "targets": a_target,
+    "factors": some_factors,
+    "mfa_challenges": an_mfa_challenge,
+    "passkeys": a_passkey,
+    "ceremonies": a_ceremony,
     "teams": a_team,
     "memberships": a_membership,
     "functions": a_function,

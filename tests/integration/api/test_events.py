@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
+import pyotp
 import pytest
 
 from runwright.functions import chores
@@ -33,6 +34,7 @@ ID_OF: Final = {
     "tokens": "tokenId",
     "recovery": "tokenId",
     "verification": "tokenId",
+    "challenges": "challengeId",
     "teams": "teamId",
     "memberships": "membershipId",
     "functions": "functionId",
@@ -112,6 +114,8 @@ NEW: Final = {"userId": "unique()"}
 DEVICE: Final = {"targetId": "phone", "identifier": "x"}
 DEVICE_AGAIN: Final = {"targetId": "phone", "identifier": "y"}
 BEN: Final = {"userId": "ben"}
+ADAS: Final = {"userId": "ada"}
+TOTP: Final = {"type": "totp"}
 MEMBER: Final = {"teamId": "crew", "membershipId": "{member}"}
 HELLO: Final = {"functionId": "hello"}
 MAIL: Final = {"functionId": "mail"}
@@ -153,6 +157,14 @@ def moving_in() -> Iterator[tuple[str, dict[str, Any]]]:
     for kind, given in more.items():
         who = {"userId": f"moved-{kind}", "email": f"{kind}@example.com", "password": "0" * 40}
         yield f"users.create{kind}User", who | given
+
+
+def shown_code(kept: Mapping[str, Any]) -> str:
+    return pyotp.TOTP(kept["app"]["secret"]).now()
+
+
+def first_recovery_code(kept: Mapping[str, Any]) -> Any:
+    return kept["codes"]["recoveryCodes"][0]
 
 
 AREAS: Final[dict[str, list[Step]]] = {
@@ -270,6 +282,35 @@ AREAS: Final[dict[str, list[Step]]] = {
         Step("users.updateTarget", BEN | {"targetId": "t", "name": "Phone"}, fires=("target",)),
         Step("users.deleteTarget", BEN | {"targetId": "t"}, fires=("target",)),
         Step("users.delete", BEN, fires=("user",)),
+    ],
+    "second factors": [
+        Step("users.create", BEN, fires=("user",)),
+        Step("users.updateMFA", BEN | {"mfa": True}, fires=("user",)),
+        Step("users.createMFARecoveryCodes", BEN, fires=("user",)),
+        Step("users.updateMFARecoveryCodes", BEN, fires=("user",)),
+        Step("account.create", ADA, "guest", ("account",)),
+        Step("account.createEmailPasswordSession", SIGN_IN, "ada", ("session",)),
+        Step("account.createMFAAuthenticator", TOTP, "ada", ("account",), keeps="app"),
+        Step("account.updateMFAAuthenticator", TOTP | {"otp": shown_code}, "ada", ("account",)),
+        Step("account.updateMFA", {"mfa": True}, "ada", ("account",)),
+        Step("account.createMFARecoveryCodes", {}, "ada", ("account",), keeps="codes"),
+        Step(
+            "account.createMFAChallenge",
+            {"factor": "recoverycode"},
+            "ada",
+            ("mfaChallenge",),
+            keeps="asked",
+        ),
+        Step(
+            "account.updateMFAChallenge",
+            {"challengeId": "{asked}", "otp": first_recovery_code},
+            "ada",
+            ("session",),
+        ),
+        Step("account.updateMFARecoveryCodes", {}, "ada", ("account",)),
+        Step("account.deleteMFAAuthenticator", TOTP, "ada", ("account",)),
+        Step("account.createMFAAuthenticator", TOTP, "ada", ("account",)),
+        Step("users.deleteMFAAuthenticator", ADAS | TOTP, fires=("user",)),
     ],
     "teams": [
         Step("teams.create", {"teamId": "crew", "name": "Crew"}, fires=("team",)),
@@ -410,6 +451,8 @@ AREAS: Final[dict[str, list[Step]]] = {
 
 
 def filled(value: Any, kept: Mapping[str, Any]) -> Any:
+    if callable(value):
+        return value(kept)
     found = re.fullmatch(r"\{(\w+)(?:\.(\w+))?\}", value) if isinstance(value, str) else None
     return kept[found[1]][found[2] or "$id"] if found else value
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from runwright.api.shapes import (
     deployments,
     executions,
+    factors,
     functions,
     identity,
     organization,
@@ -15,10 +16,13 @@ from runwright.executions.service import Finished
 from runwright.functions.catalog import ShownFunction
 from runwright.functions.runtimes import RUNTIMES
 from runwright.functions.variables import ShownVariable
+from runwright.identity.factors import Available
 from runwright.identity.keys import NewKey
 from runwright.identity.memberships import Member
+from runwright.identity.mfa import NewAuthenticator
 from runwright.identity.people import Person
 from runwright.model.execution import Execution, Outcome, Status
+from runwright.model.factors import MfaChallenge
 from runwright.model.function import (
     SPECIFICATIONS,
     Deployment,
@@ -89,6 +93,22 @@ def newest() -> dict[str, Json]:
             Member(a_membership("ann", PROJECT, "team"), a_user("ann"), TEAM), identity.EVERYTHING
         ),
         "webhook": _webhook(),
+        **_factors(),
+    }
+
+
+def _factors() -> dict[str, Json]:
+    challenge = MfaChallenge(
+        id="c", user_id="ann", session_id="s", factor="custom", expires_at=START, **_ROW
+    )
+    return {
+        "mfaFactors": factors.available(
+            Available(totp=True, email=False, phone=False, recovery_code=True, custom=False)
+        ),
+        "mfaType": factors.new_authenticator(NewAuthenticator("ABC", "otpauth://totp/x")),
+        "mfaChallenge": factors.challenge(challenge),
+        "mfaChallengeSecret": factors.challenge_secret(challenge, "123456"),
+        "mfaRecoveryCodes": factors.recovery_codes(("a", "b")),
     }
 
 

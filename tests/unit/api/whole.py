@@ -33,6 +33,7 @@ from runwright.functions.settings import FunctionLimits
 from runwright.functions.uploads import Uploads
 from runwright.functions.variables import Variables, VariableSeal
 from runwright.functions.verification import DnsTargets, DomainVerification
+from runwright.identity.factors import FactorSeal
 from runwright.identity.scopes import KEY_SCOPES
 from runwright.identity.services import Identity
 from runwright.identity.tokens import hash_secret
@@ -139,6 +140,7 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
             tokens=bench.tokens,
             clock=clock,
             mailer=letters,
+            factor_seal=FactorSeal(b"f" * 32),
         )
         routes = [
             *identity_routes(identity, Redirects(clients_of(bench.authenticator))),

@@ -3,7 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from runwright.api.models import executions, functions, organizations, people, projects, system
+from runwright.api.models import (
+    executions,
+    factors,
+    functions,
+    organizations,
+    people,
+    projects,
+    system,
+)
 from runwright.api.models.kinds import Field, Kind, Model
 
 __all__ = ["MODELS", "Field", "Kind", "Model"]
@@ -19,7 +27,7 @@ def _found(models: Iterator[Model]) -> Iterator[Model]:
 
 def _by_name() -> Mapping[str, Model]:
     known: dict[str, Model] = {}
-    declared = (system, people, organizations, projects, functions, executions)
+    declared = (system, people, factors, organizations, projects, functions, executions)
     for model in _found(model for area in declared for model in area.MODELS):
         if known.setdefault(model.name, model) != model:
             raise ValueError(f"Two models have the name {model.name}")

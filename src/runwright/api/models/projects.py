@@ -157,6 +157,13 @@ POLICIES: Final = (
         flag("userMFA", "Whether members see who wants a second factor."),
         flag("userAccessedAt", "Whether members see when others were here."),
     ),
+    _policy(
+        "mfa-factors",
+        flag("totp", "Whether codes of authenticator apps are a second factor."),
+        flag("email", "Whether codes sent by e-mail are."),
+        flag("phone", "Whether codes sent to telephones are."),
+        flag("custom", "Whether codes that the project's own servers deliver are."),
+    ),
 )
 POLICY: Final = Model(
     name="policy",

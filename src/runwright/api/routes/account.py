@@ -17,6 +17,7 @@ from runwright.api.routes.account_parts import (
 )
 from runwright.api.routing import Answer, Call, Limit, Nothing, Route, empty
 from runwright.api.shapes import identity as shapes
+from runwright.identity import access
 from runwright.identity.accounts import Accounts
 from runwright.identity.errors import JwtCreationDenied, SessionNotFound
 from runwright.identity.policies import policies_of
@@ -143,7 +144,10 @@ class AccountHandlers:
         return _session(call, extended)
 
     async def delete_session(self, call: Call, params: OneSession) -> Answer:
+        """A session that owes its second factor may still end itself, and only itself."""
         user = user_of(call)
+        if _named(call, params) != current_id(call):
+            access.require_factors(call.principal)
         ended = await self._sessions.end(user.project_id, user.id, _named(call, params))
         is_own = ended.id == current_id(call) and not call.principal.by_jwt
         return empty(headers=signed_out(call, user.project_id) if is_own else ())
@@ -273,6 +277,7 @@ def account_routes(accounts: Accounts, sessions: Sessions, tokens: Tokens) -> li
             OneSession,
             status=204,
             limit=Limit(calls=100),
+            is_before_second_factor=True,
         ),
         own_route(
             "deleteSessions",

@@ -89,6 +89,7 @@ def own_route(
     status: int = 200,
     auth_method: str = "",
     limit: Limit | None = None,
+    is_before_second_factor: bool = False,
 ) -> Route:
     """A route for signed-in callers."""
     return Route(
@@ -103,4 +104,5 @@ def own_route(
         service="account",
         auth_method=auth_method,
         limit=limit,
+        is_before_second_factor=is_before_second_factor,
     )

@@ -6,6 +6,7 @@ from runwright.api.routes.belongings import belonging_routes
 from runwright.api.routes.environments import environment_routes
 from runwright.api.routes.imports import import_routes
 from runwright.api.routes.keys import key_routes
+from runwright.api.routes.mfa import mfa_routes
 from runwright.api.routes.mock_phones import mock_phone_routes
 from runwright.api.routes.organization import organization_routes
 from runwright.api.routes.owner_keys import owner_key_routes
@@ -30,6 +31,7 @@ def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
         *recovery_routes(identity.recovery, redirects),
         *verification_routes(identity.verification, redirects),
         *push_target_routes(identity.push_targets),
+        *mfa_routes(identity.mfa, identity.challenges),
         *user_routes(identity.users),
         *import_routes(identity.users),
         *belonging_routes(identity.sessions, identity.memberships, identity.targets),

@@ -26,6 +26,7 @@ POLICY_IDS: Final = (
     "session-limit",
     "user-limit",
     "membership-privacy",
+    "mfa-factors",
 )
 MAX_HISTORY: Final = 20
 
@@ -87,6 +88,14 @@ class SetPrivacy:
     user_name: _Choice = None
     user_mfa: Annotated[bool | None, Bool(), Named("userMFA")] = None
     user_accessed_at: _Choice = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetMfaFactors:
+    totp: _Choice = None
+    email: _Choice = None
+    phone: _Choice = None
+    custom: _Choice = None
 
 
 class PolicyHandlers:
@@ -154,6 +163,12 @@ class PolicyHandlers:
             call, lambda rules: replace(rules, privacy=replace(rules.privacy, **given))
         )
 
+    async def set_mfa_factors(self, call: Call, params: SetMfaFactors) -> Answer:
+        given = _given(params)
+        return await self._change(
+            call, lambda rules: replace(rules, mfa=replace(rules.mfa, **given))
+        )
+
     async def _set(self, call: Call, **fields_: Any) -> Answer:
         return await self._change(call, lambda rules: replace(rules, **fields_))
 
@@ -213,6 +228,7 @@ def policy_routes(projects: Projects, mock_phones: MockPhones) -> list[Route]:
             of.set_privacy,
             SetPrivacy,
         ),
+        _set("MFAFactors", "mfa-factors", "", of.set_mfa_factors, SetMfaFactors),
     ]
 
 

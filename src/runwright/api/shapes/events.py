@@ -8,7 +8,7 @@ that a call hands out go along only when a key or an admin made the call.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from runwright.api.shapes import deployments, executions, functions, identity
+from runwright.api.shapes import deployments, executions, factors, functions, identity
 from runwright.functions.catalog import ShownFunction
 from runwright.functions.variables import ShownVariable
 from runwright.identity.memberships import Member
@@ -17,6 +17,7 @@ from runwright.identity.proofs import NewToken
 from runwright.identity.sessions import Opened
 from runwright.model.actor import Actor
 from runwright.model.execution import Execution
+from runwright.model.factors import MfaChallenge
 from runwright.model.function import Deployment, Rule
 from runwright.model.identity import Session, Target, Team
 from runwright.triggers.outbox import Custom
@@ -47,6 +48,7 @@ _SHAPES: Final[dict[type, Callable[[Any, Actor], Any]]] = {
     Session: lambda item, actor: identity.session(item),
     Opened: _opened,
     NewToken: _token,
+    MfaChallenge: lambda item, actor: factors.challenge(item),
     Target: lambda item, actor: identity.target(item),
     Team: lambda item, actor: identity.team(item),
     Member: lambda item, actor: identity.membership(item, identity.EVERYTHING),

@@ -11,7 +11,13 @@ from runwright.identity.keys import NewKey
 from runwright.identity.mail import mail_of
 from runwright.identity.memberships import Member
 from runwright.identity.people import Person
-from runwright.identity.policies import MembershipPrivacy, MockPhone, Policies, policies_of
+from runwright.identity.policies import (
+    MembershipPrivacy,
+    MfaFactors,
+    MockPhone,
+    Policies,
+    policies_of,
+)
 from runwright.identity.projects import AUTH_METHODS, PROTOCOLS, SERVICES
 from runwright.identity.proofs import NewToken
 from runwright.model.identity import (
@@ -276,6 +282,7 @@ def policies(item: Project) -> list[Json]:
         {"$id": "session-limit", "total": rules.session_limit},
         {"$id": "user-limit", "total": rules.user_limit},
         _privacy(rules.privacy),
+        _mfa(rules.mfa),
     ]
 
 
@@ -309,6 +316,16 @@ def mock_phone(item: MockPhone) -> Json:
         "otp": item.code,
         "$createdAt": iso_millis(item.created_at),
         "$updatedAt": iso_millis(item.updated_at),
+    }
+
+
+def _mfa(allowed: MfaFactors) -> Json:
+    return {
+        "$id": "mfa-factors",
+        "totp": allowed.totp,
+        "email": allowed.email,
+        "phone": allowed.phone,
+        "custom": allowed.custom,
     }
 
 

@@ -129,6 +129,48 @@ def upgrade() -> None:
         index=(("expires_at",), ("project_id", "user_id")),
     )
     _create(
+        "factors",
+        sa.Column("sealed_totp", sa.LargeBinary(), nullable=False),
+        sa.Column("is_totp_verified", sa.Boolean(), nullable=False),
+        sa.Column("totp_step", sa.BigInteger(), nullable=False),
+        sa.Column("sealed_codes", sa.LargeBinary(), nullable=False),
+    )
+    _create(
+        "mfa_challenges",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("session_id", sa.Text(), nullable=False),
+        sa.Column("factor", sa.Text(), nullable=False),
+        sa.Column("code_hash", sa.Text(), nullable=False),
+        sa.Column("sealed_code", sa.LargeBinary(), nullable=False),
+        sa.Column("failures", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        index=(("project_id", "user_id"),),
+    )
+    _create(
+        "passkeys",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("credential_id", sa.Text(), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_count", sa.BigInteger(), nullable=False),
+        sa.Column("rp_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("transports", sa.Text(), nullable=False),
+        sa.Column("accessed_at", INSTANT),
+        unique=(("project_id", "credential_id"),),
+        index=(("project_id", "user_id"),),
+    )
+    _create(
+        "passkey_ceremonies",
+        sa.Column("challenge", sa.LargeBinary(), nullable=False),
+        sa.Column("rp_id", sa.Text(), nullable=False),
+        sa.Column("expires_at", INSTANT, nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("session_id", sa.Text(), nullable=False),
+        sa.Column("passkey_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        index=(("project_id", "expires_at"), ("project_id", "user_id")),
+    )
+    _create(
         "targets",
         sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("provider_type", sa.Text(), nullable=False),
