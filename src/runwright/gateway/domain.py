@@ -27,6 +27,7 @@ from runwright.executions.requests import sendable_target
 from runwright.executions.runnable import Runnable
 from runwright.executions.service import Executions
 from runwright.functions.errors import FunctionNotFound
+from runwright.gateway import sharing
 from runwright.gateway.compression import compressed
 from runwright.gateway.errors import (
     ChallengeNotFound,
@@ -127,14 +128,20 @@ class Gateway:
     async def _cors(self, place: Place, incoming: Incoming) -> RawHeaders:
         """What lets a web page of the project read an answer that is ours; a function's own
         answers say for themselves who may read them."""
-        origin = incoming.first("origin")
-        if not origin or not origin.isascii() or place.rule is None:
+        if not incoming.first("origin") or place.rule is None:
             return []
         headers: RawHeaders = [(b"vary", b"Origin")]
-        if await self._allows_origin(place.rule.project_id, origin):
+        if origin := await self._page(place.rule, incoming):
             headers.append((b"access-control-allow-origin", origin.lower().encode("ascii")))
             headers.append((b"access-control-allow-credentials", b"true"))
         return headers
+
+    async def _page(self, rule: Rule, incoming: Incoming) -> str:
+        """The origin of the calling page when it belongs to a platform of the project."""
+        origin = incoming.first("origin")
+        if not origin or not origin.isascii():
+            return ""
+        return origin if await self._allows_origin(rule.project_id, origin) else ""
 
     async def _function(
         self,
@@ -148,13 +155,18 @@ class Gateway:
             raise ChallengeNotFound
         if self._forces_https and request.scheme != "https":
             return _to_https(request)
+        if sharing.asks_for_user(request.method, incoming):
+            page = await self._page(rule, incoming)
+            if page and (answer := sharing.leave(page, incoming)):
+                return answer
         runnable = await self._runnable(rule)
         caller, jwt = await self._caller(runnable, incoming)
         body = await self._body(incoming, channel)
         own = caller.lineage if caller is not None else NO_LINEAGE
         lineage = _longer(own, self._lineage(rule.project_id, incoming))
         execution_id = new_id()
-        stream = _Stream(channel, execution_id)
+        page = await self._page(rule, incoming) if caller is not None else ""
+        stream = _Stream(channel, execution_id, page)
         attempt = self._executions.attempt(
             runnable,
             execution_id=execution_id,
@@ -192,6 +204,8 @@ class Gateway:
         )
         if not outcome.headers and outcome.error_class is not None:
             answer.headers.extend(await self._cors(place, incoming))
+        else:
+            answer.headers = sharing.readable(answer.headers, page)
         if len(answer.body) < LEAST_BYTES:
             return answer
         return await compressed(answer, incoming.first("accept-encoding"))
@@ -298,10 +312,11 @@ class Gateway:
 class _Stream:
     """Where a run's streamed response goes."""
 
-    __slots__ = ("_channel", "_execution_id", "_is_mute", "has_started", "on_start")
+    __slots__ = ("_channel", "_execution_id", "_is_mute", "_page", "has_started", "on_start")
 
-    def __init__(self, channel: Channel, execution_id: str) -> None:
+    def __init__(self, channel: Channel, execution_id: str, page: str) -> None:
         self._channel = channel
+        self._page = page
         self._execution_id = execution_id
         self._is_mute = False
         self.has_started = False
@@ -314,7 +329,8 @@ class _Stream:
         self._is_mute = status_code in BODYLESS
         # A status below 200 announces another answer, and there is none.
         status = status_code if status_code >= 200 else 500
-        self._channel.start(status, head(headers, self._execution_id))
+        lines = sharing.readable(head(headers, self._execution_id), self._page)
+        self._channel.start(status, lines)
 
     async def write(self, chunk: bytes) -> None:
         if not self._is_mute:

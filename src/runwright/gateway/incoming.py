@@ -32,6 +32,8 @@ _READ: Final = frozenset(
     {
         "accept",
         "accept-encoding",
+        "access-control-request-headers",
+        "access-control-request-method",
         "connection",
         "content-length",
         "origin",

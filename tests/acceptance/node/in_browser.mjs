@@ -1,7 +1,8 @@
-// listen_in_browser.mjs BROWSER PAGE OPTIONS: what `listen` tells on that page, as JSON.
+// in_browser.mjs BROWSER PAGE NAME OPTIONS: what the function NAME of NAME.mjs tells on that
+// page, as JSON.
 import { chromium } from 'playwright-core';
 
-const [executablePath, page, options] = process.argv.slice(2);
+const [executablePath, page, name, options] = process.argv.slice(2);
 const browser = await chromium.launch({
   executablePath,
   // Containers have neither the namespaces nor the shared memory that it would use.
@@ -11,10 +12,10 @@ try {
   const tab = await browser.newPage();
   tab.on('pageerror', (error) => console.error(String(error)));
   await tab.goto(page);
-  const seen = await tab.evaluate(async (given) => {
-    const { listen } = await import('./listen.mjs');
-    return listen(globalThis.Appwrite, given);
-  }, JSON.parse(options));
+  const seen = await tab.evaluate(
+    async ([module, given]) => (await import(`./${module}.mjs`))[module](globalThis.Appwrite, given),
+    [name, JSON.parse(options)],
+  );
   console.log(JSON.stringify(seen));
 } finally {
   await browser.close();

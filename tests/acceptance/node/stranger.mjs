@@ -1,0 +1,1 @@
+export { stranger } from './person.mjs';
