@@ -46,7 +46,7 @@ class _Unused:
 def table() -> Sequence[Route]:
     """The rows that a server with default settings serves."""
     unused: Any = _Unused()
-    return routes(Settings(), Path(), unused, unused, unused, unused)
+    return routes(Settings(), Path(), unused, unused, unused, unused, unused)
 
 
 def api_page() -> str:

@@ -118,6 +118,16 @@ class Settings:
         "let webhooks reach loopback and private addresses and bare host names; only where "
         "whoever may make webhooks may also see those networks",
     )
+    oauth_allow_private: Literal["on", "off"] = _setting(
+        "off",
+        "let providers that people sign in with stand on loopback and private addresses and "
+        "without https; only where owners of projects may also see those networks",
+    )
+    github_url: str = _setting(
+        "",
+        "address of a GitHub Enterprise Server that stands for GitHub when people sign in; "
+        "empty = github.com",
+    )
     webhook_workers: int = _setting(
         32, "deliveries to webhooks that are under way at once", low=1, high=1000
     )

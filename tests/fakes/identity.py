@@ -37,6 +37,7 @@ from runwright.storage.database import Database, open_memory
 from runwright.triggers.webhooks import Webhooks, WebhookSeal
 from tests.fakes.declared import as_declared
 from tests.fakes.mailer import FakeCarrier, KeptLetters
+from tests.fakes.oauth import FakePoster, oauth_parts, oauth_table
 from tests.fakes.origins import clients_of
 
 START = datetime(2026, 8, 21, 13, 42, 57, tzinfo=UTC)
@@ -77,6 +78,7 @@ class Bench:
     login: FirstLogin
     letters: KeptLetters
     carrier: FakeCarrier
+    providers: FakePoster
 
     async def project(self) -> Project:
         return await self.identity.projects.get(PROJECT_ID)
@@ -104,13 +106,15 @@ class Bench:
 async def open_bench(*, console_signup: Literal["first", "open"] = "first") -> AsyncIterator[Bench]:
     clock, passwords, letters = HandClock(), cheap_passwords(), KeptLetters()
     async with open_memory() as storage:
+        tokens, providers = Tokens(KEY, clock), FakePoster()
         identity = Identity.over(
             storage,
             passwords=passwords,
-            tokens=Tokens(KEY, clock),
+            tokens=tokens,
             clock=clock,
             factor_seal=FactorSeal(KEY),
             mailer=letters,
+            oauth=oauth_parts(storage, clock, tokens, providers),
             console_signup=console_signup,
         )
         login = FirstLogin(password=PASSWORD, api_key="standard_" + "f" * 256)
@@ -123,6 +127,7 @@ async def open_bench(*, console_signup: Literal["first", "open"] = "first") -> A
             login=login,
             letters=letters,
             carrier=FakeCarrier(),
+            providers=providers,
         )
 
 
@@ -286,6 +291,7 @@ async def open_world(
         redirects = Redirects(clients_of(authenticator))
         routes = [
             *identity_routes(bench.identity, redirects),
+            *oauth_table(bench.storage, bench.clock, bench.identity, redirects),
             *webhook_routes(bench.webhooks(allows_private=allows_private)),
             *mail_routes(bench.mail_servers()),
             *mail_template_routes(MailTemplates(bench.storage, bench.clock)),

@@ -314,6 +314,7 @@ class Api:
             client_ip=arrival.client_ip,
             host=arrival.host,
             scheme=arrival.scheme,
+            authority=arrival.authority,
             response_format=version,
             raw={**given, **match.path_params},
             path_params=match.path_params,

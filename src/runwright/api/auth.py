@@ -32,6 +32,7 @@ class Arrival:
     client_ip: str
     host: str  # lower case, without port
     scheme: str
+    authority: str = ""  # the host as it was named, with its port
 
 
 def arrive(scope: Scope, proxies: Proxies) -> Arrival:
@@ -57,6 +58,7 @@ def arrive(scope: Scope, proxies: Proxies) -> Arrival:
         client_ip=proxies.client(peer, headers.get("x-forwarded-for", "")),
         host=host_name(host),
         scheme=scheme,
+        authority=host.partition(",")[0].strip().lower(),
     )
 
 

@@ -38,6 +38,7 @@ class Call:
     client_ip: str
     host: str  # without port
     scheme: str
+    authority: str = ""  # the host with its port, as the client named it
     response_format: Version | None  # None = the newest shapes
     raw: Mapping[str, Any]  # all parameters, path ones last
     path_params: Mapping[str, str] = field(default_factory=dict)

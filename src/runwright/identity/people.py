@@ -176,7 +176,7 @@ def remove_user(uow: UnitOfWork, user: User, now: datetime) -> None:
             change_total(uow, project_id, membership.team_id, -1, now)
     if project_id == CONSOLE:
         remove_keys(uow, user_owner(user.id))
-    for rows in (uow.sessions, uow.tokens, uow.targets, uow.mfa_challenges):
+    for rows in (uow.sessions, uow.tokens, uow.targets, uow.identities, uow.mfa_challenges):
         rows.remove_where(project_id, user_id=user.id)
     for proofs in (uow.passkeys, uow.ceremonies):
         proofs.remove_where(project_id, user_id=user.id)

@@ -12,6 +12,8 @@ from runwright.identity.keys import Keys
 from runwright.identity.memberships import Memberships
 from runwright.identity.mfa import Mfa
 from runwright.identity.mock_phones import MockPhones
+from runwright.identity.oauth.identities import Identities
+from runwright.identity.oauth.sign_in import OAuthParts
 from runwright.identity.owner_keys import OwnerKeys
 from runwright.identity.passwords import Passwords
 from runwright.identity.platforms import Platforms
@@ -52,6 +54,8 @@ class Identity:
     mock_phones: MockPhones
     mfa: Mfa
     challenges: Challenges
+    identities: Identities
+    oauth: OAuthParts
 
     @classmethod
     def over(
@@ -63,6 +67,7 @@ class Identity:
         clock: Clock,
         factor_seal: FactorSeal,
         mailer: Mailer,
+        oauth: OAuthParts,
         console_signup: Literal["first", "open"] = "first",
     ) -> Self:
         accounts = Accounts(storage, passwords, clock, console_signup=console_signup)
@@ -88,4 +93,6 @@ class Identity:
             mock_phones=MockPhones(projects, clock),
             mfa=Mfa(storage, factor_seal, clock),
             challenges=Challenges(storage, factor_seal, mailer, clock),
+            identities=Identities(storage),
+            oauth=oauth,
         )

@@ -5,10 +5,11 @@ The value that travels in cookies, headers and bodies is that of `identity/token
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from runwright.clock import Clock
 from runwright.identity.errors import SessionNotFound
+from runwright.identity.oauth.link import Link
 from runwright.identity.people import (
     announce_user,
     end_sessions,
@@ -25,6 +26,7 @@ from runwright.model.identity import Session, User
 from runwright.ports.storage import Storage, UnitOfWork
 
 CURRENT: Final = "current"
+OAUTH2: Final = "oauth2"
 ACCESS_INTERVAL: Final = timedelta(hours=24)  # `accessedAt` is no finer, so it costs few writes
 
 
@@ -60,8 +62,10 @@ def open_session(
     provider: str,
     factor: str,
     is_limited: bool = True,
+    link: Link | None = None,
 ) -> Opened:
-    """Sign a user in; when they have more sessions than allowed, the oldest end.
+    """Sign a user in; when they have more sessions than allowed, the oldest end. `link` is the
+    person at the provider by which they came.
 
     Sessions that are over are deleted on this occasion. Only the new one is announced.
     """
@@ -75,10 +79,13 @@ def open_session(
         secret_hash=hash_secret(secret),
         expires_at=now + timedelta(seconds=policies.session_duration_s),
         provider=provider,
-        provider_uid=_address(user, provider),
-        factors=(factor,),
+        provider_uid=link.uid if link else _address(user, provider),
+        # Whoever comes from a provider has passed its second factor, if it has one.
+        factors=(factor, OAUTH2) if link else (factor,),
         ip=device.ip,
         user_agent=device.user_agent,
+        sealed_grant=link.sealed_grant if link else b"",
+        grant_expires_at=link.grant_expires_at if link else None,
     )
     for old in uow.sessions.find(user.project_id, user_id=user.id):
         if old.expires_at < now:
@@ -155,15 +162,16 @@ class Sessions:
         return await self._storage.write(work)
 
     async def extend(
-        self, project_id: str, user_id: str, session_id: str, policies: Policies
+        self, project_id: str, user_id: str, session_id: str, policies: Policies, **changes: Any
     ) -> Session:
-        """Let a session live for the policy's duration from now on. Raises SessionNotFound."""
+        """Let a session live for the policy's duration from now on, with some fields replaced.
+        Raises SessionNotFound."""
 
         def work(uow: UnitOfWork) -> Session:
             now = self._clock.now()
             session = self._required(uow, project_id, user_id, session_id)
             expires_at = now + timedelta(seconds=policies.session_duration_s)
-            session = replace(session, expires_at=expires_at, updated_at=now)
+            session = replace(session, expires_at=expires_at, updated_at=now, **changes)
             uow.sessions.put(session)
             touch_user(uow, project_id, user_id)
             _announce(uow, session, "update")

@@ -9,6 +9,7 @@ from runwright.identity.errors import UserBlocked
 from runwright.identity.letters import code_text, email_letter, link_values
 from runwright.identity.links import with_query
 from runwright.identity.mock_phones import mock_code
+from runwright.identity.oauth.link import Link, attach, check_free
 from runwright.identity.people import add_user, by_email, by_phone, save_user
 from runwright.identity.phrases import new_phrase
 from runwright.identity.policies import policies_of
@@ -156,7 +157,8 @@ class TokenSignIn:
     async def trade(
         self, project: Project | None, *, user_id: str, secret: str, device: Device
     ) -> Opened:
-        """Trade a token for a session; it is used up. Raises InvalidToken, UserBlocked."""
+        """Trade a token for a session; it is used up, and an identity that it carries becomes
+        the user's. Raises InvalidToken, UserBlocked, and what `check_free` raises."""
         policies = policies_of(project)
 
         def work(uow: UnitOfWork) -> Opened | None:
@@ -170,6 +172,10 @@ class TokenSignIn:
             proved = PROVES.get(purpose, {})
             if any(not getattr(user, name) for name in proved):
                 user = save_user(uow, user, now, **proved)
+            if token.link:
+                link = Link.read(token.link)
+                check_free(uow, user, link)
+                user = attach(uow, user, link, now)
             provider, factor = WAYS[purpose]
             return open_session(uow, user, policies, device, now, provider=provider, factor=factor)
 

@@ -36,6 +36,7 @@ class Project:
     policies: Mapping[str, Any] = field(default_factory=dict)  # see identity/policies.py
     mail: Mapping[str, Any] = field(default_factory=dict)  # see identity/mail.py
     sealed_mail_password: bytes = b""  # b"" = none
+    oauth: Mapping[str, Any] = field(default_factory=dict)  # see identity/oauth/settings.py
     ping_count: int = 0
     pinged_at: datetime | None = None
     accessed_at: datetime | None = None
@@ -121,6 +122,8 @@ class Session:
     ip: str = ""
     user_agent: str = ""
     mfa_updated_at: datetime | None = None
+    sealed_grant: bytes = b""  # tokens of the provider, see identity/oauth/grants.py; b"" = none
+    grant_expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +140,27 @@ class Token:
     expires_at: datetime
     sent_to: str = ""  # the address that it is worth something with; "" = whoever holds it
     tries_left: int | None = None  # wrong tries that end it; None = it cannot be guessed
+    link: Mapping[str, Any] = field(default_factory=dict)  # an identity, see identity/oauth/link.py
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A person's account with another provider, by which they sign in here."""
+
+    id: str
+    project_id: str
+    created_at: datetime
+    updated_at: datetime
+    user_id: str
+    provider: str
+    provider_uid: str  # unique within the project, together with the provider
+    provider_email: str = ""  # lower case
+    sealed_grant: bytes = b""  # its newest tokens
+    grant_expires_at: datetime | None = None
+
+    @property
+    def search(self) -> str:
+        return f"{self.id} {self.user_id} {self.provider} {self.provider_uid} {self.provider_email}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,11 +36,13 @@ class HttpPoster:
         own: Callable[[str], bool] = is_own,
         total_s: float = TOTAL_S,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
+        kept_bytes: int = KEPT_BYTES,
         authorities: ssl.SSLContext | None = None,
     ) -> None:
         self._reach = Reach(lookup, allows_private=allows_private, own_ports=own_ports, own=own)
         self._total_s = total_s
         self._max_answer_bytes = max_answer_bytes
+        self._kept_bytes = kept_bytes
         self._verifying = authorities or httpx.create_ssl_context()
         self._trusting = httpx.create_ssl_context(verify=False)
 
@@ -55,7 +57,7 @@ class HttpPoster:
     async def _post(self, post: Post, address: WebAddress) -> Posted:
         allowed = await self._reach.addresses(address.host, address.port)
         request = httpcore.Request(
-            method=b"POST",
+            method=post.method.encode(),
             url=httpcore.URL(
                 scheme=address.scheme.encode(),
                 host=address.host.encode(),
@@ -82,7 +84,7 @@ class HttpPoster:
             size += len(part)
             if size > self._max_answer_bytes:
                 raise NotPosted(f"The answer has more than {self._max_answer_bytes} bytes.")
-            kept += part[: KEPT_BYTES - len(kept)]
+            kept += part[: self._kept_bytes - len(kept)]
         return bytes(kept)
 
 

@@ -18,6 +18,7 @@ class Post:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     is_tls_verified: bool
+    method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from runwright.model.factors import MfaChallenge, Passkey, PasskeyCeremony, Seco
 from runwright.model.function import Deployment, Function, Rule, Variable
 from runwright.model.identity import (
     ApiKey,
+    Identity,
     Membership,
     Platform,
     Project,
@@ -276,6 +277,7 @@ class UnitOfWork(Protocol):
     users: Repository[User]
     sessions: Repository[Session]
     tokens: Repository[Token]
+    identities: Repository[Identity]
     targets: Repository[Target]
     factors: Repository[SecondFactors]
     mfa_challenges: Repository[MfaChallenge]

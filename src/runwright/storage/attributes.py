@@ -15,6 +15,7 @@ from runwright.storage.tables import (
     EXECUTIONS,
     FACTORS,
     FUNCTIONS,
+    IDENTITIES,
     JOBS,
     KEYS,
     MAIL_TEMPLATES,
@@ -97,6 +98,14 @@ _USERS: Final = _attributes(
 )
 _SESSIONS: Final = _attributes(SESSIONS, userId="user_id", expire="expires_at")
 _TOKENS: Final = _attributes(TOKENS, userId="user_id", expire="expires_at")
+_IDENTITIES: Final = _attributes(
+    IDENTITIES,
+    userId="user_id",
+    provider="provider",
+    providerUid="provider_uid",
+    providerEmail="provider_email",
+    providerAccessTokenExpiry="grant_expires_at",
+)
 _TARGETS: Final = _attributes(
     TARGETS,
     userId="user_id",
@@ -180,6 +189,7 @@ ATTRIBUTES: Final[dict[Kind[Any], Attributes]] = {
     USERS: _USERS,
     SESSIONS: _SESSIONS,
     TOKENS: _TOKENS,
+    IDENTITIES: _IDENTITIES,
     TARGETS: _TARGETS,
     FACTORS: _attributes(FACTORS),
     MFA_CHALLENGES: _attributes(MFA_CHALLENGES, expire="expires_at"),

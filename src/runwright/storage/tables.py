@@ -32,6 +32,7 @@ from runwright.model.factors import MfaChallenge, Passkey, PasskeyCeremony, Seco
 from runwright.model.function import Deployment, Function, Rule, Variable
 from runwright.model.identity import (
     ApiKey,
+    Identity,
     Membership,
     Platform,
     Project,
@@ -137,6 +138,12 @@ SESSIONS: Final = _kind(
     Session, "sessions", index=(("secret_hash",), ("project_id", "user_id"), ("expires_at",))
 )
 TOKENS: Final = _kind(Token, "tokens", index=(("project_id", "user_id"), ("expires_at",)))
+IDENTITIES: Final = _kind(
+    Identity,
+    "identities",
+    unique=(("project_id", "provider", "provider_uid"),),
+    index=(("project_id", "user_id"), ("project_id", "provider_email")),
+)
 TARGETS: Final = _kind(
     Target, "targets", unique=(("project_id", "identifier"),), index=(("project_id", "user_id"),)
 )

@@ -10,6 +10,7 @@ from runwright.model.factors import MfaChallenge, Passkey, PasskeyCeremony, Seco
 from runwright.model.function import Deployment, Rule, Variable
 from runwright.model.identity import (
     ApiKey,
+    Identity,
     Membership,
     Platform,
     Project,
@@ -43,6 +44,7 @@ from runwright.storage.tables import (
     EXECUTIONS,
     FACTORS,
     FUNCTIONS,
+    IDENTITIES,
     JOBS,
     KEYS,
     MAIL_TEMPLATES,
@@ -78,6 +80,7 @@ class Codecs:
         self.users = Codec(USERS, dialect)
         self.sessions = Codec(SESSIONS, dialect)
         self.tokens = Codec(TOKENS, dialect)
+        self.identities = Codec(IDENTITIES, dialect)
         self.targets = Codec(TARGETS, dialect)
         self.factors = Codec(FACTORS, dialect)
         self.mfa_challenges = Codec(MFA_CHALLENGES, dialect)
@@ -120,6 +123,7 @@ class SqlUnitOfWork:
         self.users: Repository[User] = SqlRepository(connection, codecs.users)
         self.sessions: Repository[Session] = SqlRepository(connection, codecs.sessions)
         self.tokens: Repository[Token] = SqlRepository(connection, codecs.tokens)
+        self.identities: Repository[Identity] = SqlRepository(connection, codecs.identities)
         self.targets: Repository[Target] = SqlRepository(connection, codecs.targets)
         self.factors: Repository[SecondFactors] = SqlRepository(connection, codecs.factors)
         self.mfa_challenges: Repository[MfaChallenge] = SqlRepository(

@@ -19,6 +19,8 @@ from runwright.api.routes.identity import identity_routes
 from runwright.api.routes.locale import locale_routes
 from runwright.api.routes.mail import mail_routes
 from runwright.api.routes.mail_templates import mail_template_routes
+from runwright.api.routes.oauth import oauth_routes
+from runwright.api.routes.oauth_settings import oauth_settings_routes
 from runwright.api.routes.proxy import proxy_routes
 from runwright.api.routes.queue import queue_routes
 from runwright.api.routes.schedules import schedule_routes
@@ -36,10 +38,12 @@ from runwright.gateway.protocol import Door
 from runwright.gateway.router import Router
 from runwright.identity.authentication import Credentials
 from runwright.identity.factors import FactorSeal
+from runwright.identity.oauth.settings import OAuthSettings
 from runwright.identity.pings import Pings
 from runwright.identity.services import Identity
 from runwright.letters.servers import MailServers
 from runwright.letters.templates import MailTemplates
+from runwright.ports.poster import Poster
 from runwright.proxies import Proxies
 from runwright.sealing import derive
 from runwright.settings import Settings
@@ -51,6 +55,7 @@ from runwright.wiring.core import Core
 from runwright.wiring.executions import ExecutionParts
 from runwright.wiring.functions import Functions
 from runwright.wiring.mail import Mail
+from runwright.wiring.oauth import oauth_parts
 
 
 def rule_projects(domains: Domains) -> RuleProject:
@@ -81,13 +86,14 @@ def make_application(
     runs: ExecutionParts,
     sockets: App,
     mail: Mail,
+    provider_poster: Poster,
 ) -> tuple[DomainFirst, Door]:
     upload_dir = data_dir / "uploads"
     upload_dir.mkdir(exist_ok=True)
 
     rule_project = rule_projects(functions.domains)
     api = Api(
-        routes(settings, data_dir, core, functions, runs, mail),
+        routes(settings, data_dir, core, functions, runs, mail, provider_poster),
         core.authenticator,
         Limiter(core.clock, is_on=settings.rate_limits == "on"),
         ApiOptions(
@@ -130,6 +136,7 @@ def routes(
     functions: Functions,
     runs: ExecutionParts,
     mail: Mail,
+    provider_poster: Poster,
 ) -> Sequence[Route]:
     identity = Identity.over(
         core.storage,
@@ -138,6 +145,7 @@ def routes(
         clock=core.clock,
         mailer=mail.postbox,
         factor_seal=FactorSeal(derive(core.token_key, "factors")),
+        oauth=oauth_parts(settings, core, provider_poster),
         console_signup=settings.console_signup,
     )
     origins = Origins(settings.domain, rule_projects(functions.domains))
@@ -172,6 +180,20 @@ def routes(
         *locale_routes(),
         *console_routes(facts, is_taken),
         *identity_routes(identity, redirects),
+        *oauth_settings_routes(
+            OAuthSettings(
+                core.storage,
+                core.clock,
+                identity.oauth.secrets,
+                allows_plain=settings.oauth_allow_private == "on",
+            ),
+            identity.projects,
+        ),
+        *oauth_routes(
+            identity.oauth,
+            redirects,
+            settings.public_url,
+        ),
         *function_routes(functions.catalog),
         *schedule_routes(Schedules(core.storage, core.clock)),
         *variable_routes(functions.variables),

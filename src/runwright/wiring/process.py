@@ -28,6 +28,7 @@ from runwright.wiring.core import Core, open_core
 from runwright.wiring.executions import executor_config, make_executions
 from runwright.wiring.functions import make_functions, start_workers
 from runwright.wiring.mail import start_mail, where_mail_goes
+from runwright.wiring.oauth import open_provider_poster
 from runwright.wiring.realtime import start_realtime
 from runwright.wiring.triggers import start_triggers
 from runwright.wiring.waiting import open_waiting
@@ -75,8 +76,9 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         stack.push_async_callback(dispatcher.stop, settings.drain_s)
         courier = await start_courier(settings, core, functions, waiting, stack)
         mail = await start_mail(settings, data_dir, core, waiting, stack)
+        poster = open_provider_poster(settings, stack)
         app, door = make_application(
-            settings, data_dir, core, functions, runs, realtime.sockets, mail
+            settings, data_dir, core, functions, runs, realtime.sockets, mail, poster
         )
         credentials = await _credentials(settings, data_dir, core, api_port)
 

@@ -18,6 +18,7 @@ from runwright.model.function import (
 )
 from runwright.model.identity import (
     ApiKey,
+    Identity,
     Membership,
     Platform,
     Project,
@@ -162,6 +163,19 @@ def a_ceremony(id: str = "ceremony", project_id: str = PROJECT, **more: Any) -> 
         session_id="session",
         passkey_id="passkey",
         name="Laptop",
+    )
+    return replace(base, **more)
+
+
+def an_identity(id: str = "identity", project_id: str = PROJECT, **more: Any) -> Identity:
+    base = Identity(
+        **_base(id, project_id),
+        user_id="ann",
+        provider="github",
+        provider_uid=f"uid of {id}",
+        provider_email="ann@x.org",
+        sealed_grant=b"\x00sealed",
+        grant_expires_at=NOW,
     )
     return replace(base, **more)
 
@@ -363,6 +377,7 @@ EVERY_KIND: Final[dict[str, Any]] = {
     "users": a_user,
     "sessions": a_session,
     "tokens": a_token,
+    "identities": an_identity,
     "targets": a_target,
     "factors": some_factors,
     "mfa_challenges": an_mfa_challenge,

@@ -28,6 +28,7 @@ from tests.contract.storage.rows import (
     a_variable,
     adding,
     an_execution,
+    an_identity,
 )
 
 
@@ -106,6 +107,7 @@ async def test_a_value_that_no_enum_has_matches_nothing(storage: Storage) -> Non
         ("users", a_user("x"), "status", True),
         ("users", a_user("x"), "emailVerification", False),
         ("targets", a_target("x"), "providerType", "email"),
+        ("identities", an_identity("x"), "providerEmail", "ann@x.org"),
         ("teams", a_team("x"), "total", 3),
         ("memberships", a_membership("x"), "joined", None),
         ("memberships", a_membership("x"), "confirm", False),

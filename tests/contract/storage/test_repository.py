@@ -23,6 +23,7 @@ from tests.contract.storage.rows import (
     a_variable,
     adding,
     an_execution,
+    an_identity,
 )
 
 pytestmark = pytest.mark.anyio
@@ -96,6 +97,12 @@ async def test_an_id_may_be_used_in_two_projects(storage: Storage) -> None:
     [
         ("users", a_user("a", email="x@y.z"), a_user("b", email="x@y.z"), ("email",)),
         ("users", a_user("a", phone="+1"), a_user("b", phone="+1"), ("phone",)),
+        (
+            "identities",
+            an_identity("a", provider_uid="1"),
+            an_identity("b", provider_uid="1"),
+            ("provider", "provider_uid"),
+        ),
         ("targets", a_target("a", identifier="x"), a_target("b", identifier="x"), ("identifier",)),
         (
             "memberships",

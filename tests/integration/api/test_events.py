@@ -11,16 +11,19 @@ import pyotp
 import pytest
 
 from runwright.functions import chores
+from runwright.identity.oauth.providers import PROVIDERS
 from runwright.model.execution import Status
+from runwright.model.identity import Identity
 from runwright.model.job import JobKind
 from runwright.model.outbox import Announcement
 from runwright.ports.storage import UnitOfWork
 from tests.acceptance.routes import every_route
 from tests.contract.queue.conftest import a_job
 from tests.fakes.archives import source
+from tests.fakes.issuer import Issuer
 from tests.unit.api.samples import newest
 from tests.unit.api.whole import Whole, open_whole
-from tests.unit.executions.bench import PROJECT
+from tests.unit.executions.bench import NOW, PROJECT
 from tests.unit.functions.yard import in_a_thread
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +33,7 @@ PASSWORD: Final = "correct horse"
 ID_OF: Final = {
     "users": "userId",
     "sessions": "sessionId",
+    "identities": "identityId",
     "targets": "targetId",
     "tokens": "tokenId",
     "recovery": "tokenId",
@@ -137,6 +141,33 @@ async def leave_dead_letters(whole: Whole) -> None:
     await whole.bench.storage.write(work)
 
 
+async def leave_identities(whole: Whole) -> None:
+    """As if Ada had signed in with two providers."""
+
+    def work(uow: UnitOfWork) -> None:
+        for name in ("i1", "i2"):
+            uow.identities.add(
+                Identity(
+                    id=name,
+                    project_id=PROJECT,
+                    created_at=NOW,
+                    updated_at=NOW,
+                    user_id="ada",
+                    provider=name,
+                    provider_uid="1",
+                )
+            )
+
+    await whole.bench.storage.write(work)
+
+
+async def know_google(whole: Whole) -> None:
+    whole.providers.answers[f"GET {PROVIDERS['google'].keys}"] = GOOGLE.keys()
+    await whole.done(
+        "project.updateOAuth2Google", {"nativeEnabled": True, "nativeClientIds": ["app"]}
+    )
+
+
 def point_at_us(whole: Whole) -> None:
     whole.resolver.table["later.example.com", "CNAME"] = ["in.example.com"]
 
@@ -167,6 +198,11 @@ def first_recovery_code(kept: Mapping[str, Any]) -> Any:
     return kept["codes"]["recoveryCodes"][0]
 
 
+GOOGLE: Final = Issuer(
+    PROVIDERS["google"].issuer,
+    NOW,
+    claims={"aud": "app", "email": "eve@example.com", "exp": 4_000_000_000},
+)
 AREAS: Final[dict[str, list[Step]]] = {
     "account": [
         Step("account.create", ADA, "guest", ("account",)),
@@ -235,6 +271,25 @@ AREAS: Final[dict[str, list[Step]]] = {
         Step("account.updateStatus", {}, "nobody", ("account",)),
         Step("account.createAnonymousSession", {}, "another", ("account", "session")),
         Step("account.delete", {}, "another", ("account",)),
+    ],
+    "identities": [
+        Step("account.create", ADA, "guest", ("account",)),
+        Step("account.createEmailPasswordSession", SIGN_IN, "ada", ("session",)),
+        Step(
+            "account.deleteIdentity",
+            {"identityId": "i1"},
+            "ada",
+            ("identity",),
+            before=leave_identities,
+        ),
+        Step("users.deleteIdentity", {"identityId": "i2"}, fires=("identity",)),
+        Step(
+            "account.createIdTokenSession",
+            {"provider": "google", "idToken": GOOGLE.token()},
+            "eve",
+            ("account", "session"),
+            before=know_google,
+        ),
     ],
     "users": [
         Step("users.create", BEN, fires=("user",)),

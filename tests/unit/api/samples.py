@@ -9,6 +9,7 @@ from runwright.api.shapes import (
     factors,
     functions,
     identity,
+    oauth,
     organization,
     webhooks,
 )
@@ -20,6 +21,7 @@ from runwright.identity.factors import Available
 from runwright.identity.keys import NewKey
 from runwright.identity.memberships import Member
 from runwright.identity.mfa import NewAuthenticator
+from runwright.identity.oauth.grants import Grant
 from runwright.identity.people import Person
 from runwright.model.execution import Execution, Outcome, Status
 from runwright.model.factors import MfaChallenge
@@ -31,7 +33,7 @@ from runwright.model.function import (
     RuleType,
     Variable,
 )
-from runwright.model.identity import Target, Team
+from runwright.model.identity import Identity, Target, Team
 from runwright.model.webhook import Webhook
 from runwright.triggers.webhooks import ShownWebhook
 from tests.unit.api.world import (
@@ -61,6 +63,7 @@ DONE = Finished(
     outcome=Outcome(status_code=200, headers=(("x-a", "b"),)),
 )
 TARGET = Target(id="t", user_id="ann", provider_type="email", identifier="a@b.c", **_ROW)
+IDENTITY = Identity(id="i", user_id="ann", provider="github", provider_uid="1", **_ROW)
 TEAM = Team(id="team", name="Team", **_ROW)
 
 
@@ -87,6 +90,7 @@ def newest() -> dict[str, Json]:
         "user": identity.user(Person(a_user("ann"), (TARGET,))),
         "session": identity.session(a_session("ann")),
         "target": identity.target(TARGET),
+        "identity": oauth.identity(IDENTITY, Grant(access_token="a", expires_at=START)),
         "team": identity.team(TEAM),
         "organization": organization.organization(TEAM),
         "membership": identity.membership(

@@ -202,7 +202,13 @@ def test_a_project_below_1_9_5_is_one_flat_object_with_its_real_settings() -> No
     assert content["authEmailPassword"] is True
     assert content["serviceStatusForFunctions"] is True
     assert content["protocolStatusForRest"] is True
-    assert content["oAuthProviders"] == ()
+    assert content["oAuthProviders"][0] == {
+        "key": "github",
+        "name": "GitHub",
+        "appId": "",
+        "secret": "",
+        "enabled": False,
+    }
     assert not {"authMethods", "services", "protocols"} & set(content)
     assert set(content) >= GIVEN
     assert "devKeys" in content

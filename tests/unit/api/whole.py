@@ -45,6 +45,7 @@ from tests.fakes.announced import Announced, listening
 from tests.fakes.declared import as_declared
 from tests.fakes.identity import cheap_passwords
 from tests.fakes.mailer import KeptLetters
+from tests.fakes.oauth import FakePoster, oauth_parts, oauth_table
 from tests.fakes.origins import clients_of
 from tests.unit.executions.bench import NOW, PROJECT, Bench, a_bench, replays_of
 from tests.unit.functions.desk import ZoneFile
@@ -61,6 +62,7 @@ class Whole:
     announced: Announced
     resolver: ZoneFile
     letters: KeptLetters
+    providers: FakePoster
     cookies: dict[str, str] = field(default_factory=dict)  # by the name of a caller
 
     async def call(
@@ -134,6 +136,7 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
         )
         verification = DomainVerification(zones, DnsTargets(cname="in.example.com"), resolver, None)
         domains = Domains(storage, bench.signals, clock, zones=zones, verification=verification)
+        providers = FakePoster()
         identity = Identity.over(
             storage,
             passwords=cheap_passwords(),
@@ -141,9 +144,12 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
             clock=clock,
             mailer=letters,
             factor_seal=FactorSeal(b"f" * 32),
+            oauth=oauth_parts(storage, clock, bench.tokens, providers),
         )
+        redirects = Redirects(clients_of(bench.authenticator))
         routes = [
-            *identity_routes(identity, Redirects(clients_of(bench.authenticator))),
+            *identity_routes(identity, redirects),
+            *oauth_table(storage, clock, identity, redirects),
             *function_routes(catalog),
             *variable_routes(variables),
             *deployment_routes(deployments, DownloadTokens(b"d" * 32, clock, build_timeout_s=900)),
@@ -176,4 +182,4 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
                 event_hooks={"response": [as_declared(routes)]},
             ) as client:
                 by_name = {route.name: route for route in routes}
-                yield Whole(bench, client, by_name, announced, resolver, letters)
+                yield Whole(bench, client, by_name, announced, resolver, letters, providers)

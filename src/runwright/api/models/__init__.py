@@ -7,6 +7,7 @@ from runwright.api.models import (
     executions,
     factors,
     functions,
+    oauth,
     organizations,
     people,
     projects,
@@ -27,7 +28,7 @@ def _found(models: Iterator[Model]) -> Iterator[Model]:
 
 def _by_name() -> Mapping[str, Model]:
     known: dict[str, Model] = {}
-    declared = (system, people, factors, organizations, projects, functions, executions)
+    declared = (system, people, factors, oauth, organizations, projects, functions, executions)
     for model in _found(model for area in declared for model in area.MODELS):
         if known.setdefault(model.name, model) != model:
             raise ValueError(f"Two models have the name {model.name}")

@@ -20,6 +20,8 @@ from runwright.api.shapes import identity as shapes
 from runwright.identity import access
 from runwright.identity.accounts import Accounts
 from runwright.identity.errors import JwtCreationDenied, SessionNotFound
+from runwright.identity.oauth.grants import GrantSeal
+from runwright.identity.oauth.identities import GrantKeeping
 from runwright.identity.policies import policies_of
 from runwright.identity.sessions import CURRENT, Sessions
 from runwright.identity.tokens import Tokens
@@ -87,10 +89,19 @@ class SetPassword:
 
 
 class AccountHandlers:
-    def __init__(self, accounts: Accounts, sessions: Sessions, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        sessions: Sessions,
+        tokens: Tokens,
+        grants: GrantSeal,
+        keeping: GrantKeeping,
+    ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._tokens = tokens
+        self._grants = grants
+        self._keeping = keeping
 
     async def create(self, call: Call, params: CreateAccount) -> Answer:
         made = await self._accounts.create(
@@ -128,20 +139,24 @@ class AccountHandlers:
             "sessionList",
             "sessions",
             found,
-            lambda item: shapes.session(item, current_id=current),
+            lambda item: shapes.session(item, current_id=current, grant=self._grants.of(item)),
         )
 
     async def get_session(self, call: Call, params: OneSession) -> Answer:
         user = user_of(call)
         found = await self._sessions.get(user.project_id, user.id, _named(call, params))
-        return _session(call, found)
+        return self._session(call, found)
 
     async def update_session(self, call: Call, params: OneSession) -> Answer:
         user = user_of(call)
-        extended = await self._sessions.extend(
-            user.project_id, user.id, _named(call, params), policies_of(rules_of(call, user))
-        )
-        return _session(call, extended)
+        rules = rules_of(call, user)
+        found = await self._sessions.get(user.project_id, user.id, _named(call, params))
+        extended = await self._keeping.extend(rules, found, policies_of(rules))
+        return self._session(call, extended)
+
+    def _session(self, call: Call, found: Session) -> Answer:
+        shown = shapes.session(found, current_id=current_id(call), grant=self._grants.of(found))
+        return Answer(content=shown)
 
     async def delete_session(self, call: Call, params: OneSession) -> Answer:
         """A session that owes its second factor may still end itself, and only itself."""
@@ -214,12 +229,14 @@ def _named(call: Call, params: OneSession) -> str:
     return current_id(call) if params.session_id == CURRENT else params.session_id
 
 
-def _session(call: Call, found: Session) -> Answer:
-    return Answer(content=shapes.session(found, current_id=current_id(call)))
-
-
-def account_routes(accounts: Accounts, sessions: Sessions, tokens: Tokens) -> list[Route]:
-    handlers = AccountHandlers(accounts, sessions, tokens)
+def account_routes(
+    accounts: Accounts,
+    sessions: Sessions,
+    tokens: Tokens,
+    grants: GrantSeal,
+    keeping: GrantKeeping,
+) -> list[Route]:
+    handlers = AccountHandlers(accounts, sessions, tokens, grants, keeping)
     one_session = ("/sessions/{sessionId}",)
     return [
         open_route(

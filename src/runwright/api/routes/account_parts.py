@@ -7,6 +7,7 @@ from runwright.api.cookies import signed_in
 from runwright.api.routing import Answer, Call, Group, Limit, Nothing, Route
 from runwright.api.shapes import identity as shapes
 from runwright.errors import UnauthorizedScope
+from runwright.identity.oauth.grants import NOTHING, Grant
 from runwright.identity.proofs import NewToken
 from runwright.identity.sessions import Device, Opened
 from runwright.model.identity import CONSOLE, Project, User
@@ -32,10 +33,12 @@ def current_id(call: Call) -> str:
     return call.principal.session.id if call.principal.session else ""
 
 
-def opened_answer(call: Call, opened: Opened) -> Answer:
+def opened_answer(call: Call, opened: Opened, *, grant: Grant = NOTHING) -> Answer:
     """The client finds the secret in its cookies; only servers read it from the body."""
     secret = opened.value if call.principal.is_trusted else ""
-    content = shapes.session(opened.session, current_id=opened.session.id, secret=secret)
+    content = shapes.session(
+        opened.session, current_id=opened.session.id, secret=secret, grant=grant
+    )
     return Answer(content=content, headers=signed_in(call, opened))
 
 

@@ -11,6 +11,7 @@ from runwright.api.routes.users import OneUser, user_route
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
 from runwright.identity.memberships import Memberships
+from runwright.identity.oauth.grants import GrantSeal
 from runwright.identity.policies import policies_of
 from runwright.identity.sessions import Sessions
 from runwright.identity.targets import Targets
@@ -65,8 +66,9 @@ class UpdateTarget(OneTarget):
 
 
 class UserSessionHandlers:
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, grants: GrantSeal) -> None:
         self._sessions = sessions
+        self._grants = grants
 
     async def create(self, call: Call, params: OneUser) -> Answer:
         opened = await self._sessions.open(
@@ -81,7 +83,7 @@ class UserSessionHandlers:
             "sessionList",
             "sessions",
             found,
-            lambda item: shapes.session(item, secret=item.secret_hash),
+            lambda item: shapes.session(item, secret=item.secret_hash, grant=self._grants.of(item)),
             with_total=params.total,
         )
 
@@ -175,9 +177,11 @@ class TargetHandlers:
         return empty()
 
 
-def belonging_routes(sessions: Sessions, memberships: Memberships, targets: Targets) -> list[Route]:
+def belonging_routes(
+    sessions: Sessions, memberships: Memberships, targets: Targets, grants: GrantSeal
+) -> list[Route]:
     return [
-        *_of_sessions(UserSessionHandlers(sessions)),
+        *_of_sessions(UserSessionHandlers(sessions, grants)),
         user_route(
             "listMemberships",
             "GET",

@@ -4,6 +4,7 @@ from runwright.api.redirects import Redirects
 from runwright.api.routes.account import account_routes
 from runwright.api.routes.belongings import belonging_routes
 from runwright.api.routes.environments import environment_routes
+from runwright.api.routes.identities import identities_routes
 from runwright.api.routes.imports import import_routes
 from runwright.api.routes.keys import key_routes
 from runwright.api.routes.mfa import mfa_routes
@@ -21,12 +22,15 @@ from runwright.api.routes.token_sign_in import token_sign_in_routes
 from runwright.api.routes.users import user_routes
 from runwright.api.routes.verification import verification_routes
 from runwright.api.routing import Route
+from runwright.identity.oauth.identities import GrantKeeping
 from runwright.identity.services import Identity
 
 
 def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
+    grants = identity.oauth.grants
+    keeping = GrantKeeping(identity.oauth, identity.sessions)
     return [
-        *account_routes(identity.accounts, identity.sessions, identity.tokens),
+        *account_routes(identity.accounts, identity.sessions, identity.tokens, grants, keeping),
         *token_sign_in_routes(identity.token_sign_in, redirects),
         *recovery_routes(identity.recovery, redirects),
         *verification_routes(identity.verification, redirects),
@@ -34,7 +38,8 @@ def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
         *mfa_routes(identity.mfa, identity.challenges),
         *user_routes(identity.users),
         *import_routes(identity.users),
-        *belonging_routes(identity.sessions, identity.memberships, identity.targets),
+        *belonging_routes(identity.sessions, identity.memberships, identity.targets, grants),
+        *identities_routes(identity.identities, grants),
         *team_routes(identity.teams, identity.memberships),
         *projects_routes(identity.projects),
         *organization_routes(

@@ -8,10 +8,11 @@ that a call hands out go along only when a key or an admin made the call.
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from runwright.api.shapes import deployments, executions, factors, functions, identity
+from runwright.api.shapes import deployments, executions, factors, functions, identity, oauth
 from runwright.functions.catalog import ShownFunction
 from runwright.functions.variables import ShownVariable
 from runwright.identity.memberships import Member
+from runwright.identity.oauth.grants import NOTHING
 from runwright.identity.people import Person
 from runwright.identity.proofs import NewToken
 from runwright.identity.sessions import Opened
@@ -19,7 +20,7 @@ from runwright.model.actor import Actor
 from runwright.model.execution import Execution
 from runwright.model.factors import MfaChallenge
 from runwright.model.function import Deployment, Rule
-from runwright.model.identity import Session, Target, Team
+from runwright.model.identity import Identity, Session, Target, Team
 from runwright.triggers.outbox import Custom
 
 Json = dict[str, Any]
@@ -49,6 +50,7 @@ _SHAPES: Final[dict[type, Callable[[Any, Actor], Any]]] = {
     Opened: _opened,
     NewToken: _token,
     MfaChallenge: lambda item, actor: factors.challenge(item),
+    Identity: lambda item, actor: oauth.identity(item, NOTHING),  # tokens go to nobody else
     Target: lambda item, actor: identity.target(item),
     Team: lambda item, actor: identity.team(item),
     Member: lambda item, actor: identity.membership(item, identity.EVERYTHING),

@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from runwright.api.project_format import WithOlder
+from runwright.api.shapes.oauth import of_session, older_providers
 from runwright.api.user_agents import parse_user_agent
 from runwright.clock import iso_millis
 from runwright.identity.hashes import ARGON2
 from runwright.identity.keys import NewKey
 from runwright.identity.mail import mail_of
 from runwright.identity.memberships import Member
+from runwright.identity.oauth.grants import NOTHING, Grant
 from runwright.identity.people import Person
 from runwright.identity.policies import (
     MembershipPrivacy,
@@ -100,8 +102,10 @@ def account(person: Person) -> Json:
     }
 
 
-def session(item: Session, *, current_id: str = "", secret: str = "") -> Json:
-    """`secret` is what its reader may see of it, mostly nothing."""
+def session(
+    item: Session, *, current_id: str = "", secret: str = "", grant: Grant = NOTHING
+) -> Json:
+    """`secret` and `grant` are what its reader may see of it, mostly nothing."""
     seen = parse_user_agent(item.user_agent)
     return {
         "$id": item.id,
@@ -111,9 +115,7 @@ def session(item: Session, *, current_id: str = "", secret: str = "") -> Json:
         "expire": iso_millis(item.expires_at),
         "provider": item.provider,
         "providerUid": item.provider_uid,
-        "providerAccessToken": "",
-        "providerAccessTokenExpiry": "",
-        "providerRefreshToken": "",
+        **of_session(grant),
         "ip": item.ip,
         "osCode": seen.os_code,
         "osName": seen.os_name,
@@ -257,6 +259,7 @@ def _older(item: Project) -> Json:
         "authMockNumbers": [
             {"phone": phone.number, "otp": phone.code} for phone in policies.mock_phones
         ],
+        "oAuthProviders": older_providers(item),
     }
 
 

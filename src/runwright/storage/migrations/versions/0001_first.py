@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("policies", sa.Text(), nullable=False),
         sa.Column("mail", sa.Text(), nullable=False),
         sa.Column("sealed_mail_password", sa.LargeBinary(), nullable=False),
+        sa.Column("oauth", sa.Text(), nullable=False),
         sa.Column("ping_count", sa.BigInteger(), nullable=False),
         sa.Column("pinged_at", INSTANT),
         sa.Column("accessed_at", INSTANT),
@@ -116,6 +117,8 @@ def upgrade() -> None:
         sa.Column("ip", sa.Text(), nullable=False),
         sa.Column("user_agent", sa.Text(), nullable=False),
         sa.Column("mfa_updated_at", INSTANT),
+        sa.Column("sealed_grant", sa.LargeBinary(), nullable=False),
+        sa.Column("grant_expires_at", INSTANT),
         index=(("expires_at",), ("project_id", "user_id"), ("secret_hash",)),
     )
     _create(
@@ -126,6 +129,7 @@ def upgrade() -> None:
         sa.Column("expires_at", INSTANT, nullable=False),
         sa.Column("sent_to", sa.Text(), nullable=False),
         sa.Column("tries_left", sa.BigInteger()),
+        sa.Column("link", sa.Text(), nullable=False),
         index=(("expires_at",), ("project_id", "user_id")),
     )
     _create(
@@ -169,6 +173,18 @@ def upgrade() -> None:
         sa.Column("passkey_id", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         index=(("project_id", "expires_at"), ("project_id", "user_id")),
+    )
+    _create(
+        "identities",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("provider_uid", sa.Text(), nullable=False),
+        sa.Column("provider_email", sa.Text(), nullable=False),
+        sa.Column("sealed_grant", sa.LargeBinary(), nullable=False),
+        sa.Column("grant_expires_at", INSTANT),
+        sa.Column("search", sa.Text(), nullable=False),
+        unique=(("project_id", "provider", "provider_uid"),),
+        index=(("project_id", "user_id"), ("project_id", "provider_email")),
     )
     _create(
         "targets",
