@@ -190,6 +190,24 @@ class MembershipConfirmed(Conflict):
         super().__init__("The user is already a member of this team.")
 
 
+class TeamSecretInvalid(RunwrightError):
+    type, status = "team_invalid_secret", 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The secret of the invitation is not the right one. Use the link of the newest letter."
+        )
+
+
+class InviteMismatch(RunwrightError):
+    type, status = "team_invite_mismatch", 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The invitation is for somebody else. Sign out, or sign in as the one who was invited."
+        )
+
+
 class LastOwnerLeaves(RunwrightError):
     type, status = "membership_deletion_prohibited", 400
 

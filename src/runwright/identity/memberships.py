@@ -5,14 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from runwright.clock import Clock
-from runwright.errors import BadArgument
+from runwright.errors import BadArgument, Unauthorized
 from runwright.identity.errors import (
     InviteNotFound,
     LastOwnerLeaves,
     LastOwnerSteps,
     MembershipConfirmed,
     MembershipNotFound,
-    SmtpDisabled,
     TeamMismatch,
     UserExists,
     UserNotFound,
@@ -64,28 +63,26 @@ class Memberships:
     async def create(
         self, principal: Principal, team_id: str, invitee: Invitee, roles: tuple[str, ...]
     ) -> Member:
-        """Make somebody a member at once; for keys and admins. A person whose address is new
-        becomes a user.
+        """Make somebody a member at once; for keys and admins, others invite. A person whose
+        address is new becomes a user.
 
-        Raises BadArgument (nobody named), UserNotFound, UserExists, MembershipConfirmed, and for
-        callers who must invite by mail SmtpDisabled.
+        Raises BadArgument (nobody named), UserNotFound, UserExists, MembershipConfirmed.
         """
-        if not (invitee.user_id or invitee.email or invitee.phone):
-            raise BadArgument("At least one of userId, email, or phone is required")
-        if not sees_all_teams(principal):  # they invite by mail, and there is nothing to send with
-            raise SmtpDisabled()
+        check_named(invitee)
+        if not sees_all_teams(principal):
+            raise Unauthorized("People are invited to a team; a server may add them.")
         # Nobody knows this password: the account is entered by other ways until it sets one.
         fields = await self._passwords.renewed(new_secret(64))
 
         def work(uow: UnitOfWork) -> Member:
             now = self._clock.now()
             team = visible_team(uow, principal, team_id)
-            user = _invited(uow, principal.project_id, invitee)
+            user = invited(uow, principal.project_id, invitee)
             if user is None:
-                user = add_user(uow, _newcomer(principal.project_id, invitee, fields, now))
+                user = add_user(uow, newcomer(principal.project_id, invitee, fields, now))
             membership = _join(uow, team, user, roles, now)
             team = visible_team(uow, principal, team_id)
-            return _announced(uow, "create", Member(membership, user, team))
+            return announced(uow, "create", Member(membership, user, team))
 
         return await self._storage.write(work)
 
@@ -138,7 +135,7 @@ class Memberships:
             changed = replace(membership, roles=roles, updated_at=self._clock.now())
             uow.memberships.put(changed)
             touch_user(uow, team.project_id, user.id)
-            return _announced(uow, "update", Member(changed, user, team))
+            return announced(uow, "update", Member(changed, user, team))
 
         return await self._storage.write(work)
 
@@ -164,7 +161,7 @@ class Memberships:
             if membership.is_confirmed:
                 change_total(uow, team.project_id, team.id, -1, self._clock.now())
             touch_user(uow, team.project_id, user.id)
-            return _announced(uow, "delete", Member(membership, user, team))
+            return announced(uow, "delete", Member(membership, user, team))
 
         return await self._storage.write(work)
 
@@ -186,18 +183,29 @@ class Memberships:
         return not any(OWNER in item.roles and item.id != membership.id for item in confirmed)
 
 
-def _announced(uow: UnitOfWork, action: str, member: Member) -> Member:
+def announced(uow: UnitOfWork, action: str, member: Member) -> Member:
     item = member.membership
     event = Event.of(action, "teams", item.team_id, "memberships", item.id)
     uow.emit(item.project_id, event, member)
     return member
 
 
+def check_named(invitee: Invitee) -> None:
+    """Raises BadArgument."""
+    if not (invitee.user_id or invitee.email or invitee.phone):
+        raise BadArgument("At least one of userId, email, or phone is required")
+
+
+def membership_of(uow: UnitOfWork, team: Team, user: User) -> Membership | None:
+    found = uow.memberships.find(team.project_id, team_id=team.id, user_id=user.id)
+    return next(iter(found), None)
+
+
 def _users(uow: UnitOfWork, project_id: str, ids: list[str]) -> dict[str, User]:
     return {user.id: user for user in uow.users.find(project_id, id=ids)} if ids else {}
 
 
-def _invited(uow: UnitOfWork, project_id: str, invitee: Invitee) -> User | None:
+def invited(uow: UnitOfWork, project_id: str, invitee: Invitee) -> User | None:
     """The user whom all given values name; None when an address is new.
 
     Raises UserNotFound (id), UserExists (the values name different people).
@@ -221,7 +229,7 @@ def _invited(uow: UnitOfWork, project_id: str, invitee: Invitee) -> User | None:
     return by_phone(uow, project_id, invitee.phone)
 
 
-def _newcomer(project_id: str, invitee: Invitee, fields: dict[str, Any], now: datetime) -> User:
+def newcomer(project_id: str, invitee: Invitee, fields: dict[str, Any], now: datetime) -> User:
     user = User(
         id=new_id(),
         project_id=project_id,
@@ -239,9 +247,7 @@ def _join(
     uow: UnitOfWork, team: Team, user: User, roles: tuple[str, ...], now: datetime
 ) -> Membership:
     """Raises MembershipConfirmed. An open invitation is accepted."""
-    open_one = next(
-        iter(uow.memberships.find(team.project_id, team_id=team.id, user_id=user.id)), None
-    )
+    open_one = membership_of(uow, team, user)
     if open_one is not None and open_one.is_confirmed:
         raise MembershipConfirmed()
     membership = Membership(
@@ -255,6 +261,9 @@ def _join(
         invited_at=open_one.invited_at if open_one else now,
         joined_at=now,
         is_confirmed=True,
+        # Who follows the link of an older invitation is told that all is done.
+        secret_hash=open_one.secret_hash if open_one else "",
+        sent_to=open_one.sent_to if open_one else "",
     )
     try:
         if open_one:

@@ -8,6 +8,7 @@ from runwright.identity.accounts import Accounts
 from runwright.identity.challenges import Challenges
 from runwright.identity.environments import Environments
 from runwright.identity.factors import FactorSeal
+from runwright.identity.invitations import Invitations
 from runwright.identity.keys import Keys
 from runwright.identity.memberships import Memberships
 from runwright.identity.mfa import Mfa
@@ -41,6 +42,7 @@ class Identity:
     targets: Targets
     teams: Teams
     memberships: Memberships
+    invitations: Invitations
     projects: Projects
     environments: Environments
     keys: Keys
@@ -80,6 +82,7 @@ class Identity:
             targets=Targets(storage, clock),
             teams=Teams(storage, clock),
             memberships=Memberships(storage, passwords, clock),
+            invitations=Invitations(storage, passwords, mailer, clock),
             projects=projects,
             environments=Environments(storage, clock),
             keys=Keys(storage, tokens, clock),

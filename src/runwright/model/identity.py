@@ -207,7 +207,8 @@ class Membership:
     invited_at: datetime
     joined_at: datetime | None = None
     is_confirmed: bool = False
-    secret_hash: str = ""
+    secret_hash: str = ""  # of the invitation; "" = there was none
+    sent_to: str = ""  # the address that the invitation went to
 
     @property
     def search(self) -> str:

@@ -380,6 +380,27 @@ AREAS: Final[dict[str, list[Step]]] = {
         Step("teams.updateMembership", MEMBER | {"roles": []}, fires=("membership",)),
         Step("teams.deleteMembership", MEMBER, fires=("membership",)),
         Step("teams.delete", {"teamId": "crew"}, fires=("team",)),
+        Step("account.create", ADA, "guest", ("account",)),
+        Step("account.createEmailPasswordSession", SIGN_IN, "ada", ("session",)),
+        Step("teams.create", {"teamId": "duo", "name": "Duo"}, "ada", ("team",)),
+        Step(
+            "teams.createMembership",
+            {"teamId": "duo", "email": "fay@example.com", "roles": ["singer"], "url": URL},
+            "ada",
+            ("account", "membership"),
+            keeps="invited",
+        ),
+        Step(
+            "teams.updateMembershipStatus",
+            {
+                "teamId": "duo",
+                "membershipId": "{invited}",
+                "userId": "{invited.userId}",
+                "secret": "{letter.secret}",
+            },
+            "fay",
+            ("session", "membership"),
+        ),
     ],
     "functions": [
         Step(

@@ -17,7 +17,7 @@ from runwright.api.routes.project import project_routes
 from runwright.api.routes.projects import projects_routes
 from runwright.api.routes.push_targets import push_target_routes
 from runwright.api.routes.recovery import recovery_routes
-from runwright.api.routes.teams import team_routes
+from runwright.api.routes.teams import MembershipHandlers, team_routes
 from runwright.api.routes.token_sign_in import token_sign_in_routes
 from runwright.api.routes.users import user_routes
 from runwright.api.routes.verification import verification_routes
@@ -29,6 +29,7 @@ from runwright.identity.services import Identity
 def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
     grants = identity.oauth.grants
     keeping = GrantKeeping(identity.oauth, identity.sessions)
+    members = MembershipHandlers(identity.memberships, identity.invitations, redirects)
     return [
         *account_routes(identity.accounts, identity.sessions, identity.tokens, grants, keeping),
         *token_sign_in_routes(identity.token_sign_in, redirects),
@@ -40,11 +41,9 @@ def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
         *import_routes(identity.users),
         *belonging_routes(identity.sessions, identity.memberships, identity.targets, grants),
         *identities_routes(identity.identities, grants),
-        *team_routes(identity.teams, identity.memberships),
+        *team_routes(identity.teams, members),
         *projects_routes(identity.projects),
-        *organization_routes(
-            identity.teams, identity.memberships, identity.projects, identity.keys
-        ),
+        *organization_routes(identity.teams, members, identity.projects, identity.keys),
         *owner_key_routes(identity.owner_keys),
         *project_routes(identity.projects),
         *environment_routes(identity.environments),

@@ -15,7 +15,6 @@ from runwright.api.routing import USUAL_STATUS, Answer, Call, Limit, Nothing, Ro
 from runwright.api.shapes import identity as shapes
 from runwright.api.shapes.organization import organization
 from runwright.identity.keys import Keys
-from runwright.identity.memberships import Memberships
 from runwright.identity.projects import Projects
 from runwright.identity.teams import Teams
 
@@ -97,8 +96,8 @@ class OrganizationHandlers:
 class MemberHandlers:
     """The same as for teams, of which an organization is one."""
 
-    def __init__(self, memberships: Memberships) -> None:
-        self._of = MembershipHandlers(memberships)
+    def __init__(self, of: MembershipHandlers) -> None:
+        self._of = of
 
     async def create(self, call: Call, params: AddMember) -> Answer:
         wanted = of_teams.CreateMembership(team_id=named_organization(call), **vars(params))
@@ -170,11 +169,11 @@ class ProjectKeyHandlers:
 
 
 def organization_routes(
-    teams: Teams, memberships: Memberships, projects: Projects, keys: Keys
+    teams: Teams, members: MembershipHandlers, projects: Projects, keys: Keys
 ) -> list[Route]:
     return [
         *_own(OrganizationHandlers(teams)),
-        *_members(MemberHandlers(memberships)),
+        *_members(MemberHandlers(members)),
         *_project_keys(ProjectKeyHandlers(projects, keys)),
     ]
 

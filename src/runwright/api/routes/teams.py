@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
+from runwright.api.cookies import signed_in
 from runwright.api.lists import SearchListing, cursor_errors, listed
+from runwright.api.locales import letter_locale
 from runwright.api.params import (
     CustomId,
     Email,
@@ -17,16 +19,24 @@ from runwright.api.params import (
     Text,
 )
 from runwright.api.queries import Attributes
+from runwright.api.redirects import Redirects
+from runwright.api.routes.account_parts import device
 from runwright.api.routes.belongings import MEMBERSHIP_FILTERS
 from runwright.api.routing import USUAL_STATUS, Answer, Call, Limit, Route, empty
 from runwright.api.shapes import identity as shapes
 from runwright.errors import BadArgument
+from runwright.identity.invitations import Invitation, Invitations
 from runwright.identity.memberships import Invitee, Member, Memberships
 from runwright.identity.policies import MembershipPrivacy, policies_of
 from runwright.identity.teams import OWNER, Teams, sees_all_teams
 from runwright.model.identity import Team
 
 FILTERS: Final = Attributes("name total billingPlan")
+
+# Each invitation by itself: many people of one house may join on the same day.
+_ACCEPT_LIMIT: Final = Limit(
+    calls=10, keys=("url:{url},ip:{ip},membershipId:{param-membershipId}",), resets_on=200
+)
 
 _TeamId = Annotated[str, Id()]
 _Roles = Annotated[tuple[str, ...], ListOf(TeamRole())]
@@ -79,6 +89,12 @@ class SetRoles(OneMembership):
     roles: _Roles
 
 
+@dataclass(frozen=True, kw_only=True)
+class AcceptInvitation(OneMembership):
+    user_id: Annotated[str, Id()]
+    secret: Annotated[str, Text(256)]
+
+
 class TeamHandlers:
     def __init__(self, teams: Teams) -> None:
         self._teams = teams
@@ -118,17 +134,39 @@ def _shown(team: Team) -> Answer:
 
 
 class MembershipHandlers:
-    def __init__(self, memberships: Memberships) -> None:
+    def __init__(
+        self, memberships: Memberships, invitations: Invitations, redirects: Redirects
+    ) -> None:
         self._memberships = memberships
+        self._invitations = invitations
+        self._redirects = redirects
 
     async def create(self, call: Call, params: CreateMembership) -> Answer:
-        if not params.url and not sees_all_teams(call.principal):
-            raise BadArgument("URL is required")
+        url = await self._redirects.check(call, params.url) if params.url else ""
         invitee = Invitee(
             user_id=params.user_id, email=params.email, phone=params.phone, name=params.name
         )
-        made = await self._memberships.create(call.principal, params.team_id, invitee, params.roles)
-        return _full(made)
+        principal, team_id, roles = call.principal, params.team_id, params.roles
+        if sees_all_teams(principal):
+            return _full(await self._memberships.create(principal, team_id, invitee, roles))
+        if not url:
+            raise BadArgument("URL is required")
+        invitation = Invitation(invitee=invitee, roles=roles, url=url, locale=letter_locale(call))
+        return _full(await self._invitations.invite(principal, call.project, team_id, invitation))
+
+    async def accept(self, call: Call, params: AcceptInvitation) -> Answer:
+        accepted = await self._invitations.accept(
+            call.principal,
+            call.project,
+            params.team_id,
+            params.membership_id,
+            user_id=params.user_id,
+            secret=params.secret,
+            device=device(call),
+        )
+        content = shapes.membership(accepted.member, shapes.EVERYTHING)
+        headers = signed_in(call, accepted.opened) if accepted.opened else ()
+        return Answer(content=content, headers=headers)
 
     async def list(self, call: Call, params: ListMemberships) -> Answer:
         with cursor_errors("Membership"):
@@ -169,8 +207,8 @@ def _full(member: Member) -> Answer:
     return Answer(content=shapes.membership(member, shapes.EVERYTHING))
 
 
-def team_routes(teams: Teams, memberships: Memberships) -> list[Route]:
-    return [*_of_teams(TeamHandlers(teams)), *_of_memberships(MembershipHandlers(memberships))]
+def team_routes(teams: Teams, members: MembershipHandlers) -> list[Route]:
+    return [*_of_teams(TeamHandlers(teams)), *_of_memberships(members)]
 
 
 def _of_teams(of: TeamHandlers) -> list[Route]:
@@ -203,6 +241,16 @@ def _of_memberships(of: MembershipHandlers) -> list[Route]:
         _route("listMemberships", "GET", path, of.list, ListMemberships, f"{kind}List"),
         _route("getMembership", "GET", one, of.get, OneMembership, kind),
         _route("updateMembership", "PATCH", one, of.set_roles, SetRoles, kind),
+        _route(
+            "updateMembershipStatus",
+            "PATCH",
+            f"{one}/status",
+            of.accept,
+            AcceptInvitation,
+            kind,
+            scope="public",
+            limit=_ACCEPT_LIMIT,
+        ),
         _route("deleteMembership", "DELETE", one, of.delete, OneMembership, ""),
     ]
 
@@ -217,12 +265,13 @@ def _route(
     *,
     auth_method: str = "",
     limit: Limit | None = None,
+    scope: str = "",
 ) -> Route:
     return Route(
         name=f"teams.{name}",
         method=method,
         paths=(f"/v1/teams{path}",),
-        scopes=("teams.read" if method == "GET" else "teams.write",),
+        scopes=(scope or ("teams.read" if method == "GET" else "teams.write"),),
         handler=handler,
         params=params,
         status=USUAL_STATUS[method],

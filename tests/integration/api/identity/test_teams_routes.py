@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes.identity import Person, World, open_world, query
+from tests.fakes.identity import Person, World, open_world
 
 pytestmark = pytest.mark.anyio
 
@@ -131,19 +131,6 @@ async def test_members_that_cannot_be_added(
     await world.user("bob")
     refused = await world.server.post("/teams/crew/memberships", {"roles": ["dev"], **whom})
     assert (refused.status, refused.type) == (status, kind)
-
-
-async def test_people_invite_by_mail_and_there_is_none(world: World) -> None:
-    owner, _, _ = await people(world)
-    invitation = {"email": "new@example.com", "roles": ["dev"]}
-    without_url = await owner.post("/teams/crew/memberships", invitation)
-    assert (without_url.status, without_url.type) == (400, "general_argument_invalid")
-    refused = await owner.post(
-        "/teams/crew/memberships", invitation | {"url": "http://localhost/join"}
-    )
-    assert (refused.status, refused.type) == (503, "general_smtp_disabled")
-    invited = query("equal", "email", "new@example.com")
-    assert (await world.server.get("/users", {"queries": [invited]})).body["total"] == 0
 
 
 async def test_roles_are_changed_by_owners_and_hold_at_once(world: World) -> None:

@@ -214,6 +214,7 @@ def upgrade() -> None:
         sa.Column("joined_at", INSTANT),
         sa.Column("is_confirmed", sa.Boolean(), nullable=False),
         sa.Column("secret_hash", sa.Text(), nullable=False),
+        sa.Column("sent_to", sa.Text(), nullable=False),
         sa.Column("search", sa.Text(), nullable=False),
         unique=(("project_id", "team_id", "user_id"),),
         index=(("project_id", "user_id"),),
