@@ -183,7 +183,8 @@ class Api:
         _require_group(route, found)
         call = self._call(exchange, found)
         params = parse(route.params or Nothing, call.raw)
-        with acts(Actor.of(found.principal)):
+        agent = call.headers.get("user-agent", "")
+        with acts(Actor.of(found.principal, ip=call.client_ip, user_agent=agent)):
             answer = await route.handler(call, params)
         return self._finish(exchange, route, call, answer)
 

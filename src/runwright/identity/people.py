@@ -181,6 +181,7 @@ def remove_user(uow: UnitOfWork, user: User, now: datetime) -> None:
     for proofs in (uow.passkeys, uow.ceremonies):
         proofs.remove_where(project_id, user_id=user.id)
     uow.factors.remove(project_id, user.id)
+    uow.activities.remove_where(project_id, user_id=user.id)
     uow.users.remove(project_id, user.id)
     touch_user(uow, project_id, user.id)
 

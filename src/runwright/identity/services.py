@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from runwright.clock import Clock
 from runwright.identity.accounts import Accounts
+from runwright.identity.activities import Activities
 from runwright.identity.challenges import Challenges
 from runwright.identity.environments import Environments
 from runwright.identity.factors import FactorSeal
@@ -39,6 +40,7 @@ class Identity:
     sessions: Sessions
     token_sign_in: TokenSignIn
     users: Users
+    activities: Activities
     targets: Targets
     teams: Teams
     memberships: Memberships
@@ -79,6 +81,7 @@ class Identity:
             sessions=Sessions(storage, clock),
             token_sign_in=TokenSignIn(storage, proofs, mailer, clock, admit=accounts.admit),
             users=Users(storage, passwords, tokens, clock),
+            activities=Activities(storage),
             targets=Targets(storage, clock),
             teams=Teams(storage, clock),
             memberships=Memberships(storage, passwords, clock),

@@ -13,6 +13,13 @@ from typing import Final, Self
 from runwright.model.identity import CallerKind, Principal
 from runwright.model.lineage import NO_LINEAGE, Lineage
 
+_KINDS: Final = {
+    CallerKind.GUEST: "user",  # who signs up or in is nobody yet
+    CallerKind.USER: "user",
+    CallerKind.KEY: "keyProject",
+    CallerKind.ADMIN: "admin",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
@@ -20,9 +27,12 @@ class Actor:
     session_id: str = ""  # of that user in this project
     lineage: Lineage = NO_LINEAGE
     is_trusted: bool = True  # keys, admins and the platform see what users do not
+    kind: str = "platform"
+    ip: str = ""
+    user_agent: str = ""
 
     @classmethod
-    def of(cls, principal: Principal) -> Self:
+    def of(cls, principal: Principal, *, ip: str = "", user_agent: str = "") -> Self:
         is_admin = principal.kind is CallerKind.ADMIN
         has_session = principal.session is not None and not is_admin
         return cls(
@@ -30,6 +40,9 @@ class Actor:
             session_id=principal.session.id if has_session and principal.session else "",
             lineage=principal.lineage,
             is_trusted=principal.is_trusted,
+            kind="impersonator" if principal.impersonator else _KINDS[principal.kind],
+            ip=ip,
+            user_agent=user_agent,
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from runwright.model.activity import Activity
 from runwright.model.event import Event
 from runwright.model.execution import Execution
 from runwright.model.factors import MfaChallenge, Passkey, PasskeyCeremony, SecondFactors
@@ -252,6 +253,11 @@ class RepeatKeyRepository(Repository[RepeatKey], Protocol):
         """Delete up to `limit` keys that are over at `moment`; how many."""
 
 
+class ActivityRepository(Repository[Activity], Protocol):
+    def keep_newest(self, project_id: str, user_id: str, keep: int) -> None:
+        """Delete all entries of a user but the newest `keep`."""
+
+
 class OutboxRepository(Repository[OutboxEvent], Protocol):
     def oldest(
         self, *, limit: int, most_bytes: int = 0, but: Collection[str] = ()
@@ -297,6 +303,7 @@ class UnitOfWork(Protocol):
     event_sources: Repository[EventSource]
     mail_templates: Repository[MailTemplate]
     repeat_keys: RepeatKeyRepository
+    activities: ActivityRepository
 
     def remove_project_rows(self, project_id: str) -> None:
         """Delete whatever a project holds, of every kind; its own row stays."""

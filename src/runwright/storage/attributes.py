@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Text, case, literal, null, type_coerce
 
 from runwright.storage.tables import (
+    ACTIVITIES,
     CEREMONIES,
     DEPLOYMENTS,
     EVENT_SOURCES,
@@ -221,4 +222,5 @@ ATTRIBUTES: Final[dict[Kind[Any], Attributes]] = {
     MAIL_TEMPLATES: _attributes(MAIL_TEMPLATES, locale="locale"),
     EVENT_SOURCES: _attributes(EVENT_SOURCES, name="name", url="url"),
     REPEAT_KEYS: _attributes(REPEAT_KEYS),
+    ACTIVITIES: _attributes(ACTIVITIES, event="name"),
 }

@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from runwright.model.activity import Activity
 from runwright.model.execution import Execution, Headers
 from runwright.model.factors import MfaChallenge, Passkey, PasskeyCeremony, SecondFactors
 from runwright.model.function import Deployment, Function, Rule, Variable
@@ -197,4 +198,5 @@ OUTBOX: Final = _kind(OutboxEvent, "outbox", index=(("epoch",),))
 WEBHOOKS: Final = _kind(Webhook, "webhooks")
 MAIL_TEMPLATES: Final = _kind(MailTemplate, "mail_templates")
 EVENT_SOURCES: Final = _kind(EventSource, "event_sources")
+ACTIVITIES: Final = _kind(Activity, "activities", index=(("project_id", "user_id", SEQUENCE),))
 REPEAT_KEYS: Final = _kind(RepeatKey, "repeat_keys", index=(("expires_at",),))

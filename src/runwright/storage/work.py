@@ -23,6 +23,7 @@ from runwright.model.identity import (
 from runwright.model.mail import MailTemplate
 from runwright.model.webhook import EventSource, Webhook
 from runwright.ports.storage import (
+    ActivityRepository,
     Emit,
     ExecutionRepository,
     FunctionRepository,
@@ -32,12 +33,14 @@ from runwright.ports.storage import (
     Repository,
     TimerRepository,
 )
+from runwright.storage.activities import SqlActivities
 from runwright.storage.codec import Codec, ExecutionCodec, JobCodec, TimerCodec
 from runwright.storage.jobs import SqlJobs
 from runwright.storage.pending import SqlOutbox, SqlTimers
 from runwright.storage.repeats import SqlRepeatKeys
 from runwright.storage.repository import SqlExecutions, SqlFunctions, SqlRepository
 from runwright.storage.tables import (
+    ACTIVITIES,
     CEREMONIES,
     DEPLOYMENTS,
     EVENT_SOURCES,
@@ -100,6 +103,7 @@ class Codecs:
         self.event_sources = Codec(EVENT_SOURCES, dialect)
         self.mail_templates = Codec(MAIL_TEMPLATES, dialect)
         self.repeat_keys = Codec(REPEAT_KEYS, dialect)
+        self.activities = Codec(ACTIVITIES, dialect)
 
 
 _CODECS: Final[dict[str, Codecs]] = {}
@@ -149,6 +153,7 @@ class SqlUnitOfWork:
             connection, codecs.event_sources
         )
         self.repeat_keys: RepeatKeyRepository = SqlRepeatKeys(connection, codecs.repeat_keys)
+        self.activities: ActivityRepository = SqlActivities(connection, codecs.activities)
         self._connection = connection
         self._touched: list[Touched] = []
 

@@ -8,12 +8,23 @@ from runwright.api.shapes.events import payload
 from runwright.executions.acceptance import Acceptance
 from runwright.executions.interest import Interest
 from runwright.executions.upkeep import QueueUpkeep
+from runwright.identity.activities import ActivityLog
+from runwright.model.event import Event
+from runwright.ports.storage import Emit, UnitOfWork
 from runwright.queue.rows import RowQueue
 from runwright.settings import Settings
 from runwright.standing import StandingKey
 from runwright.triggers.outbox import Outbox
 from runwright.vault import Vault
 from runwright.wiring.core import Core
+
+
+def in_turn(*parts: Emit) -> Emit:
+    def emit(uow: UnitOfWork, project_id: str, event: Event, subject: object) -> None:
+        for part in parts:
+            part(uow, project_id, event, subject)
+
+    return emit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +66,7 @@ async def open_waiting(
     await upkeep.start()
     await outbox.start()
     await letter_key.start()
-    core.storage.emit_by(outbox.emit)
+    core.storage.emit_by(in_turn(ActivityLog(core.clock).note, outbox.emit))
     stack.push_async_callback(upkeep.stop)
     stack.push_async_callback(letter_key.stop)
     stack.push_async_callback(outbox.stop)

@@ -68,3 +68,12 @@ def tokens_for_a_function(world: World) -> None:
         by_jwt = world.by_jwt(ann("account.createJWT")["jwt"])
         assert by_jwt("account.get")["$id"] == "ann"
         by_jwt.refused("account.createJWT", 403, "user_jwt_creation_denied")
+
+
+def what_happened_to_an_account(world: World) -> None:
+    """The newest SDKs no longer ask for it."""
+    ann = world.signed_in("ann")
+    if world.has("account.listLogs"):
+        (newest, *_) = ann("account.listLogs")["logs"]
+        assert (newest["event"], newest["userId"]) == ("session.create", "ann")
+        assert world.key("users.listLogs", userId="ann")["total"] == 2

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
+from runwright.model.activity import Activity
 from runwright.model.execution import ErrorClass, Execution, Status, Trigger
 from runwright.model.factors import MfaChallenge, Passkey, PasskeyCeremony, SecondFactors
 from runwright.model.function import (
@@ -370,6 +371,18 @@ def a_repeat_key(id: str = "digest", project_id: str = PROJECT, **more: Any) -> 
     return replace(base, **more)
 
 
+def an_activity(id: str = "act", project_id: str = PROJECT, **more: Any) -> Activity:
+    base = Activity(
+        **_base(id, project_id),
+        user_id="ann",
+        name="session.create",
+        done_by="user",
+        ip="198.51.100.7",
+        user_agent="Mozilla/5.0",
+    )
+    return replace(base, **more)
+
+
 EVERY_KIND: Final[dict[str, Any]] = {
     "projects": a_project,
     "keys": a_key,
@@ -397,6 +410,7 @@ EVERY_KIND: Final[dict[str, Any]] = {
     "event_sources": an_event_source,
     "mail_templates": a_mail_template,
     "repeat_keys": a_repeat_key,
+    "activities": an_activity,
 }
 
 

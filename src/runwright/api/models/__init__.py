@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from runwright.api.models import (
+    activities,
     executions,
     factors,
     functions,
@@ -28,7 +29,17 @@ def _found(models: Iterator[Model]) -> Iterator[Model]:
 
 def _by_name() -> Mapping[str, Model]:
     known: dict[str, Model] = {}
-    declared = (system, people, factors, oauth, organizations, projects, functions, executions)
+    declared = (
+        system,
+        activities,
+        people,
+        factors,
+        oauth,
+        organizations,
+        projects,
+        functions,
+        executions,
+    )
     for model in _found(model for area in declared for model in area.MODELS):
         if known.setdefault(model.name, model) != model:
             raise ValueError(f"Two models have the name {model.name}")

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from runwright.api.lists import Listing, SearchListing, cursor_errors, listed, listed_all
 from runwright.api.params import Bool, CustomId, Id, OneOf, OrEmpty, Text
 from runwright.api.queries import Attributes
-from runwright.api.routes.account_parts import device
+from runwright.api.routes.account_parts import device, user_of
 from runwright.api.routes.users import OneUser, user_route
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
@@ -122,9 +122,10 @@ class OwnMembershipHandlers:
         self._memberships = memberships
 
     async def list(self, call: Call, params: Listing) -> Answer:
+        own = user_of(call)
         with cursor_errors("Membership"):
             page = await self._memberships.of_user(
-                call.project_id, call.principal.user_id, params.query(MEMBERSHIP_FILTERS)
+                own.project_id, own.id, params.query(MEMBERSHIP_FILTERS)
             )
         return listed(
             "membershipList",

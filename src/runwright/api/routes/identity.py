@@ -2,6 +2,7 @@
 
 from runwright.api.redirects import Redirects
 from runwright.api.routes.account import account_routes
+from runwright.api.routes.activities import activity_routes
 from runwright.api.routes.belongings import belonging_routes
 from runwright.api.routes.environments import environment_routes
 from runwright.api.routes.identities import identities_routes
@@ -41,6 +42,7 @@ def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
         *import_routes(identity.users),
         *belonging_routes(identity.sessions, identity.memberships, identity.targets, grants),
         *identities_routes(identity.identities, grants),
+        *activity_routes(identity.activities),
         *team_routes(identity.teams, members),
         *projects_routes(identity.projects),
         *organization_routes(identity.teams, members, identity.projects, identity.keys),

@@ -414,6 +414,15 @@ def upgrade() -> None:
         sa.Column("sealed_secret", sa.LargeBinary(), nullable=False),
     )
     _create(
+        "activities",
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("done_by", sa.Text(), nullable=False),
+        sa.Column("ip", sa.Text(), nullable=False),
+        sa.Column("user_agent", sa.Text(), nullable=False),
+        index=(("project_id", "user_id", "sequence"),),
+    )
+    _create(
         "repeat_keys",
         sa.Column("function_id", sa.Text(), nullable=False),
         sa.Column("result_id", sa.Text(), nullable=False),
