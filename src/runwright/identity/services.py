@@ -79,7 +79,7 @@ class Identity:
         return cls(
             accounts=accounts,
             sessions=Sessions(storage, clock),
-            token_sign_in=TokenSignIn(storage, proofs, mailer, clock, admit=accounts.admit),
+            token_sign_in=TokenSignIn(storage, proofs, mailer, clock, accounts),
             users=Users(storage, passwords, tokens, clock),
             activities=Activities(storage),
             targets=Targets(storage, clock),

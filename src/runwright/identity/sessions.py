@@ -191,9 +191,19 @@ class Sessions:
 
         return await self._storage.write(work)
 
-    async def end_all(self, project_id: str, user_id: str, *, current_id: str = "") -> None:
-        """Announced as the end of the caller's current session when that is one of them, else
-        as one event about the user."""
+    async def end_all(self, project_id: str, user_id: str) -> None:
+        """Announced as one event about the user."""
+
+        def work(uow: UnitOfWork) -> None:
+            user = required_user(uow, project_id, user_id)
+            end_sessions(uow, user)
+            announce_user(uow, user, "sessions.delete")
+
+        await self._storage.write(work)
+
+    async def end_own(self, project_id: str, user_id: str, *, current_id: str) -> None:
+        """What a user does about all sessions of theirs. Announced as the end of the one that
+        the call is made in; a call by JWT ("") is made in none, and makes no news."""
 
         def work(uow: UnitOfWork) -> None:
             user = required_user(uow, project_id, user_id)
@@ -201,8 +211,6 @@ class Sessions:
             end_sessions(uow, user)
             if current is not None and current.user_id == user_id:
                 _announce(uow, current, "delete")
-            else:
-                announce_user(uow, user, "sessions.delete")
 
         await self._storage.write(work)
 

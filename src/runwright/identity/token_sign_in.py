@@ -1,10 +1,10 @@
 """Signing in without a password, by a secret that reached the user."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from runwright.clock import Clock
+from runwright.identity.accounts import Accounts
 from runwright.identity.errors import UserBlocked
 from runwright.identity.letters import code_text, email_letter, link_values
 from runwright.identity.links import with_query
@@ -19,9 +19,6 @@ from runwright.ids import resolve
 from runwright.model.identity import CONSOLE, Project, User
 from runwright.ports.mailer import Mailer
 from runwright.ports.storage import Storage, UnitOfWork
-
-# Raises what keeps a new user out: too many of them, a console that takes nobody.
-Admit = Callable[[UnitOfWork, Project | None], None]
 
 # What a session says of how it was begun: (provider, factor).
 WAYS: Final[dict[Purpose, tuple[str, str]]] = {
@@ -57,13 +54,18 @@ class TokenSignIn:
     """
 
     def __init__(
-        self, storage: Storage, proofs: Proofs, mailer: Mailer, clock: Clock, *, admit: Admit
+        self,
+        storage: Storage,
+        proofs: Proofs,
+        mailer: Mailer,
+        clock: Clock,
+        accounts: Accounts,
     ) -> None:
         self._storage = storage
         self._proofs = proofs
         self._mailer = mailer
         self._clock = clock
-        self._admit = admit
+        self._accounts = accounts
 
     async def send_link(
         self, project: Project | None, asked: Asked, *, email: str, url: str
@@ -129,7 +131,7 @@ class TokenSignIn:
         email: str | None = None,
         phone: str | None = None,
     ) -> User:
-        self._admit(uow, project)
+        self._accounts.admit(uow, project)
         now = self._clock.now()
         user = User(
             id=resolve(asked.user_id),

@@ -12,6 +12,7 @@ from tests.fakes.announced import listening
 from tests.fakes.identity import open_bench
 from tests.unit.api.whole import Whole, open_whole
 from tests.unit.api.world import a_user
+from tests.unit.executions.bench import PROJECT
 
 pytestmark = pytest.mark.anyio
 
@@ -103,6 +104,19 @@ async def test_who_asks_for_a_way_in_makes_no_news_but_a_new_user_does(whole: Wh
     assert created.event.full_name == "users.dan.create"
     await whole.done("account.createEmailToken", params, caller="guest")
     assert await whole.heard() == []
+
+
+async def test_all_sessions_ended_by_a_jwt_are_no_news(whole: Whole) -> None:
+    await whole.done("users.create", ADA)
+    await whole.done("account.createEmailPasswordSession", SIGN_IN, caller="ada")
+    jwt = await whole.done("account.createJWT", caller="ada")
+    await whole.heard()
+    headers = {"x-appwrite-project": PROJECT, "x-appwrite-jwt": jwt["jwt"]}
+    gone = await whole.client.delete("/v1/account/sessions", headers=headers)
+    assert (gone.status_code, "set-cookie" in gone.headers) == (204, False)
+    assert await whole.heard() == []
+    sessions = await whole.done("users.listSessions", {"userId": "ada"})
+    assert sessions["total"] == 0
 
 
 async def test_secret_variables_stay_secret(whole: Whole) -> None:

@@ -168,9 +168,11 @@ class AccountHandlers:
         return empty(headers=signed_out(call, user.project_id) if is_own else ())
 
     async def delete_sessions(self, call: Call, params: Nothing) -> Answer:
-        user = user_of(call)
-        await self._sessions.end_all(user.project_id, user.id, current_id=current_id(call))
-        return empty(headers=signed_out(call, user.project_id))
+        user, by_jwt = user_of(call), call.principal.by_jwt
+        await self._sessions.end_own(
+            user.project_id, user.id, current_id="" if by_jwt else current_id(call)
+        )
+        return empty(headers=() if by_jwt else signed_out(call, user.project_id))
 
     async def create_jwt(self, call: Call, params: CreateJwt) -> Answer:
         user, session = user_of(call), call.principal.session

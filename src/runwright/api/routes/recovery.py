@@ -16,9 +16,7 @@ _SEND: Final = Limit(
     calls=10,
     keys=("recovery,projectId:{projectId},email:{param-email}", "recovery,ip:{ip}"),
 )
-_COMPLETE: Final = Limit(
-    calls=10, keys=("recovery,projectId:{projectId},userId:{param-userId}",), resets_on=200
-)
+_COMPLETE: Final = Limit(calls=10, keys=("recovery,projectId:{projectId},userId:{param-userId}",))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,25 +77,31 @@ class VerificationHandlers:
         )
         return token_answer(call, made)
 
-    def confirm(self, purpose: Purpose) -> Callable[[Call, Confirm], Awaitable[Answer]]:
-        async def handler(call: Call, params: Confirm) -> Answer:
-            used = await self._verification.confirm(
-                call.project_id, user_id=params.user_id, secret=params.secret, purpose=purpose
-            )
-            return token_answer(call, used)
+    async def confirm_by_link(self, call: Call, params: Confirm) -> Answer:
+        return await self._confirm(call, params, Purpose.EMAIL_VERIFICATION)
 
-        return handler
+    async def confirm_by_code(self, call: Call, params: Confirm) -> Answer:
+        return await self._confirm(call, params, Purpose.EMAIL_VERIFICATION_CODE)
+
+    async def confirm_phone(self, call: Call, params: Confirm) -> Answer:
+        return await self._confirm(call, params, Purpose.PHONE_VERIFICATION)
+
+    async def _confirm(self, call: Call, params: Confirm, purpose: Purpose) -> Answer:
+        used = await self._verification.confirm(
+            call.project_id, user_id=params.user_id, secret=params.secret, purpose=purpose
+        )
+        return token_answer(call, used)
 
 
 def verification_routes(verification: Verification, redirects: Redirects) -> list[Route]:
     of = VerificationHandlers(verification, redirects)
     return [
         _send("createEmailVerification", _LINK, of.send_link, SendLink, "email"),
-        _confirm("updateEmailVerification", _LINK, of, Purpose.EMAIL_VERIFICATION, "email"),
+        _confirm("updateEmailVerification", _LINK, of.confirm_by_link, "email"),
         _send("createEmailVerificationOTP", _CODE, of.send_code, SendCode, "email"),
-        _confirm("updateEmailVerificationOTP", _CODE, of, Purpose.EMAIL_VERIFICATION_CODE, "email"),
+        _confirm("updateEmailVerificationOTP", _CODE, of.confirm_by_code, "email"),
         _send("createPhoneVerification", _PHONE, of.send_phone_code, Nothing, "phone"),
-        _confirm("updatePhoneVerification", _PHONE, of, Purpose.PHONE_VERIFICATION, "phone"),
+        _confirm("updatePhoneVerification", _PHONE, of.confirm_phone, "phone"),
     ]
 
 
@@ -119,12 +125,15 @@ def _send(
 
 
 def _confirm(
-    name: str, paths: tuple[str, ...], of: VerificationHandlers, purpose: Purpose, kind: str
+    name: str,
+    paths: tuple[str, ...],
+    handler: Callable[[Call, Confirm], Awaitable[Answer]],
+    kind: str,
 ) -> Route:
     return open_route(
         name,
         paths,
-        of.confirm(purpose),
+        handler,
         Confirm,
         "token",
         method="PUT",

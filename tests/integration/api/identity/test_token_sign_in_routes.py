@@ -1,5 +1,6 @@
 """Signing in by a link, a code or a token that a server made."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
@@ -194,6 +195,20 @@ async def test_an_open_console_takes_people_by_mail(open_console: World) -> None
     params = {"userId": token.body["userId"], "secret": world.bench.letters.secret()}
     opened = await world.console_guest.post("/account/sessions/token", params)
     assert (opened.status, list(opened.cookies)[1]) == (201, "a_session_console")
+
+
+async def test_of_many_who_trade_one_secret_at_once_one_gets_in(world: World) -> None:
+    await world.guest.post("/account/tokens/magic-url", BY_LINK)
+    replies = await asyncio.gather(*(trade(world) for _ in range(8)))
+    assert sorted(reply.status for reply in replies) == [201] + 7 * [401]
+
+
+async def test_guesses_that_come_at_once_are_counted_one_by_one(world: World) -> None:
+    await world.guest.post("/account/tokens/email", BY_EMAIL)
+    right = world.bench.letters.secret()
+    guesses = [f"{number:06}" for number in range(3 * TRIES) if f"{number:06}" != right]
+    await asyncio.gather(*(trade(world, secret=guess) for guess in guesses))
+    assert (await trade(world, secret=right)).status == 401
 
 
 async def test_guessing_ends_a_code(world: World) -> None:
