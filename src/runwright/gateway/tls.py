@@ -93,12 +93,25 @@ class Certificates:
         log.info("certificate loaded", extra={"file": path.name})
         return made
 
-    def _for(self, domain: str) -> ssl.SSLContext | None:
-        exact = self._contexts.get(domain)
-        if exact is not None:
-            return exact
+    async def pem(self, domain: str) -> bytes | None:
+        """The file of the certificate that a lower-case domain is served with."""
+        name = self._name_for(domain)
+        if name is None:
+            return None
+        return await asyncio.to_thread(self._pem, name)
+
+    def _pem(self, name: str) -> bytes | None:
+        path = next((p for p in self._folder.glob("*.crt") if p.stem.lower() == name), None)
+        return path.read_bytes() if path else None
+
+    def _name_for(self, domain: str) -> str | None:
         parent = domain.partition(".")[2]
-        return self._contexts.get(f"*.{parent}") or self._contexts.get(f"_.{parent}")
+        names = (domain, f"*.{parent}", f"_.{parent}")
+        return next((name for name in names if name in self._contexts), None)
+
+    def _for(self, domain: str) -> ssl.SSLContext | None:
+        name = self._name_for(domain)
+        return self._contexts[name] if name else None
 
     def _choose(
         self, connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext

@@ -8,6 +8,7 @@ from runwright.api.cors import Origins, RuleProject
 from runwright.api.health import Health
 from runwright.api.limits import Limiter
 from runwright.api.redirects import Allows, Redirects
+from runwright.api.routes.certificates import certificate_routes
 from runwright.api.routes.console import ConsoleFacts, console_routes
 from runwright.api.routes.dead_letters import dead_letter_routes
 from runwright.api.routes.deployments import deployment_routes
@@ -169,6 +170,9 @@ def routes(
         hosts=settings.webhook_hosts,
     )
 
+    async def certificate(domain: str) -> bytes | None:
+        return await functions.certificates.pem(domain) if functions.certificates else None
+
     async def is_taken(domain: str) -> bool:
         return await functions.domains.by_host(domain) is not None
 
@@ -177,6 +181,7 @@ def routes(
             Health(core.storage, core.signals, core.clock, str(data_dir)),
             Pings(core.storage, core.clock),
         ),
+        *certificate_routes(certificate),
         *locale_routes(),
         *console_routes(facts, is_taken),
         *identity_routes(identity, redirects),

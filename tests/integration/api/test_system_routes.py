@@ -87,7 +87,8 @@ async def test_the_version_is_for_guests_and_keys(front: Front) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/db", "/cache", "/pubsub", "/storage", "/storage/local", "/time"]
+    "path",
+    ["", "/db", "/cache", "/pubsub", "/storage", "/storage/local", "/geo", "/anti-virus", "/time"],
 )
 async def test_health_is_for_keys_and_admins(front: Front, path: str) -> None:
     await front.world.put(
@@ -267,6 +268,14 @@ async def test_scopes_are_listed_for_anyone(front: Front) -> None:
         "projects.write",
         "devKeys.read",
         "devKeys.write",
+        "keys.read",
+        "keys.write",
+        "organization.read",
+        "organization.write",
+        "organization.memberships.read",
+        "organization.memberships.write",
+        "organization.keys.read",
+        "organization.keys.write",
     ]
 
 

@@ -32,6 +32,26 @@ TIME: Final = Model(
         whole("diff", "The difference, in seconds."),
     ),
 )
+CERTIFICATE: Final = Model(
+    name="healthCertificate",
+    about="A certificate that https is served with.",
+    fields=(
+        text("name", "Whom it is for, in full."),
+        text("subjectSN", "Whom it is for."),
+        text("issuerOrganisation", "Who signed it, or empty."),
+        text("validFrom", "Its first moment, in seconds since 1970."),
+        text("validTo", "Its last moment, in seconds since 1970."),
+        text("signatureTypeSN", "How it is signed."),
+    ),
+)
+ANTIVIRUS: Final = Model(
+    name="healthAntivirus",
+    about="Whether uploads are searched for viruses.",
+    fields=(
+        text("version", "Always empty."),
+        text("status", "Always disabled: this server has no such search.", words=("disabled",)),
+    ),
+)
 QUEUE: Final = Model(
     name="healthQueue",
     about="How much a queue holds.",
@@ -152,6 +172,8 @@ MODELS: Final = (
     STATUS,
     STATUSES,
     TIME,
+    CERTIFICATE,
+    ANTIVIRUS,
     QUEUE,
     LOCALE,
     LOCALE_CODE,

@@ -73,6 +73,13 @@ class SystemHandlers:
         reading = await self._health.disk()
         return Answer(content=_status(reading.name, reading.ping_ms))
 
+    async def places(self, call: Call, params: Any) -> Answer:
+        """There is no table of addresses and countries, so no address has one."""
+        return Answer(content={"name": "geo", "ping": 0, "status": "fail"})
+
+    async def anti_virus(self, call: Call, params: Any) -> Answer:
+        return Answer(content={"version": "", "status": "disabled"})
+
     async def time(self, call: Call, params: Any) -> Answer:
         times = self._health.times()
         content = {
@@ -140,6 +147,8 @@ def system_routes(health: Health, pings: Pings) -> list[Route]:
         probe("getPubSub", "/pubsub", handlers.signals, "healthStatusList"),
         probe("getStorage", "/storage", handlers.disk, "healthStatus"),
         probe("getStorageLocal", "/storage/local", handlers.disk, "healthStatus"),
+        probe("getGeo", "/geo", handlers.places, "healthStatus"),
+        probe("getAntivirus", "/anti-virus", handlers.anti_virus, "healthAntivirus"),
         probe("getTime", "/time", handlers.time, "healthTime"),
         probe(
             "getFailedJobs", "/queue/failed/{name}", handlers.failed_jobs, "healthQueue", FailedJobs
