@@ -5,8 +5,9 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import httpcore
 import pytest
 
 from runwright.outgoing.lookup import SystemLookup, is_own
@@ -111,6 +112,124 @@ async def test_addresses_that_may_not_be_called_are_left_out_of_several(
     assert len(receiver.received) == 1
 
 
+class Dialled:
+    """Where connections were tried to; none of them comes about."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.addresses: list[str] = []
+
+        async def connect(backend: object, host: str, port: int, **how: object) -> None:
+            self.addresses.append(host)
+            raise httpcore.ConnectError
+
+        monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect)
+
+
+PUBLIC: Final = ("93.184.215.14", "2606:4700:4700::1111")
+MIXED: Final = {
+    "loopback among public ones": ("127.0.0.1", PUBLIC[0], "::1", PUBLIC[1]),
+    "private behind public": (*PUBLIC, "10.0.0.1", "192.168.0.1", "fd00::1"),
+    "metadata and shared": ("169.254.169.254", PUBLIC[0], "100.64.0.1", PUBLIC[1]),
+    "carried inside": (
+        "::ffff:127.0.0.1",
+        PUBLIC[0],
+        "64:ff9b::a00:1",
+        "2002:7f00:1::1",
+        PUBLIC[1],
+    ),
+    "with a zone": ("fe80::1%lo", PUBLIC[0], "2606:4700:4700::1111%eth0", PUBLIC[1]),
+    "in other spellings": (PUBLIC[0], "2130706433", "0x7f.1", "127.1", "0177.0.0.1", PUBLIC[1]),
+    "unspecified": ("0.0.0.0", PUBLIC[0], "::", PUBLIC[1]),
+}
+
+
+@pytest.mark.parametrize("answers", MIXED)
+async def test_of_mixed_answers_only_public_ones_are_called(
+    answers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialled = Dialled(monkeypatch)
+    poster = HttpPoster(Names(*MIXED[answers]), allows_private=False)
+    with pytest.raises(NotPosted):
+        await poster.post(a_post("http://hooks.example.com/"))
+    assert dialled.addresses == list(PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "127.0.0.1",
+        "127.8.8.8",
+        "::1",
+        "::ffff:127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b:1::7f00:1",
+        "2002:7f00:1::",
+        "2001:0:7f00:1::",
+        "0.0.0.0",
+        "10.0.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "100.100.100.200",
+        "169.254.169.254",
+        "fd00:ec2::254",
+        "fe80::1",
+        "fe80::1%eth0",
+        "224.0.0.1",
+        "255.255.255.255",
+    ],
+)
+async def test_a_name_behind_aliases_is_judged_by_where_it_ends(
+    target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resolver follows aliases by itself; what counts are the addresses at their end."""
+    dialled = Dialled(monkeypatch)
+
+    def resolve(host: str, port: int, **how: object) -> list[tuple[object, ...]]:
+        family = socket.AF_INET6 if ":" in target else socket.AF_INET
+        return [(family, socket.SOCK_STREAM, 6, "end.of.the.chain.example", (target, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    lookup = SystemLookup(threads=1)
+    try:
+        poster = HttpPoster(lookup, allows_private=False)
+        with pytest.raises(AddressRefused):
+            await poster.post(a_post("http://alias.example.com/"))
+    finally:
+        lookup.close()
+    assert dialled.addresses == []
+
+
+async def test_nothing_resolves_the_name_again_between_judging_and_calling(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    resolve = socket.getaddrinfo
+
+    def watched(host: object, *rest: Any, **how: Any) -> Any:
+        asked.append(host)
+        return resolve("127.0.0.1", *rest, **how)
+
+    monkeypatch.setattr(socket, "getaddrinfo", watched)
+    poster = HttpPoster(names := Names("127.0.0.1"), allows_private=True)
+    await poster.post(a_post(f"http://rebind.example.com:{receiver.port}/"))
+    assert (len(names.asked), len(receiver.received)) == (1, 1)
+    assert "rebind.example.com" not in asked
+
+
+async def test_proxies_of_the_environment_are_not_asked(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy would resolve the name by itself, and be a way to whatever it can reach."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{receiver.port}")
+    dialled = Dialled(monkeypatch)
+    poster = HttpPoster(Names(PUBLIC[0]), allows_private=False)
+    with pytest.raises(NotPosted):
+        await poster.post(a_post("http://hooks.example.com/"))
+    assert (dialled.addresses, receiver.received) == ([PUBLIC[0]], [])
+
+
 async def test_the_next_address_is_tried_when_one_refuses(receiver: Receiver) -> None:
     poster = HttpPoster(Names("127.0.0.2", "127.0.0.1"), allows_private=True)
     posted = await poster.post(a_post(f"http://hooks.example.com:{receiver.port}/"))
@@ -128,12 +247,15 @@ def test_the_machine_s_own_public_address_leads_to_public_ports_only() -> None:
     assert not elsewhere.may_call("10.0.0.1", 443)
 
 
-async def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
-    receiver.reply = answer(302, b"", f"location: http://127.0.0.1:{receiver.port}/other")
-    poster = HttpPoster(Names("127.0.0.1"), allows_private=True)
+@pytest.mark.parametrize("status", [201, 300, 301, 302, 303, 307, 308])
+@pytest.mark.parametrize("header", ["location: {}", "refresh: 0; url={}", "content-location: {}"])
+async def test_a_redirect_is_not_followed(receiver: Receiver, status: int, header: str) -> None:
+    elsewhere = f"http://127.0.0.1:{receiver.port}/other"
+    receiver.reply = answer(status, b"", header.format(elsewhere))
+    poster = HttpPoster(names := Names("127.0.0.1"), allows_private=True)
     posted = await poster.post(a_post(f"http://hooks.example.com:{receiver.port}/"))
-    assert posted.status == 302
-    assert len(receiver.received) == 1
+    assert posted.status == status
+    assert (len(receiver.received), len(names.asked)) == (1, 1)
 
 
 async def test_a_receiver_that_does_not_answer_in_time_is_left(receiver: Receiver) -> None:
