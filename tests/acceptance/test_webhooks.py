@@ -296,3 +296,44 @@ def test_private_addresses_are_refused_unless_the_operator_allows_them(tmp_path:
             assert api.post("/webhooks", json=body).status_code == 201
     finally:
         assert server.stop() == 0
+
+
+def test_a_webhook_from_a_time_when_it_was_allowed_is_refused_by_address(tmp_path: Path) -> None:
+    """Where it leads is judged at each delivery, and not when it was made."""
+    settings = {"RUNWRIGHT_WEBHOOKS_ALLOW_PRIVATE": "on"}
+    server = Running(tmp_path / "data", **settings).start()
+    with receiving() as receiver:
+        urls = {
+            "address": receiver.url("/in"),
+            "name": f"http://localhost:{receiver.port}/in",
+            "decimal": f"http://2130706433:{receiver.port}/in",
+            "short": f"http://127.1:{receiver.port}/in",
+            "mapped": f"http://[::ffff:127.0.0.1]:{receiver.port}/in",
+        }
+        try:
+            with server.client() as api:
+                for name, url in urls.items():
+                    body = {"webhookId": name, "name": name, "url": url, "events": ["users.*"]}
+                    assert api.post("/webhooks", json=body).status_code == 201
+                api.post("/users", json={"userId": "before"}).raise_for_status()
+            receiver.wait("/in", lambda item: True, len(urls))
+        finally:
+            assert server.stop() == 0
+        before = len(receiver.received)
+        server = Running(tmp_path / "data").start()
+        try:
+            with server.client() as api:
+                api.post("/users", json={"userId": "after"}).raise_for_status()
+                for name in urls:
+                    wait_refused(api, name)
+                    assert api.get(f"/webhooks/{name}").json()["attempts"] == 0
+        finally:
+            assert server.stop() == 0
+        assert len(receiver.received) == before
+
+
+def wait_refused(api: httpx.Client, name: str) -> None:
+    deadline = time.monotonic() + 30
+    while "not public" not in api.get(f"/webhooks/{name}").json()["logs"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
