@@ -29,6 +29,7 @@ _ABOUT_STATUS: Final[Mapping[int, str]] = {
     202: "Accepted; it goes on.",
     204: "Done; there is nothing to say.",
     206: "The part that was asked for.",
+    301: "The header `Location` says where to go on.",
     304: "It has not changed.",
     400: "Something in the request is not as it must be.",
     401: "The caller may not do this.",
