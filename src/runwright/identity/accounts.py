@@ -24,6 +24,7 @@ from runwright.identity.people import (
     by_email,
     check_room,
     end_sessions,
+    is_identity_of_others,
     move_target,
     person,
     remove_user,
@@ -59,8 +60,8 @@ class Accounts:
     async def create(
         self, project: Project | None, *, user_id: str, email: str, password: str, name: str
     ) -> Person:
-        """Sign up. Raises UserExists, UserCountExceeded, ConsoleSignupClosed, and what the
-        project's password rules raise."""
+        """Sign up. Raises EmailUnavailable (it is in an identity of somebody), UserExists,
+        UserCountExceeded, ConsoleSignupClosed, and what the project's password rules raise."""
         policies = policies_of(project)
         now = self._clock.now()
         user = User(
@@ -77,6 +78,8 @@ class Accounts:
 
         def work(uow: UnitOfWork) -> Person:
             self.admit(uow, project)
+            if is_identity_of_others(uow, user.project_id, email):
+                raise EmailUnavailable()
             return person(uow, add_user(uow, replace(user, **chosen)))
 
         return await self._storage.write(work)
@@ -178,6 +181,8 @@ class Accounts:
         def work(uow: UnitOfWork) -> Person:
             now = self._clock.now()
             stored = required_user(uow, user.project_id, user.id)
+            if is_identity_of_others(uow, user.project_id, email, user.id):
+                raise EmailUnavailable()
             move_target(uow, stored, EMAIL, stored.email, email, now)
             try:
                 saved = save_user(uow, stored, now, email=email, is_email_verified=False, **changes)

@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from runwright.identity.errors import TargetExists, UserCountExceeded, UserExists, UserNotFound
+from runwright.identity.errors import (
+    EmailExists,
+    TargetExists,
+    UserCountExceeded,
+    UserExists,
+    UserNotFound,
+)
 from runwright.identity.owner_keys import remove_keys, user_owner
 from runwright.ids import new_id
 from runwright.model.event import Event
@@ -79,11 +85,25 @@ def check_room(uow: UnitOfWork, project_id: str, limit: int) -> None:
         raise UserCountExceeded(limit)
 
 
+def is_identity_of_others(
+    uow: UnitOfWork, project_id: str, email: str | None, user_id: str = ""
+) -> bool:
+    """Whether an address stands in an identity of somebody else than this user: whoever has it
+    at the provider signs in as that one."""
+    if not email:
+        return False
+    found = uow.identities.find(project_id, provider_email=email)
+    return any(item.user_id != user_id for item in found)
+
+
 def add_user(uow: UnitOfWork, user: User) -> User:
-    """Store a new user with targets of its addresses, and say so. Raises UserExists.
+    """Store a new user with targets of its addresses, and say so. Raises EmailExists (in an
+    identity of another user), UserExists.
 
     An address that is another user's target already does not stand in the way of signing up.
     """
+    if is_identity_of_others(uow, user.project_id, user.email):
+        raise EmailExists()
     try:
         uow.users.add(user)
     except AlreadyStored as exc:

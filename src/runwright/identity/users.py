@@ -16,6 +16,7 @@ from runwright.identity.people import (
     add_user,
     announce_user,
     end_sessions,
+    is_identity_of_others,
     move_target,
     person,
     persons,
@@ -180,6 +181,8 @@ class Users:
         def work(uow: UnitOfWork) -> Person:
             now = self._clock.now()
             user = required_user(uow, project_id, user_id)
+            if kind == EMAIL and is_identity_of_others(uow, project_id, address, user_id):
+                raise taken
             try:
                 saved = save_user(uow, user, now, **{field: address or None}, **changes)
             except AlreadyStored as exc:

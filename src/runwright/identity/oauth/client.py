@@ -162,7 +162,7 @@ class ProviderClient:
         expected = Expected(
             audiences=(setup.client,),
             issuers=endpoints.issuers,
-            nonce=nonce,
+            nonces=(nonce,),
             is_nonce_needed=True,
             max_age_s=setup.max_age_s,
         )

@@ -45,7 +45,7 @@ _NO_CHECKS: Final[Options] = {
 class Expected:
     audiences: Collection[str]
     issuers: Collection[str] = ()  # () = not known
-    nonce: str = ""
+    nonces: Collection[str] = ()  # any of which it may carry
     is_nonce_needed: bool = False  # else one that is missing in the token is not asked for
     max_age_s: float | None = None
 
@@ -150,8 +150,9 @@ def _check_audience(claims: Mapping[str, Any], audiences: Collection[str]) -> No
 def _check_nonce(sent: Any, expected: Expected) -> None:
     if sent is None and not expected.is_nonce_needed:
         return
-    is_text = isinstance(sent, str) and bool(expected.nonce)
-    if not is_text or not hmac.compare_digest(sent.encode(), expected.nonce.encode()):
+    told = sent.encode() if isinstance(sent, str) else b""
+    known = [hmac.compare_digest(told, nonce.encode()) for nonce in expected.nonces if nonce]
+    if not any(known):
         raise InvalidIdToken("its nonce is not the one of this sign-in")
 
 

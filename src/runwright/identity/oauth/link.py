@@ -23,6 +23,7 @@ from runwright.identity.people import (
     by_email,
     check_room,
     end_sessions,
+    is_identity_of_others,
     move_target,
     required_user,
     save_user,
@@ -69,14 +70,6 @@ def find_identity(uow: UnitOfWork, project_id: str, link: Link) -> Identity | No
     return found[0] if found else None
 
 
-def is_identity_of_others(uow: UnitOfWork, project_id: str, email: str, user_id: str = "") -> bool:
-    """Whether an address stands in an identity of somebody else than this user."""
-    if not email:
-        return False
-    found = uow.identities.find(project_id, provider_email=email)
-    return any(item.user_id != user_id for item in found)
-
-
 def user_of(
     uow: UnitOfWork, project_id: str, link: Link, policies: Policies, now: datetime
 ) -> User:
@@ -120,8 +113,6 @@ def _has_passkeys(uow: UnitOfWork, user: User) -> bool:
 
 
 def _made(uow: UnitOfWork, project_id: str, link: Link, policies: Policies, now: datetime) -> User:
-    if is_identity_of_others(uow, project_id, link.email):
-        raise EmailExists()
     check_room(uow, project_id, policies.user_limit)
     return add_user(
         uow,

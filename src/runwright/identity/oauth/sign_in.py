@@ -4,6 +4,7 @@ Nothing of the network happens inside a transaction. What comes back is believed
 state is one that was given out here, to this browser, and for the first time.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -251,6 +252,11 @@ def _signed_in(uow: UnitOfWork, project: Project, departure: Departure) -> User:
     return required_user(uow, project.id, departure.user_id)
 
 
+def _as_sent(nonce: str) -> tuple[str, ...]:
+    """Apps hand the provider a nonce as it is, or (always to Apple) its digest."""
+    return (nonce, hashlib.sha256(nonce.encode()).hexdigest()) if nonce else ()
+
+
 class NativeSignIn:
     """Sessions for ID tokens that apps got from a provider themselves."""
 
@@ -293,7 +299,7 @@ class NativeSignIn:
         expected = Expected(
             audiences={settings.client, *settings.native_clients} - {""},
             issuers=issuers_of(provider),
-            nonce=given.nonce,
+            nonces=_as_sent(given.nonce),
             is_nonce_needed=provider.needs_nonce,
         )
         if provider.needs_nonce and not given.nonce:
