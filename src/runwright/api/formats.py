@@ -137,7 +137,10 @@ def _deployment_1_4(content: Json, project_id: str) -> Json:
 
 # Newest first. The filters of a version make the shape that versions below it have.
 ANSWERS: Final[tuple[tuple[Version, Mapping[str, Filter]], ...]] = (
-    ((2, 0, 0), {"execution": _execution_2_0}),
+    (
+        (2, 0, 0),
+        {"execution": _execution_2_0, "project": project_format.without_new_methods},
+    ),
     ((1, 9, 5), {"project": project_format.flat}),
     ((1, 9, 3), {"ephemeralKey": _ephemeral_key_1_9_3}),
     ((1, 9, 2), {"membership": _membership_1_9_2}),

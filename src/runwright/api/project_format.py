@@ -21,6 +21,7 @@ class WithOlder(dict[str, Any]):
         self.older = dict(older)
 
 
+_NEW_AUTH_METHODS: Final = frozenset({"passkey"})  # that clients before 2.0 do not know
 _AUTH_FIELDS: Final = {
     "email-password": "authEmailPassword",
     "magic-url": "authUsersAuthMagicURL",
@@ -63,6 +64,14 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "keys": (),
 }
 _OWN_NEW: Final = ("authMethods", "services", "protocols", "onboarding", "wafEnabled")
+
+
+def without_new_methods(content: Json, project_id: str) -> Json:
+    """Older clients take no words that they do not know."""
+    older = content.older if isinstance(content, WithOlder) else {}
+    methods = content.get("authMethods", ())
+    known = [item for item in methods if item["$id"] not in _NEW_AUTH_METHODS]
+    return WithOlder({**content, "authMethods": known}, older)
 
 
 def flat(content: Json, project_id: str) -> Json:

@@ -32,6 +32,7 @@ AUTH_METHODS: Final = (
     "invites",
     "jwt",
     "phone",
+    "passkey",
 )
 PROTOCOLS: Final = ("rest", "graphql", "websocket")
 SERVICES: Final = (

@@ -35,6 +35,7 @@ class Purpose(StrEnum):
     EMAIL_CODE = "email-code"
     PHONE_CODE = "phone-code"
     OAUTH2 = "oauth2"
+    PASSKEY = "passkey"
     RECOVERY = "recovery"
     RECOVERY_CODE = "recovery-code"
     EMAIL_VERIFICATION = "email-verification"
@@ -61,6 +62,7 @@ FORMS: Final[dict[Purpose, Form]] = {
     Purpose.EMAIL_CODE: _CODE,
     Purpose.PHONE_CODE: _CODE,
     Purpose.OAUTH2: Form(lifetime_s=900, hex_chars=64, most=5),
+    Purpose.PASSKEY: Form(lifetime_s=60, hex_chars=64, most=5),
     Purpose.RECOVERY: Form(lifetime_s=_LINK_S, hex_chars=256, most=5),
     Purpose.RECOVERY_CODE: _CODE,
     Purpose.EMAIL_VERIFICATION: Form(lifetime_s=_LINK_S, hex_chars=256, most=5),

@@ -17,12 +17,16 @@ from runwright.identity.mock_phones import MockPhones
 from runwright.identity.oauth.identities import Identities
 from runwright.identity.oauth.sign_in import OAuthParts
 from runwright.identity.owner_keys import OwnerKeys
+from runwright.identity.passkey_registration import PasskeyRegistration
+from runwright.identity.passkey_sign_in import PasskeySignIn
+from runwright.identity.passkeys import Passkeys
 from runwright.identity.passwords import Passwords
 from runwright.identity.platforms import Platforms
 from runwright.identity.projects import Projects
 from runwright.identity.proofs import Proofs
 from runwright.identity.push_targets import PushTargets
 from runwright.identity.recovery import Recovery
+from runwright.identity.relying_party import RelyingParties
 from runwright.identity.sessions import Sessions
 from runwright.identity.targets import Targets
 from runwright.identity.teams import Teams
@@ -60,6 +64,9 @@ class Identity:
     challenges: Challenges
     identities: Identities
     oauth: OAuthParts
+    passkeys: Passkeys
+    passkey_registration: PasskeyRegistration
+    passkey_sign_in: PasskeySignIn
 
     @classmethod
     def over(
@@ -70,12 +77,14 @@ class Identity:
         tokens: Tokens,
         clock: Clock,
         factor_seal: FactorSeal,
+        hostnames: tuple[str, ...] = ("localhost",),
         mailer: Mailer,
         oauth: OAuthParts,
         console_signup: Literal["first", "open"] = "first",
     ) -> Self:
         accounts = Accounts(storage, passwords, clock, console_signup=console_signup)
         proofs, projects = Proofs(tokens, clock), Projects(storage, clock)
+        parties = RelyingParties(hostnames)
         return cls(
             accounts=accounts,
             sessions=Sessions(storage, clock),
@@ -101,4 +110,7 @@ class Identity:
             challenges=Challenges(storage, factor_seal, mailer, clock),
             identities=Identities(storage),
             oauth=oauth,
+            passkeys=Passkeys(storage, parties, clock),
+            passkey_registration=PasskeyRegistration(storage, parties, clock),
+            passkey_sign_in=PasskeySignIn(storage, proofs, parties, clock),
         )

@@ -61,6 +61,7 @@ def open_session(
     *,
     provider: str,
     factor: str,
+    more_factors: tuple[str, ...] = (),
     is_limited: bool = True,
     link: Link | None = None,
 ) -> Opened:
@@ -81,7 +82,8 @@ def open_session(
         provider=provider,
         provider_uid=link.uid if link else _address(user, provider),
         # Whoever comes from a provider has passed its second factor, if it has one.
-        factors=(factor, OAUTH2) if link else (factor,),
+        factors=(factor, OAUTH2) if link else (factor, *more_factors),
+        mfa_updated_at=now if more_factors else None,
         ip=device.ip,
         user_agent=device.user_agent,
         sealed_grant=link.sealed_grant if link else b"",

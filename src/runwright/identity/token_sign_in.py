@@ -27,7 +27,10 @@ WAYS: Final[dict[Purpose, tuple[str, str]]] = {
     Purpose.EMAIL_CODE: ("token", "email"),
     Purpose.PHONE_CODE: ("phone", "phone"),
     Purpose.OAUTH2: ("oauth2", "email"),
+    Purpose.PASSKEY: ("passkey", "passkey"),
 }
+# The device made sure of its user, so a passkey is two factors at once.
+MORE_FACTORS: Final[dict[Purpose, tuple[str, ...]]] = {Purpose.PASSKEY: ("user-verification",)}
 # What has been proved on the way.
 PROVES: Final[dict[Purpose, dict[str, Any]]] = {
     Purpose.MAGIC_URL: {"is_email_verified": True},
@@ -179,7 +182,16 @@ class TokenSignIn:
                 check_free(uow, user, link)
                 user = attach(uow, user, link, now)
             provider, factor = WAYS[purpose]
-            return open_session(uow, user, policies, device, now, provider=provider, factor=factor)
+            return open_session(
+                uow,
+                user,
+                policies,
+                device,
+                now,
+                provider=provider,
+                factor=factor,
+                more_factors=MORE_FACTORS.get(purpose, ()),
+            )
 
         return required(await self._storage.write(work))
 

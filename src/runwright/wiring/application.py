@@ -147,6 +147,7 @@ def routes(
         mailer=mail.postbox,
         factor_seal=FactorSeal(derive(core.token_key, "factors")),
         oauth=oauth_parts(settings, core, provider_poster),
+        hostnames=settings.domain,
         console_signup=settings.console_signup,
     )
     origins = Origins(settings.domain, rule_projects(functions.domains))

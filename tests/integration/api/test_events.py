@@ -21,6 +21,7 @@ from tests.acceptance.routes import every_route
 from tests.contract.queue.conftest import a_job
 from tests.fakes.archives import source
 from tests.fakes.issuer import Issuer
+from tests.fakes.passkey_device import Device
 from tests.unit.api.samples import newest
 from tests.unit.api.whole import Whole, open_whole
 from tests.unit.executions.bench import NOW, PROJECT
@@ -39,6 +40,7 @@ ID_OF: Final = {
     "recovery": "tokenId",
     "verification": "tokenId",
     "challenges": "challengeId",
+    "passkeys": "passkeyId",
     "teams": "teamId",
     "memberships": "membershipId",
     "functions": "functionId",
@@ -120,6 +122,8 @@ DEVICE_AGAIN: Final = {"targetId": "phone", "identifier": "y"}
 BEN: Final = {"userId": "ben"}
 ADAS: Final = {"userId": "ada"}
 TOTP: Final = {"type": "totp"}
+LAPTOP: Final = {"passkeyId": "laptop"}
+KEYRING: Final = Device()
 MEMBER: Final = {"teamId": "crew", "membershipId": "{member}"}
 HELLO: Final = {"functionId": "hello"}
 MAIL: Final = {"functionId": "mail"}
@@ -192,6 +196,14 @@ def moving_in() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def shown_code(kept: Mapping[str, Any]) -> str:
     return pyotp.TOTP(kept["app"]["secret"]).now()
+
+
+def made_by_device(kept: Mapping[str, Any]) -> Any:
+    return KEYRING.create(kept["begun"]["publicKey"], "http://localhost")
+
+
+def signed_by_device(kept: Mapping[str, Any]) -> Any:
+    return KEYRING.get(kept["asked"]["publicKey"], "http://localhost")
 
 
 def first_recovery_code(kept: Mapping[str, Any]) -> Any:
@@ -337,6 +349,34 @@ AREAS: Final[dict[str, list[Step]]] = {
         Step("users.updateTarget", BEN | {"targetId": "t", "name": "Phone"}, fires=("target",)),
         Step("users.deleteTarget", BEN | {"targetId": "t"}, fires=("target",)),
         Step("users.delete", BEN, fires=("user",)),
+    ],
+    "passkeys": [
+        Step("account.create", ADA, "guest", ("account",)),
+        Step("account.createEmailPasswordSession", SIGN_IN, "ada", ("session",)),
+        Step("account.createPasskey", LAPTOP, "ada", keeps="begun"),
+        Step(
+            "account.updatePasskeyVerification",
+            LAPTOP | {"credential": made_by_device},
+            "ada",
+            ("passkey",),
+        ),
+        Step("account.createPasskeyToken", {}, "guest", keeps="asked"),
+        Step(
+            "account.updatePasskeyToken",
+            {"challengeId": "{asked}", "credential": signed_by_device},
+            "guest",
+        ),
+        Step("account.updatePasskey", LAPTOP | {"name": "Old"}, "ada", ("passkey",)),
+        Step("users.updatePasskey", ADAS | LAPTOP | {"name": "Older"}, fires=("passkey",)),
+        Step("users.deletePasskey", ADAS | LAPTOP, fires=("passkey",)),
+        Step("account.createPasskey", LAPTOP, "ada", keeps="begun"),
+        Step(
+            "account.updatePasskeyVerification",
+            LAPTOP | {"credential": made_by_device},
+            "ada",
+            ("passkey",),
+        ),
+        Step("account.deletePasskey", LAPTOP, "ada", ("passkey",)),
     ],
     "second factors": [
         Step("users.create", BEN, fires=("user",)),

@@ -22,9 +22,11 @@ from runwright.identity.keys import NewKey
 from runwright.identity.memberships import Member
 from runwright.identity.mfa import NewAuthenticator
 from runwright.identity.oauth.grants import Grant
+from runwright.identity.passkey_registration import Begun
 from runwright.identity.people import Person
+from runwright.identity.proofs import NewToken
 from runwright.model.execution import Execution, Outcome, Status
-from runwright.model.factors import MfaChallenge
+from runwright.model.factors import MfaChallenge, Passkey, PasskeyCeremony
 from runwright.model.function import (
     SPECIFICATIONS,
     Deployment,
@@ -33,7 +35,7 @@ from runwright.model.function import (
     RuleType,
     Variable,
 )
-from runwright.model.identity import Identity, Target, Team
+from runwright.model.identity import Identity, Target, Team, Token
 from runwright.model.webhook import Webhook
 from runwright.triggers.webhooks import ShownWebhook
 from tests.unit.api.world import (
@@ -113,6 +115,34 @@ def _factors() -> dict[str, Json]:
         "mfaChallenge": factors.challenge(challenge),
         "mfaChallengeSecret": factors.challenge_secret(challenge, "123456"),
         "mfaRecoveryCodes": factors.recovery_codes(("a", "b")),
+        **_passkeys(),
+    }
+
+
+def _passkeys() -> dict[str, Json]:
+    bound: Json = {"rp_id": "example.com", **_ROW}
+    passkey = Passkey(
+        id="p",
+        user_id="ann",
+        credential_id="c",
+        public_key=b"k",
+        sign_count=1,
+        accessed_at=START,
+        **bound,
+    )
+    ceremony = PasskeyCeremony(id="c", challenge=b"x", expires_at=START, **bound)
+    token = Token(
+        id="t",
+        user_id="ann",
+        purpose="passkey",
+        secret_hash="h",
+        expires_at=START,
+        **_ROW,
+    )
+    return {
+        "passkey": factors.passkey(passkey),
+        "passkeyChallenge": factors.passkey_challenge(Begun(ceremony, {"rpId": "example.com"})),
+        "tokenSecret": identity.token(NewToken(token, "s"), shows_secret=True),
     }
 
 

@@ -25,7 +25,7 @@ SDK_22: Final = Path(sys.prefix) / "sdk22" / "appwrite"
 GIVEN: Final = frozenset({"$id", "$createdAt", "$updatedAt"})
 
 # Models that the older SDK does not have.
-NEWER: Final = frozenset({"mfaChallengeSecret"})
+NEWER: Final = frozenset({"mfaChallengeSecret", "passkey", "passkeyChallenge", "tokenSecret"})
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,20 @@
-"""Second factors."""
+"""Second factors and passkeys."""
 
 from typing import Final
 
-from runwright.api.models.kinds import CREATED, ID, Model, flag, moment, text, texts
+from runwright.api.models.kinds import (
+    CREATED,
+    ID,
+    ROW,
+    Model,
+    flag,
+    free,
+    listing,
+    moment,
+    text,
+    texts,
+)
+from runwright.api.models.people import TOKEN
 
 _CHALLENGE: Final = (
     ID,
@@ -44,10 +56,40 @@ MFA_RECOVERY_CODES: Final = Model(
     fields=(texts("recoveryCodes", "Those that are left."),),
 )
 
+PASSKEY: Final = Model(
+    name="passkey",
+    about="A credential that a device of a user keeps.",
+    fields=(
+        *ROW,
+        text("name", "Its name."),
+        moment("accessedAt", "When it was last used to sign in.", empty=True),
+    ),
+)
+PASSKEY_CHALLENGE: Final = Model(
+    name="passkeyChallenge",
+    about="What a device is to sign, once.",
+    fields=(
+        ID,
+        CREATED,
+        text("passkeyId", "The passkey that is being registered; empty for a sign-in."),
+        moment("expire", "When it ends."),
+        free("publicKey", "What the page hands to the browser."),
+    ),
+)
+TOKEN_SECRET: Final = Model(
+    name="tokenSecret",
+    about="A secret that whoever asked for it can trade for a session, once.",
+    fields=TOKEN.fields,
+)
+
 MODELS: Final = (
     MFA_FACTORS,
     MFA_TYPE,
     MFA_CHALLENGE,
     MFA_CHALLENGE_SECRET,
     MFA_RECOVERY_CODES,
+    PASSKEY,
+    listing("passkeys", PASSKEY),
+    PASSKEY_CHALLENGE,
+    TOKEN_SECRET,
 )

@@ -164,6 +164,11 @@ POLICIES: Final = (
         flag("phone", "Whether codes sent to telephones are."),
         flag("custom", "Whether codes that the project's own servers deliver are."),
     ),
+    _policy(
+        "passkey",
+        text("rpId", "The domain that passkeys are bound to; empty until it is chosen."),
+        texts("origins", "Pages on which they work."),
+    ),
 )
 POLICY: Final = Model(
     name="policy",

@@ -12,6 +12,7 @@ from runwright.api.routes.mfa import mfa_routes
 from runwright.api.routes.mock_phones import mock_phone_routes
 from runwright.api.routes.organization import organization_routes
 from runwright.api.routes.owner_keys import owner_key_routes
+from runwright.api.routes.passkeys import passkey_routes
 from runwright.api.routes.platforms import platform_routes
 from runwright.api.routes.policies import policy_routes
 from runwright.api.routes.project import project_routes
@@ -38,6 +39,7 @@ def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
         *verification_routes(identity.verification, redirects),
         *push_target_routes(identity.push_targets),
         *mfa_routes(identity.mfa, identity.challenges),
+        *passkey_routes(identity.passkeys, identity.passkey_registration, identity.passkey_sign_in),
         *user_routes(identity.users),
         *import_routes(identity.users),
         *belonging_routes(identity.sessions, identity.memberships, identity.targets, grants),
@@ -49,7 +51,7 @@ def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
         *owner_key_routes(identity.owner_keys),
         *project_routes(identity.projects),
         *environment_routes(identity.environments),
-        *policy_routes(identity.projects, identity.mock_phones),
+        *policy_routes(identity.projects, identity.mock_phones, identity.passkeys),
         *mock_phone_routes(identity.mock_phones),
         *key_routes(identity.keys),
         *platform_routes(identity.platforms),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Final
 
+from runwright.api.locales import letter_locale
 from runwright.api.params import Bool, Id, OneOf, Text
 from runwright.api.routes.account_parts import own_route, rules_of, user_of
 from runwright.api.routes.users import OneUser, user_route
@@ -101,13 +102,18 @@ class OwnFactors:
     async def create_challenge(self, call: Call, params: CreateChallenge) -> Answer:
         user = user_of(call)
         made = await self._challenges.create(
-            rules_of(call, user), user, call.principal.session, params.factor
+            rules_of(call, user),
+            user,
+            call.principal.session,
+            params.factor,
+            locale=letter_locale(call),
         )
         return Answer(content=shapes.challenge(made))
 
     async def complete_challenge(self, call: Call, params: CompleteChallenge) -> Answer:
+        user = user_of(call)
         passed = await self._challenges.complete(
-            user_of(call), call.principal.session, params.challenge_id, params.otp
+            rules_of(call, user), user, call.principal.session, params.challenge_id, params.otp
         )
         return Answer(content=identity.session(passed, current_id=passed.id))
 

@@ -5,15 +5,18 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import Listing, listed_all
-from runwright.api.params import Bool, Checked, ListOf, Named, Object, OneOf, Range
+from runwright.api.params import Bool, Checked, ListOf, Named, Object, OneOf, Range, Text
 from runwright.api.queries import Attributes
 from runwright.api.routes.mock_phones import number_and_code
 from runwright.api.routing import Answer, Call, Route
+from runwright.api.shapes import factors
 from runwright.api.shapes import identity as shapes
 from runwright.identity.errors import SmtpDisabled
 from runwright.identity.mock_phones import MOST, MockPhones
+from runwright.identity.passkeys import Passkeys
 from runwright.identity.policies import MAX_SESSION_S, MAX_SESSIONS, MAX_USERS, Policies
 from runwright.identity.projects import Projects
+from runwright.identity.relying_party import check_rp_id
 
 POLICY_IDS: Final = (
     "password-dictionary",
@@ -27,6 +30,7 @@ POLICY_IDS: Final = (
     "user-limit",
     "membership-privacy",
     "mfa-factors",
+    "passkey",
 )
 MAX_HISTORY: Final = 20
 
@@ -98,20 +102,26 @@ class SetMfaFactors:
     custom: _Choice = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class SetPasskey:
+    rp_id: Annotated[str, Checked(Text(253, least=0), check_rp_id)]
+
+
 class PolicyHandlers:
-    def __init__(self, projects: Projects, mock_phones: MockPhones) -> None:
+    def __init__(self, projects: Projects, mock_phones: MockPhones, passkeys: Passkeys) -> None:
         self._projects = projects
         self._mock_phones = mock_phones
+        self._passkeys = passkeys
 
     async def list(self, call: Call, params: Listing) -> Answer:
         query = params.query(_FILTERS)
-        shown = shapes.policies(await self._projects.get(call.project_id))
+        shown = await self._shown(call)
         page = shown[query.offset : query.offset + query.limit]
         answer = listed_all("policyList", "policies", page, dict)
         return replace(answer, content=answer.content | {"total": len(shown) * params.total})
 
     async def get(self, call: Call, params: OnePolicy) -> Answer:
-        shown = shapes.policies(await self._projects.get(call.project_id))
+        shown = await self._shown(call)
         return Answer(content=next(item for item in shown if item["$id"] == params.policy_id))
 
     async def set_duration(self, call: Call, params: SetDuration) -> Answer:
@@ -169,8 +179,17 @@ class PolicyHandlers:
             call, lambda rules: replace(rules, mfa=replace(rules.mfa, **given))
         )
 
+    async def set_passkey(self, call: Call, params: SetPasskey) -> Answer:
+        changed = await self._passkeys.set_relying_party(call.project_id, params.rp_id)
+        return Answer(content=shapes.project(changed))
+
     async def _set(self, call: Call, **fields_: Any) -> Answer:
         return await self._change(call, lambda rules: replace(rules, **fields_))
+
+    async def _shown(self, call: Call) -> tuple[dict[str, Any], ...]:
+        project = await self._projects.get(call.project_id)
+        origins = await self._passkeys.origins(project)
+        return (*shapes.policies(project), factors.passkey_policy(project, origins))
 
     async def _change(self, call: Call, change: Callable[[Policies], Policies]) -> Answer:
         changed = await self._projects.set_policies(call.project_id, change)
@@ -182,8 +201,8 @@ def _given(params: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def policy_routes(projects: Projects, mock_phones: MockPhones) -> list[Route]:
-    of = PolicyHandlers(projects, mock_phones)
+def policy_routes(projects: Projects, mock_phones: MockPhones, passkeys: Passkeys) -> list[Route]:
+    of = PolicyHandlers(projects, mock_phones, passkeys)
     return [
         _route("listPolicies", "GET", "", "", of.list, Listing, "policyList"),
         _route("getPolicy", "GET", "/{policyId}", "", of.get, OnePolicy, "policy"),
@@ -229,6 +248,7 @@ def policy_routes(projects: Projects, mock_phones: MockPhones) -> list[Route]:
             SetPrivacy,
         ),
         _set("MFAFactors", "mfa-factors", "", of.set_mfa_factors, SetMfaFactors),
+        _set("Passkey", "passkey", "", of.set_passkey, SetPasskey),
     ]
 
 

@@ -18,7 +18,7 @@ from runwright.identity.proofs import NewToken
 from runwright.identity.sessions import Opened
 from runwright.model.actor import Actor
 from runwright.model.execution import Execution
-from runwright.model.factors import MfaChallenge
+from runwright.model.factors import MfaChallenge, Passkey
 from runwright.model.function import Deployment, Rule
 from runwright.model.identity import Identity, Session, Target, Team
 from runwright.triggers.outbox import Custom
@@ -49,6 +49,7 @@ _SHAPES: Final[dict[type, Callable[[Any, Actor], Any]]] = {
     Session: lambda item, actor: identity.session(item),
     Opened: _opened,
     NewToken: _token,
+    Passkey: lambda item, actor: factors.passkey(item),
     MfaChallenge: lambda item, actor: factors.challenge(item),
     Identity: lambda item, actor: oauth.identity(item, NOTHING),  # tokens go to nobody else
     Target: lambda item, actor: identity.target(item),

@@ -5,7 +5,10 @@ from typing import Any
 from runwright.clock import iso_millis
 from runwright.identity.factors import Available
 from runwright.identity.mfa import NewAuthenticator
-from runwright.model.factors import MfaChallenge
+from runwright.identity.passkey_registration import Begun
+from runwright.identity.policies import policies_of
+from runwright.model.factors import MfaChallenge, Passkey
+from runwright.model.identity import Project
 
 Json = dict[str, Any]
 
@@ -39,3 +42,28 @@ def challenge(item: MfaChallenge) -> Json:
 
 def challenge_secret(item: MfaChallenge, code: str) -> Json:
     return challenge(item) | {"code": code}
+
+
+def passkey(item: Passkey) -> Json:
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
+        "name": item.name,
+        "accessedAt": iso_millis(item.accessed_at) if item.accessed_at else "",
+    }
+
+
+def passkey_challenge(begun: Begun) -> Json:
+    item = begun.ceremony
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "passkeyId": item.passkey_id,
+        "expire": iso_millis(item.expires_at),
+        "publicKey": begun.options,
+    }
+
+
+def passkey_policy(item: Project, origins: tuple[str, ...]) -> Json:
+    return {"$id": "passkey", "rpId": policies_of(item).passkey_rp_id, "origins": list(origins)}

@@ -230,6 +230,7 @@ async def test_the_newest_shape_is_what_the_official_client_reads(world: World) 
         ("password-personal-data", {"enabled": True}, {"enabled": True}),
         ("password-strength", {"min": 12}, {"min": 12, "uppercase": False}),
         ("membership-privacy", {"userMFA": True}, {"userMFA": True, "userId": False}),
+        ("passkey", {"rpId": "example.com"}, {"rpId": "example.com"}),
         ("mfa-factors", {"phone": False}, {"totp": True, "phone": False, "custom": False}),
     ],
 )
@@ -242,7 +243,7 @@ async def test_policies_are_set_and_shown(
     assert policy["$id"] == path
     assert policy.items() >= shown.items()
     listed = (await world.server.get("/project/policies")).body
-    assert listed["total"] == len(listed["policies"]) == 11
+    assert listed["total"] == len(listed["policies"]) == 12
     assert policy in listed["policies"]
 
 

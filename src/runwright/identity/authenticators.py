@@ -1,0 +1,181 @@
+"""What is said to devices that hold passkeys, and what they answer (WebAuthn).
+
+The answers come from anybody, and are JSON, CBOR and certificates inside each other. Whatever
+the library makes of one that is not as it should be, it is refused in the same way.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import webauthn
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, options_to_json_dict
+from webauthn.helpers.structs import (
+    AuthenticatorSelectionCriteria,
+    AuthenticatorTransport,
+    PublicKeyCredentialDescriptor,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from runwright.identity.factor_errors import PasskeyRefused
+from runwright.identity.relying_party import RelyingParty
+from runwright.model.factors import Passkey
+from runwright.model.identity import User
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+MAX_CREDENTIAL_ID_CHARS: Final = 1364  # 1023 bytes in base64url, the most that devices may use
+MAX_SIGN_COUNT: Final = 2**32 - 1
+_TRANSPORTS: Final = frozenset(item.value for item in AuthenticatorTransport)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    credential_id: str
+    public_key: bytes
+    sign_count: int
+    transports: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What an answer says of itself; nothing of it has been verified."""
+
+    credential_id: str
+    origin: str
+    user_handle: str | None
+
+
+def creation_options(
+    party: RelyingParty,
+    user: User,
+    challenge: bytes,
+    known: Iterable[Passkey],
+    *,
+    timeout_s: float,
+) -> Json:
+    """A passkey that the device finds by itself and gives after it made sure of its user."""
+    name = user.email or user.phone or user.name or user.id
+    options = webauthn.generate_registration_options(
+        rp_id=party.id,
+        rp_name=party.name,
+        user_id=user.id.encode(),
+        user_name=name,
+        user_display_name=user.name or name,
+        challenge=challenge,
+        timeout=int(timeout_s * 1000),
+        authenticator_selection=AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.REQUIRED,
+            require_resident_key=True,
+            user_verification=UserVerificationRequirement.REQUIRED,
+        ),
+        exclude_credentials=[_descriptor(item) for item in known],
+    )
+    return options_to_json_dict(options)
+
+
+def request_options(rp_id: str, challenge: bytes, *, timeout_s: float) -> Json:
+    """The device offers its user every passkey that it has for the domain."""
+    options = webauthn.generate_authentication_options(
+        rp_id=rp_id,
+        challenge=challenge,
+        timeout=int(timeout_s * 1000),
+        user_verification=UserVerificationRequirement.REQUIRED,
+    )
+    return options_to_json_dict(options)
+
+
+def read_answer(credential: Json) -> Answered:
+    """Raises PasskeyRefused."""
+    return _read(lambda: _answered(credential))
+
+
+def registered(credential: Json, *, challenge: bytes, rp_id: str, origin: str) -> Registered:
+    """Verify a new passkey. Raises PasskeyRefused."""
+
+    def read() -> Registered:
+        made = webauthn.verify_registration_response(
+            credential=credential,
+            expected_challenge=challenge,
+            expected_rp_id=rp_id,
+            expected_origin=origin,
+            require_user_verification=True,
+        )
+        return Registered(
+            bytes_to_base64url(made.credential_id),
+            made.credential_public_key,
+            made.sign_count,
+            _transports(credential["response"]),
+        )
+
+    return _read(read)
+
+
+def signed_in(
+    credential: Json, passkey: Passkey, *, challenge: bytes, rp_id: str, origin: str
+) -> int:
+    """Verify a sign-in; how often the device has signed by now. Raises PasskeyRefused.
+
+    A count that does not grow is refused: the passkey may have been copied.
+    """
+
+    def read() -> int:
+        seen = webauthn.verify_authentication_response(
+            credential=credential,
+            expected_challenge=challenge,
+            expected_rp_id=rp_id,
+            expected_origin=origin,
+            credential_public_key=passkey.public_key,
+            credential_current_sign_count=passkey.sign_count,
+            require_user_verification=True,
+        )
+        return seen.new_sign_count
+
+    return _read(read)
+
+
+def _read(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except Exception as exc:  # see above: of the library's own kinds and of any other
+        log.info("passkey refused", extra={"action": "passkey_refused", "reason": _reason(exc)})
+        raise PasskeyRefused() from exc
+
+
+def _reason(error: Exception) -> str:
+    """The library's texts quote challenges and origins: the kind of failure is enough."""
+    return type(error).__name__
+
+
+def _answered(credential: Json) -> Answered:
+    response = credential["response"]
+    client_data = json.loads(base64url_to_bytes(response["clientDataJSON"]))
+    credential_id, origin = credential["id"], client_data["origin"]
+    handle = response.get("userHandle")
+    if not isinstance(credential_id, str) or not 0 < len(credential_id) <= MAX_CREDENTIAL_ID_CHARS:
+        raise ValueError("no credential id")
+    if not isinstance(origin, str):
+        raise ValueError("no origin")
+    user = base64url_to_bytes(handle).decode() if handle else None
+    return Answered(credential_id, origin, user)
+
+
+def _transports(response: Mapping[str, Any]) -> tuple[str, ...]:
+    """Hints of the browser, for the next time; unknown ones are left out."""
+    given = response.get("transports")
+    if not isinstance(given, list):
+        return ()
+    return tuple(dict.fromkeys(item for item in given if item in _TRANSPORTS))
+
+
+def _descriptor(passkey: Passkey) -> PublicKeyCredentialDescriptor:
+    return PublicKeyCredentialDescriptor(
+        id=base64url_to_bytes(passkey.credential_id),
+        transports=[AuthenticatorTransport(item) for item in passkey.transports] or None,
+    )
