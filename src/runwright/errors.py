@@ -39,6 +39,12 @@ class BadRequest(RunwrightError):
     type, status = "general_bad_request", 400
 
 
+class FeatureUnsupported(RunwrightError):
+    """The server was not set up for it."""
+
+    type, status = "general_feature_unsupported", 400
+
+
 class InvalidQuery(RunwrightError):
     type, status = "general_query_invalid", 400
 

@@ -66,6 +66,21 @@ class Settings:
     console_signup: Literal["first", "open"] = _setting(
         "first", "who may create a console account: only the first one, or anyone"
     )
+    console_signup_emails: tuple[str, ...] = _setting(
+        (),
+        "addresses and domains that may create a console account; empty = any",
+        unit="comma list",
+    )
+    console_signup_ips: tuple[str, ...] = _setting(
+        (),
+        "addresses and networks from which a console account may be created; empty = any",
+        unit="comma list",
+    )
+    pwned_url: str = _setting(
+        "https://api.pwnedpasswords.com/range",
+        "where projects that want it look for breached passwords, five characters of a digest at "
+        "a time; empty = nowhere",
+    )
     rate_limits: Literal["on", "off"] = _setting("on", "enforce the API's rate limits")
     demo: Literal["on", "off"] = _setting("on", "deploy the sample functions at the first start")
     executor: Literal["bubblewrap", "process"] = _setting(

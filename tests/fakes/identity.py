@@ -22,6 +22,7 @@ from runwright.api.routes.mail_templates import mail_template_routes
 from runwright.api.routes.webhooks import webhook_routes
 from runwright.api.routing import Route
 from runwright.identity.authentication import Authenticator
+from runwright.identity.console_guests import ConsoleGuests
 from runwright.identity.factors import FactorSeal
 from runwright.identity.first_start import FirstLogin, bootstrap
 from runwright.identity.passwords import Passwords
@@ -31,6 +32,7 @@ from runwright.letters.servers import MailServers
 from runwright.letters.templates import MailTemplates
 from runwright.letters.ways import Sender, Ways
 from runwright.model.identity import Project
+from runwright.ports.breaches import BreachList
 from runwright.sealing import Sealer
 from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_memory
@@ -63,8 +65,22 @@ class HandClock:
         self.at += timedelta(seconds=seconds)
 
 
-def cheap_passwords() -> Passwords:
-    return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+def cheap_passwords(breaches: BreachList | None = None) -> Passwords:
+    hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    return Passwords(hasher, breaches=breaches)
+
+
+class KnownBreaches:
+    """A list of breached passwords in memory; with `is_down` nobody can ask it."""
+
+    def __init__(self, *passwords: str) -> None:
+        self.passwords = set(passwords)
+        self.is_down = False
+        self.asked: list[str] = []
+
+    async def holds(self, password: str) -> bool | None:
+        self.asked.append(password)
+        return None if self.is_down else password in self.passwords
 
 
 @dataclass(kw_only=True)
@@ -103,8 +119,13 @@ class Bench:
 
 
 @asynccontextmanager
-async def open_bench(*, console_signup: Literal["first", "open"] = "first") -> AsyncIterator[Bench]:
-    clock, passwords, letters = HandClock(), cheap_passwords(), KeptLetters()
+async def open_bench(
+    *,
+    console_signup: Literal["first", "open"] = "first",
+    console_guests: ConsoleGuests | None = None,
+    breaches: BreachList | None = None,
+) -> AsyncIterator[Bench]:
+    clock, passwords, letters = HandClock(), cheap_passwords(breaches), KeptLetters()
     async with open_memory() as storage:
         tokens, providers = Tokens(KEY, clock), FakePoster()
         identity = Identity.over(
@@ -116,6 +137,7 @@ async def open_bench(*, console_signup: Literal["first", "open"] = "first") -> A
             mailer=letters,
             oauth=oauth_parts(storage, clock, tokens, providers),
             console_signup=console_signup,
+            console_guests=console_guests,
         )
         login = FirstLogin(password=PASSWORD, api_key="standard_" + "f" * 256)
         await bootstrap(storage, passwords, clock, login)
@@ -280,11 +302,15 @@ class World:
 async def open_world(
     *,
     console_signup: Literal["first", "open"] = "first",
+    console_guests: ConsoleGuests | None = None,
+    breaches: BreachList | None = None,
     limits: bool = False,
     allows_private: bool = False,
     more_routes: Sequence[Route] = (),
 ) -> AsyncIterator[World]:
-    async with open_bench(console_signup=console_signup) as bench:
+    async with open_bench(
+        console_signup=console_signup, console_guests=console_guests, breaches=breaches
+    ) as bench:
         signals = LocalSignals()
         bench.storage.listen(signals.announce)
         authenticator = Authenticator(bench.storage, signals, bench.identity.tokens, bench.clock)

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from runwright.clock import Clock
+from runwright.identity.console_guests import ConsoleGuests
+from runwright.identity.emails import check_email
 from runwright.identity.errors import (
     AnonymousOnConsole,
     ConsoleSignupClosed,
@@ -31,8 +34,9 @@ from runwright.identity.people import (
     required_user,
     save_user,
 )
-from runwright.identity.policies import policies_of
+from runwright.identity.policies import Policies, policies_of
 from runwright.identity.proofs import RECOVERIES, drop
+from runwright.identity.refusals import PasswordResetRequired
 from runwright.identity.sessions import Device, Opened, open_session
 from runwright.identity.stand_ins import StandIns
 from runwright.ids import new_id, resolve
@@ -50,19 +54,30 @@ class Accounts:
         clock: Clock,
         *,
         console_signup: Literal["first", "open"] = "first",
+        console_guests: ConsoleGuests | None = None,
     ) -> None:
         self._storage = storage
         self._passwords = passwords
         self._clock = clock
         self._console_signup = console_signup
+        self._console_guests = console_guests or ConsoleGuests()
         self._stand_ins = StandIns(storage, clock)
 
     async def create(
-        self, project: Project | None, *, user_id: str, email: str, password: str, name: str
+        self,
+        project: Project | None,
+        *,
+        user_id: str,
+        email: str,
+        password: str,
+        name: str,
+        ip: str = "",
     ) -> Person:
         """Sign up. Raises EmailUnavailable (it is in an identity of somebody), UserExists,
-        UserCountExceeded, ConsoleSignupClosed, and what the project's password rules raise."""
+        UserCountExceeded, ConsoleSignupClosed, and what `check_address` and the project's rules
+        for passwords raise."""
         policies = policies_of(project)
+        self.check_address(project, email, ip)
         now = self._clock.now()
         user = User(
             id=resolve(user_id),
@@ -77,19 +92,31 @@ class Accounts:
         chosen = await self._passwords.chosen(policies, user, password, now)
 
         def work(uow: UnitOfWork) -> Person:
-            self.admit(uow, project)
+            self.admit(uow, project, email=email, ip=ip)
             if is_identity_of_others(uow, user.project_id, email):
                 raise EmailUnavailable()
             return person(uow, add_user(uow, replace(user, **chosen)))
 
         return await self._storage.write(work)
 
-    def admit(self, uow: UnitOfWork, project: Project | None) -> None:
-        """Raises what keeps a new user out: UserCountExceeded, ConsoleSignupClosed."""
+    def admit(
+        self, uow: UnitOfWork, project: Project | None, *, email: str | None = None, ip: str = ""
+    ) -> None:
+        """Raises what keeps a new user out: what `check_address` raises, UserCountExceeded,
+        ConsoleSignupClosed."""
+        self.check_address(project, email, ip)
         if project is not None:
             check_room(uow, project.id, policies_of(project).user_limit)
         elif self._console_signup == "first" and uow.users.find(CONSOLE):
             raise ConsoleSignupClosed()
+
+    def check_address(self, project: Project | None, email: str | None, ip: str) -> None:
+        """Whether somebody at `ip` may sign up with this address. Raises ConsoleEmailRefused,
+        ConsoleIpRefused, and what `check_email` raises."""
+        if project is None:
+            self._console_guests.check(email or "", ip)
+        elif email:
+            check_email(policies_of(project).emails, email)
 
     async def get(self, user: User) -> Person:
         """The account as stored now. Raises UserNotFound."""
@@ -100,7 +127,11 @@ class Accounts:
     async def sign_in(
         self, project: Project | None, *, email: str, password: str, device: Device
     ) -> Opened:
-        """Open a session by password. Raises InvalidCredentials, UserBlocked."""
+        """Open a session by password.
+
+        Raises InvalidCredentials and UserBlocked; PasswordResetRequired when the password is
+        right and the project does not take it any more.
+        """
         project_id = project.id if project else CONSOLE
         policies = policies_of(project)
         found = await self._storage.read(lambda uow: by_email(uow, project_id, email))
@@ -108,23 +139,30 @@ class Accounts:
         if not await self._passwords.fits(password, found, stand_in) or found is None:
             raise InvalidCredentials()
         is_outdated = self._passwords.is_outdated(found)
-        renewed = await self._passwords.renewed(password) if is_outdated else {}
+        changes = await self._passwords.renewed(password) if is_outdated else {}
+        is_breached = await self._passwords.is_breached(policies, password)
+        if is_breached not in (None, found.password_pwned):
+            changes["password_pwned"] = is_breached
 
-        def work(uow: UnitOfWork) -> Opened:
+        def work(uow: UnitOfWork) -> Opened | None:
             now = self._clock.now()
             user = uow.users.get(project_id, found.id)
-            # Gone or changed since the password was checked: what was right then is not now.
-            if user is None or user.password_hash != found.password_hash:
+            if user is None or not _is_same_password(user, found):
                 raise InvalidCredentials()
             if not user.is_active:
                 raise UserBlocked()
-            if renewed:
-                user = save_user(uow, user, user.updated_at, **renewed)
+            if changes:
+                user = save_user(uow, user, user.updated_at, **changes)
+            if _must_reset(policies, user, now):
+                return None  # and keep what was learned
             return open_session(
                 uow, user, policies, device, now, provider="email", factor="password"
             )
 
-        return await self._storage.write(work)
+        opened = await self._storage.write(work)
+        if opened is None:
+            raise PasswordResetRequired()
+        return opened
 
     async def sign_in_anonymously(self, project: Project | None, device: Device) -> Opened:
         """Make a user without name or address and sign it in. Raises AnonymousOnConsole,
@@ -174,8 +212,11 @@ class Accounts:
     async def set_email(
         self, project: Project | None, user: User, *, email: str, password: str
     ) -> Person:
-        """Raises InvalidCredentials, TargetExists, EmailUnavailable. A user without a
-        password (anonymous until now) gets this one."""
+        """A user without a password (anonymous until now) gets this one.
+
+        Raises InvalidCredentials, TargetExists, EmailUnavailable, and what `check_email` raises.
+        """
+        check_email(policies_of(project).emails, email)
         changes = await self._proved(project, user, password)
 
         def work(uow: UnitOfWork) -> Person:
@@ -265,3 +306,20 @@ class Accounts:
             remove_user(uow, stored, self._clock.now())
 
         await self._storage.write(work)
+
+
+def _is_same_password(user: User, known: User) -> bool:
+    """Whether the password is the one that was checked. Another sign-in may have stored a newer
+    hash of it meanwhile; only who changes the password changes its age."""
+    if user.password_hash == known.password_hash:
+        return True
+    return bool(user.password_hash) and user.password_updated_at == known.password_updated_at
+
+
+def _must_reset(policies: Policies, user: User, now: datetime) -> bool:
+    """Whether a right password does not sign in any more."""
+    set_at, most = user.password_updated_at, timedelta(seconds=policies.rotation.max_age_s)
+    is_old = policies.rotation.is_on and set_at is not None and now - set_at > most
+    breaches = policies.breaches
+    is_refused = breaches.is_on and breaches.refuses_sign_ins and user.password_pwned is True
+    return is_old or is_refused

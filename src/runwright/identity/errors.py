@@ -59,6 +59,24 @@ class ConsoleSignupClosed(RunwrightError):
         )
 
 
+class ConsoleEmailRefused(RunwrightError):
+    type, status = "user_email_not_whitelisted", 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This email may not create a console account here. Use another, or ask the operator."
+        )
+
+
+class ConsoleIpRefused(RunwrightError):
+    type, status = "user_ip_not_whitelisted", 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No console account can be created from this address. Ask the operator of the server."
+        )
+
+
 class UserBlocked(RunwrightError):
     type, status = "user_blocked", 403
 

@@ -21,6 +21,7 @@ from runwright.identity.hashes import ARGON2, Hash
 from runwright.identity.policies import PasswordStrength, Policies
 from runwright.ids import new_secret
 from runwright.model.identity import User
+from runwright.ports.breaches import BreachList
 
 R = TypeVar("R")
 
@@ -50,9 +51,16 @@ class Passwords:
     """Makes and checks password hashes."""
 
     def __init__(
-        self, hasher: PasswordHasher | None = None, *, at_once: int = 4, brought_at_once: int = 2
+        self,
+        hasher: PasswordHasher | None = None,
+        *,
+        at_once: int = 4,
+        brought_at_once: int = 2,
+        breaches: BreachList | None = None,
     ) -> None:
+        """`breaches`: None where the server has no list to ask."""
         self._hasher = hasher or PasswordHasher()
+        self._breaches = breaches
         self._own = _Lane(at_once)
         self._brought = _Lane(brought_at_once)
         # Same cost as a real hash: who signs in with an unknown address waits as long.
@@ -103,9 +111,14 @@ class Passwords:
         """
         check_strength(policies.password_strength, password)
         if policies.refuses_common:
-            check_uncommon(password)
+            check_uncommon(password, policies.denied_passwords)
         if policies.refuses_personal_data:
-            check_personal_data(user, password)
+            check_personal_data(user, password, policies.denied_terms)
+        is_breached = await self.is_breached(policies, password)
+        if is_breached and policies.breaches.refuses_new:
+            raise InvalidParam(
+                "password", "It is known from a breach of another site. Choose another."
+            )
         earlier = _remembered(user)[-policies.password_history :]
         for known in earlier if policies.password_history else ():
             if await self._check(known, password):
@@ -115,7 +128,22 @@ class Passwords:
         if policies.password_history:
             texts = [*map(_as_text, earlier), changes["password_hash"]]
             history = tuple(texts[-policies.password_history :])
-        return changes | {"password_updated_at": now, "password_history": history}
+        return changes | {
+            "password_updated_at": now,
+            "password_history": history,
+            "password_pwned": is_breached,
+            "needs_reset": False,
+        }
+
+    @property
+    def knows_breaches(self) -> bool:
+        return self._breaches is not None
+
+    async def is_breached(self, policies: Policies, password: str) -> bool | None:
+        """None when the project does not want to know, or nobody could tell."""
+        if self._breaches is None or not policies.breaches.is_on:
+            return None
+        return await self._breaches.holds(password)
 
     def _hashed(self, hashed: str) -> dict[str, Any]:
         options = {
@@ -154,6 +182,7 @@ CLEARED: Final[dict[str, Any]] = {
     "hash_name": "",
     "hash_options": {},
     "password_updated_at": None,
+    "password_pwned": None,
 }
 
 
@@ -182,8 +211,11 @@ def _is_symbol(char: str) -> bool:
     return not char.isalnum() and not char.isspace()
 
 
-def check_uncommon(password: str) -> None:
-    """Raises InvalidParam for one of the passwords that people use most."""
+def check_uncommon(password: str, denied: Collection[str] = ()) -> None:
+    """Raises InvalidParam for one of the passwords that people use most, and for one of
+    `denied` as it is spelled there."""
+    if password in denied:
+        raise InvalidParam("password", "This project does not take it. Choose another.")
     if password.lower() in _common():
         raise InvalidParam("password", "It is among the passwords people use most. Choose another.")
 
@@ -195,11 +227,11 @@ def _common() -> frozenset[str]:
     return frozenset(FREQUENCY_LISTS["passwords"])
 
 
-def check_personal_data(user: User, password: str) -> None:
-    """Raises PersonalDataInPassword. Case does not matter."""
+def check_personal_data(user: User, password: str, denied: Collection[str] = ()) -> None:
+    """Raises PersonalDataInPassword, for the words of `denied` too. Case does not matter."""
     email, phone = user.email or "", user.phone or ""
     local_part = email.partition("@")[0]
-    known: Collection[str] = (user.id, user.name, email, local_part, phone, phone.lstrip("+"))
+    own = (user.id, user.name, email, local_part, phone, phone.lstrip("+"))
     folded = password.casefold()
-    if any(item and item.casefold() in folded for item in known):
+    if any(item and item.casefold() in folded for item in (*own, *denied)):
         raise PersonalDataInPassword()

@@ -59,6 +59,31 @@ class MfaFactors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordRotation:
+    is_on: bool = False
+    max_age_s: int = 31_536_000  # an older password signs nobody in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreachRules:
+    """About passwords that are known from breaches. On alone it is noted on the user."""
+
+    is_on: bool = False
+    refuses_new: bool = False  # at sign-up and when a password is changed
+    refuses_sign_ins: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailRules:
+    """For addresses of people who sign up or change theirs; see identity/emails.py."""
+
+    denies_aliased: bool = False
+    denies_disposable: bool = False
+    denies_free: bool = False
+    wants_corporate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
     user_limit: int = 0  # 0 = any number
     session_limit: int = 10  # per user; 0 = any number
@@ -66,8 +91,13 @@ class Policies:
     invalidates_sessions: bool = True  # a changed password ends the other sessions
     refuses_personal_data: bool = False  # in passwords
     refuses_common: bool = False  # passwords that many people use
+    denied_terms: tuple[str, ...] = ()  # in passwords, while personal data is refused
+    denied_passwords: tuple[str, ...] = ()  # while common passwords are refused
     password_history: int = 0  # earlier passwords that may not come back; 0 = none
     password_strength: PasswordStrength = field(default_factory=PasswordStrength)
+    rotation: PasswordRotation = field(default_factory=PasswordRotation)
+    breaches: BreachRules = field(default_factory=BreachRules)
+    emails: EmailRules = field(default_factory=EmailRules)
     privacy: MembershipPrivacy = field(default_factory=MembershipPrivacy)
     mock_phones: tuple[MockPhone, ...] = ()
     mfa: MfaFactors = field(default_factory=MfaFactors)

@@ -7,6 +7,7 @@ from runwright.clock import Clock
 from runwright.identity.accounts import Accounts
 from runwright.identity.activities import Activities
 from runwright.identity.challenges import Challenges
+from runwright.identity.console_guests import ConsoleGuests
 from runwright.identity.environments import Environments
 from runwright.identity.factors import FactorSeal
 from runwright.identity.invitations import Invitations
@@ -67,6 +68,7 @@ class Identity:
     passkeys: Passkeys
     passkey_registration: PasskeyRegistration
     passkey_sign_in: PasskeySignIn
+    knows_breaches: bool = False  # whether the server has a list of breached passwords to ask
 
     @classmethod
     def over(
@@ -81,8 +83,15 @@ class Identity:
         mailer: Mailer,
         oauth: OAuthParts,
         console_signup: Literal["first", "open"] = "first",
+        console_guests: ConsoleGuests | None = None,
     ) -> Self:
-        accounts = Accounts(storage, passwords, clock, console_signup=console_signup)
+        accounts = Accounts(
+            storage,
+            passwords,
+            clock,
+            console_signup=console_signup,
+            console_guests=console_guests,
+        )
         proofs, projects = Proofs(tokens, clock), Projects(storage, clock)
         parties = RelyingParties(hostnames)
         return cls(
@@ -113,4 +122,5 @@ class Identity:
             passkeys=Passkeys(storage, parties, clock),
             passkey_registration=PasskeyRegistration(storage, parties, clock),
             passkey_sign_in=PasskeySignIn(storage, proofs, parties, clock),
+            knows_breaches=passwords.knows_breaches,
         )

@@ -46,6 +46,7 @@ class Asked:
     user_id: str  # of the new user, if nobody has the address yet
     locale: str = "en"
     with_phrase: bool = False
+    ip: str = ""
 
 
 class TokenSignIn:
@@ -53,7 +54,7 @@ class TokenSignIn:
 
     An address that nobody has makes a new user. What asks for a letter raises SmtpDisabled or
     PhoneDisabled before anything else, and then UserExists, UserCountExceeded,
-    ConsoleSignupClosed, TooManyLetters.
+    ConsoleSignupClosed, TooManyLetters, what `check_email` raises.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class TokenSignIn:
         email: str | None = None,
         phone: str | None = None,
     ) -> User:
-        self._accounts.admit(uow, project)
+        self._accounts.admit(uow, project, email=email, ip=asked.ip)
         now = self._clock.now()
         user = User(
             id=resolve(asked.user_id),

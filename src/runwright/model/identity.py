@@ -100,6 +100,7 @@ class User:
     accessed_at: datetime | None = None
     is_impersonator: bool = False
     needs_reset: bool = False
+    password_pwned: bool | None = None  # known from a breach; None = never found out
 
     @property
     def search(self) -> str:

@@ -38,6 +38,7 @@ from runwright.gateway.hosts import Hosts
 from runwright.gateway.protocol import Door
 from runwright.gateway.router import Router
 from runwright.identity.authentication import Credentials
+from runwright.identity.console_guests import ConsoleGuests
 from runwright.identity.factors import FactorSeal
 from runwright.identity.oauth.settings import OAuthSettings
 from runwright.identity.pings import Pings
@@ -47,7 +48,7 @@ from runwright.letters.templates import MailTemplates
 from runwright.ports.poster import Poster
 from runwright.proxies import Proxies
 from runwright.sealing import derive
-from runwright.settings import Settings
+from runwright.settings import BadSetting, Settings
 from runwright.triggers.ingest import Ingest
 from runwright.triggers.sources import EventSources
 from runwright.triggers.waiting import WaitingWork
@@ -130,6 +131,14 @@ def make_application(
     return app, Door(api, gateway, hosts, proxies)
 
 
+def console_guests(settings: Settings) -> ConsoleGuests:
+    """Raises BadSetting."""
+    try:
+        return ConsoleGuests.of(settings.console_signup_emails, settings.console_signup_ips)
+    except ValueError as exc:
+        raise BadSetting(f"RUNWRIGHT_CONSOLE_SIGNUP_IPS: {exc}") from exc
+
+
 def routes(
     settings: Settings,
     data_dir: Path,
@@ -149,6 +158,7 @@ def routes(
         oauth=oauth_parts(settings, core, provider_poster),
         hostnames=settings.domain,
         console_signup=settings.console_signup,
+        console_guests=console_guests(settings),
     )
     origins = Origins(settings.domain, rule_projects(functions.domains))
     redirects = Redirects(clients_of(core, origins))

@@ -5,11 +5,15 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from runwright.clock import SystemClock
 from runwright.identity.authentication import Authenticator
 from runwright.identity.passwords import Passwords
 from runwright.identity.tokens import Tokens
+from runwright.outgoing.breaches import DEADLINE_S, PwnedRanges
 from runwright.sealing import Sealer, derive, master_key
+from runwright.settings import Settings
 from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_database
 
@@ -26,7 +30,7 @@ class Core:
     sealer: Sealer
 
 
-async def open_core(data_dir: Path, stack: AsyncExitStack) -> Core:
+async def open_core(settings: Settings, data_dir: Path, stack: AsyncExitStack) -> Core:
     master = await asyncio.to_thread(master_key, data_dir / "master.key")
     clock, signals = SystemClock(), LocalSignals()
     storage = await stack.enter_async_context(open_database(data_dir / "runwright.db"))
@@ -41,7 +45,16 @@ async def open_core(data_dir: Path, stack: AsyncExitStack) -> Core:
         clock=clock,
         tokens=tokens,
         token_key=token_key,
-        passwords=Passwords(),
+        passwords=Passwords(breaches=await _breaches(settings, clock, stack)),
         authenticator=authenticator,
         sealer=Sealer(derive(master, "variables")),
     )
+
+
+async def _breaches(
+    settings: Settings, clock: SystemClock, stack: AsyncExitStack
+) -> PwnedRanges | None:
+    if not settings.pwned_url:
+        return None
+    client = httpx.AsyncClient(follow_redirects=False, timeout=DEADLINE_S)
+    return PwnedRanges(await stack.enter_async_context(client), settings.pwned_url, clock)

@@ -59,7 +59,7 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
     data_dir = private_folder(settings)
     async with AsyncExitStack() as stack:
         stack.enter_context(locked(data_dir))
-        core = await open_core(data_dir, stack)
+        core = await open_core(settings, data_dir, stack)
         executor = BubblewrapExecutor(executor_config(settings, data_dir, api_port), core.clock)
         await executor.start()
         stack.push_async_callback(executor.stop, 0.0)

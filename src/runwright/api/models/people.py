@@ -49,6 +49,7 @@ _ACCOUNT_TAIL: Final = (
     flag("emailIsDisposable", "Whether the address is one to throw away.", null=True),
     flag("emailIsCorporate", "Whether the address is one of a company.", null=True),
     flag("emailIsCanonical", "Whether the address is the canonical one.", null=True),
+    flag("passwordPwned", "Whether the password is known from a breach.", null=True),
     flag("phoneVerification", "Whether the phone number was verified."),
     flag("mfa", "Whether the user wants a second factor at sign-in."),
     one("prefs", PREFERENCES, "The user's preferences."),

@@ -110,6 +110,7 @@ class AccountHandlers:
             email=params.email,
             password=params.password,
             name=params.name,
+            ip=call.client_ip,
         )
         return Answer(content=shapes.account(made))
 

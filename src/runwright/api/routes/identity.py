@@ -19,6 +19,7 @@ from runwright.api.routes.project import project_routes
 from runwright.api.routes.projects import projects_routes
 from runwright.api.routes.push_targets import push_target_routes
 from runwright.api.routes.recovery import recovery_routes
+from runwright.api.routes.rules_for_people import rule_routes
 from runwright.api.routes.teams import MembershipHandlers, team_routes
 from runwright.api.routes.token_sign_in import token_sign_in_routes
 from runwright.api.routes.users import user_routes
@@ -53,6 +54,7 @@ def identity_routes(identity: Identity, redirects: Redirects) -> list[Route]:
         *environment_routes(identity.environments),
         *policy_routes(identity.projects, identity.mock_phones, identity.passkeys),
         *mock_phone_routes(identity.mock_phones),
+        *rule_routes(identity.projects, knows_breaches=identity.knows_breaches),
         *key_routes(identity.keys),
         *platform_routes(identity.platforms),
     ]

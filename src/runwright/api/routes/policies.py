@@ -31,6 +31,12 @@ POLICY_IDS: Final = (
     "membership-privacy",
     "mfa-factors",
     "passkey",
+    "password-pwned",
+    "password-rotation",
+    "deny-aliased-email",
+    "deny-disposable-email",
+    "deny-free-email",
+    "deny-corporate-email",
 )
 MAX_HISTORY: Final = 20
 
@@ -136,9 +142,6 @@ class PolicyHandlers:
     async def set_invalidation(self, call: Call, params: SetSwitch) -> Answer:
         return await self._set(call, invalidates_sessions=params.enabled)
 
-    async def set_dictionary(self, call: Call, params: SetSwitch) -> Answer:
-        return await self._set(call, refuses_common=params.enabled)
-
     async def set_alert(self, call: Call, params: SetSwitch) -> Answer:
         """Off is what it is; on would be a promise that nothing can keep."""
         if params.enabled:
@@ -152,9 +155,6 @@ class PolicyHandlers:
 
     async def set_history(self, call: Call, params: SetHistory) -> Answer:
         return await self._set(call, password_history=params.total)
-
-    async def set_personal_data(self, call: Call, params: SetSwitch) -> Answer:
-        return await self._set(call, refuses_personal_data=params.enabled)
 
     async def set_strength(self, call: Call, params: SetStrength) -> Answer:
         """Alone among these it answers with the policy, not with the project."""
@@ -206,56 +206,47 @@ def policy_routes(projects: Projects, mock_phones: MockPhones, passkeys: Passkey
     return [
         _route("listPolicies", "GET", "", "", of.list, Listing, "policyList"),
         _route("getPolicy", "GET", "/{policyId}", "", of.get, OnePolicy, "policy"),
-        _set("SessionDuration", "session-duration", "duration", of.set_duration, SetDuration),
-        _set(
+        set_route("SessionDuration", "session-duration", "duration", of.set_duration, SetDuration),
+        set_route(
             "SessionLimit", "session-limit", "max-sessions", of.set_session_limit, SetSessionLimit
         ),
-        _set("UserLimit", "user-limit", "limit", of.set_user_limit, SetUserLimit),
-        _set(
+        set_route("UserLimit", "user-limit", "limit", of.set_user_limit, SetUserLimit),
+        set_route(
             "SessionInvalidation",
             "session-invalidation",
             "session-invalidation",
             of.set_invalidation,
             SetSwitch,
         ),
-        _set(
-            "PasswordDictionary",
-            "password-dictionary",
-            "password-dictionary",
-            of.set_dictionary,
-            SetSwitch,
-        ),
-        _set("SessionAlert", "session-alert", "session-alerts", of.set_alert, SetSwitch),
+        set_route("SessionAlert", "session-alert", "session-alerts", of.set_alert, SetSwitch),
         # Command lines of older formats send their list with all other settings.
-        _set("MockNumbers", "mock-numbers", "mock-numbers", of.set_mock_numbers, SetMockNumbers),
-        _set("PasswordHistory", "password-history", "password-history", of.set_history, SetHistory),
-        _set(
-            "PasswordPersonalData",
-            "password-personal-data",
-            "personal-data",
-            of.set_personal_data,
-            SetSwitch,
+        set_route(
+            "MockNumbers", "mock-numbers", "mock-numbers", of.set_mock_numbers, SetMockNumbers
+        ),
+        set_route(
+            "PasswordHistory", "password-history", "password-history", of.set_history, SetHistory
         ),
         replace(
-            _set("PasswordStrength", "password-strength", "", of.set_strength, SetStrength),
+            set_route("PasswordStrength", "password-strength", "", of.set_strength, SetStrength),
             model="policy",
         ),
-        _set(
+        set_route(
             "MembershipPrivacy",
             "membership-privacy",
             "memberships-privacy",
             of.set_privacy,
             SetPrivacy,
         ),
-        _set("MFAFactors", "mfa-factors", "", of.set_mfa_factors, SetMfaFactors),
-        _set("Passkey", "passkey", "", of.set_passkey, SetPasskey),
+        set_route("MFAFactors", "mfa-factors", "", of.set_mfa_factors, SetMfaFactors),
+        set_route("Passkey", "passkey", "", of.set_passkey, SetPasskey),
     ]
 
 
 _Handler = Callable[[Call, Any], Awaitable[Answer]]
 
 
-def _set(name: str, path: str, older: str, handler: _Handler, params: type[Any]) -> Route:
+def set_route(name: str, path: str, older: str, handler: _Handler, params: type[Any]) -> Route:
+    """A change of one policy."""
     return _route(f"update{name}Policy", "PATCH", f"/{path}", older, handler, params, "project")
 
 

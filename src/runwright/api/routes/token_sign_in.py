@@ -82,7 +82,12 @@ class TokenSignInHandlers:
 
 
 def _asked(call: Call, user_id: str, *, with_phrase: bool = False) -> Asked:
-    return Asked(user_id=user_id, locale=letter_locale(call), with_phrase=with_phrase)
+    return Asked(
+        user_id=user_id,
+        locale=letter_locale(call),
+        with_phrase=with_phrase,
+        ip=call.client_ip,
+    )
 
 
 def token_sign_in_routes(sign_in: TokenSignIn, redirects: Redirects) -> list[Route]:

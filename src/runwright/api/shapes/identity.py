@@ -7,6 +7,7 @@ from runwright.api.project_format import WithOlder
 from runwright.api.shapes.oauth import of_session, older_providers
 from runwright.api.user_agents import parse_user_agent
 from runwright.clock import iso_millis
+from runwright.identity.emails import email_facts
 from runwright.identity.hashes import ARGON2
 from runwright.identity.keys import NewKey
 from runwright.identity.mail import mail_of
@@ -87,11 +88,8 @@ def account(person: Person) -> Json:
         "email": item.email or "",
         "phone": item.phone or "",
         "emailVerification": item.is_email_verified,
-        "emailCanonical": None,
-        "emailIsFree": None,
-        "emailIsDisposable": None,
-        "emailIsCorporate": None,
-        "emailIsCanonical": None,
+        **_email(item.email),
+        "passwordPwned": item.password_pwned,
         "phoneVerification": item.is_phone_verified,
         "mfa": item.is_mfa,
         "prefs": dict(item.prefs),
@@ -99,6 +97,17 @@ def account(person: Person) -> Json:
         "accessedAt": _moment(item.accessed_at),
         "impersonator": item.is_impersonator,
         "impersonatorUserId": None,
+    }
+
+
+def _email(address: str | None) -> Json:
+    facts = email_facts(address) if address else None
+    return {
+        "emailCanonical": facts.canonical if facts else None,
+        "emailIsFree": facts.is_free if facts else None,
+        "emailIsDisposable": facts.is_disposable if facts else None,
+        "emailIsCorporate": facts.is_corporate if facts else None,
+        "emailIsCanonical": facts.is_canonical if facts else None,
     }
 
 
@@ -250,6 +259,9 @@ def _older(item: Project) -> Json:
         "authPasswordHistory": policies.password_history,
         "authPasswordDictionary": policies.refuses_common,
         "authPersonalDataCheck": policies.refuses_personal_data,
+        "authDisposableEmails": policies.emails.denies_disposable,
+        "authCanonicalEmails": policies.emails.denies_aliased,
+        "authFreeEmails": policies.emails.denies_free,
         "authMembershipsUserName": policies.privacy.user_name,
         "authMembershipsUserEmail": policies.privacy.user_email,
         "authMembershipsMfa": policies.privacy.user_mfa,
@@ -271,14 +283,19 @@ def policies(item: Project) -> list[Json]:
     """Those that have an effect here, each with its id."""
     rules = policies_of(item)
     return [
-        {"$id": "password-dictionary", "enabled": rules.refuses_common, "denyList": []},
+        {
+            "$id": "password-dictionary",
+            "enabled": rules.refuses_common,
+            "denyList": list(rules.denied_passwords),
+        },
         {"$id": "password-history", "total": rules.password_history},
         _strength(rules),
         {
             "$id": "password-personal-data",
             "enabled": rules.refuses_personal_data,
-            "denyList": [],
+            "denyList": list(rules.denied_terms),
         },
+        *_later(rules),
         {"$id": "session-alert", "enabled": False},  # there is no mail to send them by
         {"$id": "session-duration", "duration": rules.session_duration_s},
         {"$id": "session-invalidation", "enabled": rules.invalidates_sessions},
@@ -286,6 +303,28 @@ def policies(item: Project) -> list[Json]:
         {"$id": "user-limit", "total": rules.user_limit},
         _privacy(rules.privacy),
         _mfa(rules.mfa),
+    ]
+
+
+def _later(rules: Policies) -> list[Json]:
+    """Policies that clients of the first formats do not know."""
+    breaches, emails = rules.breaches, rules.emails
+    return [
+        {
+            "$id": "password-pwned",
+            "enabled": breaches.is_on,
+            "sessions": breaches.refuses_sign_ins,
+            "users": breaches.refuses_new,
+        },
+        {
+            "$id": "password-rotation",
+            "enabled": rules.rotation.is_on,
+            "maxAge": rules.rotation.max_age_s,
+        },
+        {"$id": "deny-aliased-email", "enabled": emails.denies_aliased},
+        {"$id": "deny-disposable-email", "enabled": emails.denies_disposable},
+        {"$id": "deny-free-email", "enabled": emails.denies_free},
+        {"$id": "deny-corporate-email", "enabled": emails.wants_corporate},
     ]
 
 

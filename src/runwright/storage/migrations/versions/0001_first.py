@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("accessed_at", INSTANT),
         sa.Column("is_impersonator", sa.Boolean(), nullable=False),
         sa.Column("needs_reset", sa.Boolean(), nullable=False),
+        sa.Column("password_pwned", sa.Boolean()),
         sa.Column("search", sa.Text(), nullable=False),
         unique=(("project_id", "email"), ("project_id", "phone")),
     )
