@@ -29,6 +29,7 @@ from runwright.executions.service import Executions
 from runwright.functions.errors import FunctionNotFound
 from runwright.gateway import sharing
 from runwright.gateway.compression import compressed
+from runwright.gateway.cookies import without_foreign_sessions
 from runwright.gateway.errors import (
     ChallengeNotFound,
     DomainUnverified,
@@ -172,7 +173,7 @@ class Gateway:
             execution_id=execution_id,
             method=request.method,
             path=request.target,
-            headers=self._headers(request, incoming),
+            headers=self._headers(rule, request, incoming),
             body=body,
             client_ip=self._proxies.client(
                 request.peer, ",".join(incoming.every("x-forwarded-for"))
@@ -301,8 +302,8 @@ class Gateway:
         claims = self._tokens.read_execution_key(key, project_id) if key else None
         return claims.lineage if claims is not None else NO_LINEAGE
 
-    def _headers(self, request: RawRequest, incoming: Incoming) -> Headers:
-        headers = incoming.passed
+    def _headers(self, rule: Rule, request: RawRequest, incoming: Incoming) -> Headers:
+        headers = without_foreign_sessions(incoming.passed, rule.project_id)
         # User code reads the scheme from this header; a proxy in front has set it already.
         if request.scheme == "https" and not any(n == "x-forwarded-proto" for n, _ in headers):
             return (*headers, ("x-forwarded-proto", "https"))

@@ -488,6 +488,33 @@ async def test_a_credential_or_project_in_the_request_cannot_block_a_public_func
         assert door.bench.code.seen["cookie"] == f"a_session_{PROJECT}=garbage"
 
 
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        ("a=1; b=2", "a=1; b=2"),
+        (f"a_session_{PROJECT}=x; a_session_{PROJECT}_legacy=y", None),
+        ("a_session_console=x", ""),
+        ("A_Session_Console=x", ""),
+        ("a=1; a_session_console=x; b=2", "a=1; b=2"),
+        (f"a_session_console_legacy=x; a_session_{PROJECT}=y", f"a_session_{PROJECT}=y"),
+        ("a_session_other=x;a_session_other_legacy=y;c=3", "c=3"),
+        (f"a_session_{PROJECT}2=x; a_session_{PROJECT}_=y", ""),
+        ("a=a_session_console=x; b", "a=a_session_console=x; b"),
+        ("my_a_session_console=x", "my_a_session_console=x"),
+        (" a_session_console =x; a=1", "a=1"),
+    ],
+)
+async def test_a_function_sees_no_session_of_the_console_or_of_another_project(
+    sent: str, seen: str | None
+) -> None:
+    """Browsers send the API's cookies to hosts below it, which functions' domains may be."""
+    async with a_door() as door:
+        await door.call(headers=[("cookie", sent), ("x-mine", "a_session_console=x")])
+        got = door.bench.code.seen
+        assert got.get("cookie", "") == (sent if seen is None else seen)
+        assert got["x-mine"] == "a_session_console=x"
+
+
 async def test_the_scheme_reaches_the_function_when_it_is_https() -> None:
     async with a_door() as door:
         await door.call(scheme="https")
