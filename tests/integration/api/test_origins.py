@@ -160,3 +160,53 @@ async def test_a_preflight_is_answered_for_any_path_and_origin(world: World, pat
     allowed = response.headers["access-control-allow-headers"].split(", ")
     assert {"X-Appwrite-Project", "X-Appwrite-JWT", "Content-Range"} <= set(allowed)
     assert response.headers["content-type"] == "text/html; charset=UTF-8"
+
+
+PROMISED = """
+    Accept Origin Cookie Set-Cookie Content-Type Content-Range X-Appwrite-Project X-Appwrite-Key
+    X-Appwrite-Dev-Key X-Appwrite-Locale X-Appwrite-Mode X-Appwrite-JWT X-Appwrite-Organization
+    X-Appwrite-Response-Format X-Appwrite-Timeout X-Appwrite-ID X-Appwrite-Timestamp
+    X-Appwrite-Session X-Appwrite-Platform X-Appwrite-Impersonate-User-Id
+    X-Appwrite-Impersonate-User-Email X-Appwrite-Impersonate-User-Phone X-SDK-Version X-SDK-Name
+    X-SDK-Language X-SDK-Platform X-SDK-GraphQL X-SDK-Profile Range Cache-Control Expires Pragma
+    X-Fallback-Cookies X-Requested-With X-Forwarded-For X-Forwarded-User-Agent
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/v1/things", {}, 200),
+        ("HEAD", "/v1/things", {}, 200),
+        ("GET", "/v1/nothing", {}, 404),
+        ("GET", "/v1/things", {"x-appwrite-project": "nowhere"}, 404),
+        ("GET", "/v1/things", {"x-appwrite-jwt": "a.b.c"}, 401),
+        ("GET", "/v1/things", {"x-appwrite-key": "standard_none"}, 401),
+        ("OPTIONS", "/v1/things", {}, 204),
+    ],
+)
+async def test_every_answer_says_what_browsers_may_send_and_read(
+    world: World, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    origin = "http://Localhost:5173"
+    async with world.client() as client:
+        sent = about(origin=origin) | headers
+        answer = await client.request(method, path, headers=sent)
+    assert answer.status_code == status
+    told = answer.headers
+    assert told["access-control-allow-origin"] == origin.lower()
+    assert told["access-control-allow-methods"] == "GET, POST, PUT, PATCH, DELETE"
+    assert told["access-control-allow-credentials"] == "true"
+    assert told["access-control-max-age"] == "86400"
+    assert set(PROMISED.split()) <= set(told["access-control-allow-headers"].split(", "))
+    readable = set(told["access-control-expose-headers"].split(", "))
+    assert {"X-Appwrite-Session", "X-Fallback-Cookies"} <= readable
+    assert told["x-content-type-options"] == "nosniff"
+    assert "content-type" in told
+
+
+async def test_a_page_without_leave_gets_the_same_but_for_its_own_name(world: World) -> None:
+    answer = await _get(world, "https://evil.example")
+    assert answer.status_code == 403
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["access-control-allow-credentials"] == "true"
