@@ -30,9 +30,14 @@ def run_node(*arguments: str) -> dict[str, Any]:
 
 def run_in_browser(page: str, name: str, options: dict[str, Any]) -> dict[str, Any]:
     """What the function `name` of the module of that name tells on a page."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert browser, "tools/test-packages.sh installs chromium"
-    return run_node("in_browser.mjs", browser, page, name, json.dumps(options))
+    return run_node("in_browser.mjs", browser(), page, name, json.dumps(options))
+
+
+def browser() -> str:
+    """The path of a Chromium."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, "tools/test-packages.sh installs chromium"
+    return found
 
 
 class _Quiet(SimpleHTTPRequestHandler):
