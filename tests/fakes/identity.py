@@ -135,7 +135,7 @@ async def open_bench(
             clock=clock,
             factor_seal=FactorSeal(KEY),
             mailer=letters,
-            oauth=oauth_parts(storage, clock, tokens, providers),
+            oauth=oauth_parts(storage, clock, tokens, providers, letters),
             console_signup=console_signup,
             console_guests=console_guests,
         )

@@ -19,6 +19,7 @@ from runwright.identity.tokens import Tokens
 from runwright.ports.poster import NotPosted, Post, Posted
 from runwright.ports.storage import Storage
 from runwright.sealing import Sealer
+from tests.fakes.mailer import KeptLetters
 
 SEALER: Final = Sealer(b"o" * 32)
 
@@ -48,10 +49,19 @@ class FakePoster:
 
 
 def oauth_parts(
-    storage: Storage, clock: Clock, tokens: Tokens, poster: FakePoster | None = None
+    storage: Storage,
+    clock: Clock,
+    tokens: Tokens,
+    poster: FakePoster | None = None,
+    mailer: KeptLetters | None = None,
 ) -> OAuthParts:
     return OAuthParts.over(
-        storage, clock, tokens=tokens, sealer=SEALER, poster=poster or FakePoster()
+        storage,
+        clock,
+        tokens=tokens,
+        sealer=SEALER,
+        poster=poster or FakePoster(),
+        mailer=mailer or KeptLetters(),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from runwright.clock import Clock
+from runwright.identity.alerts import Alerts
 from runwright.identity.console_guests import ConsoleGuests
 from runwright.identity.emails import check_email
 from runwright.identity.errors import (
@@ -53,12 +54,14 @@ class Accounts:
         passwords: Passwords,
         clock: Clock,
         *,
+        alerts: Alerts,
         console_signup: Literal["first", "open"] = "first",
         console_guests: ConsoleGuests | None = None,
     ) -> None:
         self._storage = storage
         self._passwords = passwords
         self._clock = clock
+        self._alerts = alerts
         self._console_signup = console_signup
         self._console_guests = console_guests or ConsoleGuests()
         self._stand_ins = StandIns(storage, clock)
@@ -155,9 +158,11 @@ class Accounts:
                 user = save_user(uow, user, user.updated_at, **changes)
             if _must_reset(policies, user, now):
                 return None  # and keep what was learned
-            return open_session(
+            opened = open_session(
                 uow, user, policies, device, now, provider="email", factor="password"
             )
+            self._alerts.tell(uow, project, opened, device)
+            return opened
 
         opened = await self._storage.write(work)
         if opened is None:

@@ -99,6 +99,7 @@ class Policies:
     breaches: BreachRules = field(default_factory=BreachRules)
     emails: EmailRules = field(default_factory=EmailRules)
     privacy: MembershipPrivacy = field(default_factory=MembershipPrivacy)
+    alerts_sessions: bool = False  # users are written to when somebody signs in to their account
     mock_phones: tuple[MockPhone, ...] = ()
     mfa: MfaFactors = field(default_factory=MfaFactors)
     passkey_rp_id: str = ""  # the domain that passkeys are bound to; "" = not chosen

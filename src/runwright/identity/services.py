@@ -6,6 +6,7 @@ from typing import Literal, Self
 from runwright.clock import Clock
 from runwright.identity.accounts import Accounts
 from runwright.identity.activities import Activities
+from runwright.identity.alerts import Alerts
 from runwright.identity.challenges import Challenges
 from runwright.identity.console_guests import ConsoleGuests
 from runwright.identity.environments import Environments
@@ -85,10 +86,12 @@ class Identity:
         console_signup: Literal["first", "open"] = "first",
         console_guests: ConsoleGuests | None = None,
     ) -> Self:
+        alerts = Alerts(mailer)
         accounts = Accounts(
             storage,
             passwords,
             clock,
+            alerts=alerts,
             console_signup=console_signup,
             console_guests=console_guests,
         )
@@ -97,7 +100,7 @@ class Identity:
         return cls(
             accounts=accounts,
             sessions=Sessions(storage, clock),
-            token_sign_in=TokenSignIn(storage, proofs, mailer, clock, accounts),
+            token_sign_in=TokenSignIn(storage, proofs, mailer, clock, accounts, alerts=alerts),
             users=Users(storage, passwords, tokens, clock),
             activities=Activities(storage),
             targets=Targets(storage, clock),

@@ -36,6 +36,7 @@ class Device:
 
     ip: str = ""
     user_agent: str = ""
+    locale: str = "en"  # in which its user is written to
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from runwright.clock import Clock
 from runwright.identity.accounts import Accounts
+from runwright.identity.alerts import Alerts
 from runwright.identity.errors import UserBlocked
 from runwright.identity.letters import code_text, email_letter, link_values
 from runwright.identity.links import with_query
@@ -31,6 +32,8 @@ WAYS: Final[dict[Purpose, tuple[str, str]]] = {
 }
 # The device made sure of its user, so a passkey is two factors at once.
 MORE_FACTORS: Final[dict[Purpose, tuple[str, ...]]] = {Purpose.PASSKEY: ("user-verification",)}
+# Whoever shows one of these has a letter of ours open.
+READ_JUST_NOW: Final = frozenset({Purpose.MAGIC_URL, Purpose.EMAIL_CODE})
 # What has been proved on the way.
 PROVES: Final[dict[Purpose, dict[str, Any]]] = {
     Purpose.MAGIC_URL: {"is_email_verified": True},
@@ -64,12 +67,15 @@ class TokenSignIn:
         mailer: Mailer,
         clock: Clock,
         accounts: Accounts,
+        *,
+        alerts: Alerts,
     ) -> None:
         self._storage = storage
         self._proofs = proofs
         self._mailer = mailer
         self._clock = clock
         self._accounts = accounts
+        self._alerts = alerts
 
     async def send_link(
         self, project: Project | None, asked: Asked, *, email: str, url: str
@@ -183,7 +189,7 @@ class TokenSignIn:
                 check_free(uow, user, link)
                 user = attach(uow, user, link, now)
             provider, factor = WAYS[purpose]
-            return open_session(
+            opened = open_session(
                 uow,
                 user,
                 policies,
@@ -193,6 +199,9 @@ class TokenSignIn:
                 factor=factor,
                 more_factors=MORE_FACTORS.get(purpose, ()),
             )
+            if purpose not in READ_JUST_NOW:
+                self._alerts.tell(uow, project, opened, device)
+            return opened
 
         return required(await self._storage.write(work))
 

@@ -10,6 +10,7 @@ Rules:
   row, and at its limit it is switched off.
 - An address that must not be called is nobody's failure and is not tried again.
 - What waits for a webhook that was switched off or deleted is dropped.
+- The owners of the project are written to when a webhook is switched off.
 - One webhook has a bounded share of the workers, and so has one project: a slow receiver holds
   up its own deliveries only.
 """
@@ -31,11 +32,13 @@ from runwright.model.job import Job
 from runwright.model.lineage import Lineage
 from runwright.model.retry import Retry
 from runwright.model.webhook import Webhook
+from runwright.ports.mailer import Mailer
 from runwright.ports.poster import AddressRefused, NotPosted, Post, Poster
 from runwright.ports.queue import Queue
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import CannotOpen
+from runwright.triggers.complaints import tell_owners
 from runwright.triggers.delivery import Delivery, headers_of, resealed, signature, unseal
 from runwright.triggers.webhooks import WebhookSeal
 from runwright.vault import Vault
@@ -97,6 +100,7 @@ class Courier:
         seal: WebhookSeal,
         poster: Poster,
         trace: Trace,
+        mailer: Mailer,
         limits: CourierLimits,
         user_agent: str,
         is_alone: bool,
@@ -112,6 +116,7 @@ class Courier:
         self._seal = seal
         self._poster = poster
         self._trace = trace
+        self._mailer = mailer
         self._limits = limits
         self._retry = limits.retry
         self._project_slots = max(1, limits.workers - limits.workers // 4)
@@ -356,6 +361,7 @@ class Courier:
         if webhook.is_enabled and not changed.is_enabled:
             uow.touch("webhook", webhook.project_id, webhook.id)
             log.warning("webhook switched off", extra={"webhook_id": webhook.id})
+            tell_owners(uow, self._mailer, changed)
         elif later is not None and changed.is_enabled:
             self._queue.put(uow, [later])
 

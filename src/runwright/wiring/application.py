@@ -155,8 +155,8 @@ def routes(
         clock=core.clock,
         mailer=mail.postbox,
         factor_seal=FactorSeal(derive(core.token_key, "factors")),
-        oauth=oauth_parts(settings, core, provider_poster),
         hostnames=settings.domain,
+        oauth=oauth_parts(settings, core, provider_poster, mail.postbox),
         console_signup=settings.console_signup,
         console_guests=console_guests(settings),
     )

@@ -7,6 +7,7 @@ from runwright.identity.oauth.providers import PROVIDERS, github_at
 from runwright.identity.oauth.sign_in import OAuthParts
 from runwright.outgoing.lookup import SystemLookup
 from runwright.outgoing.poster import WEB_PORTS, HttpPoster
+from runwright.ports.mailer import Mailer
 from runwright.ports.poster import Poster
 from runwright.settings import Settings
 from runwright.wiring.core import Core
@@ -30,7 +31,7 @@ def open_provider_poster(settings: Settings, stack: AsyncExitStack) -> Poster:
     )
 
 
-def oauth_parts(settings: Settings, core: Core, poster: Poster) -> OAuthParts:
+def oauth_parts(settings: Settings, core: Core, poster: Poster, mailer: Mailer) -> OAuthParts:
     providers = dict(PROVIDERS)
     if settings.github_url:
         providers["github"] = github_at(settings.github_url.rstrip("/"))
@@ -40,5 +41,6 @@ def oauth_parts(settings: Settings, core: Core, poster: Poster) -> OAuthParts:
         tokens=core.tokens,
         sealer=core.sealer,
         poster=poster,
+        mailer=mailer,
         providers=providers,
     )

@@ -74,8 +74,8 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
         await start_triggers(settings, core, waiting, realtime.hub.hear, stack)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop, settings.drain_s)
-        courier = await start_courier(settings, core, functions, waiting, stack)
         mail = await start_mail(settings, data_dir, core, waiting, stack)
+        courier = await start_courier(settings, core, functions, waiting, mail.postbox, stack)
         poster = open_provider_poster(settings, stack)
         app, door = make_application(
             settings, data_dir, core, functions, runs, realtime.sockets, mail, poster

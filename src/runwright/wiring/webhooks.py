@@ -6,6 +6,7 @@ from runwright import API_VERSION
 from runwright.model.job import JobKind
 from runwright.outgoing.lookup import SystemLookup
 from runwright.outgoing.poster import WEB_PORTS, HttpPoster
+from runwright.ports.mailer import Mailer
 from runwright.queue.rows import RowQueue
 from runwright.settings import Settings
 from runwright.triggers.courier import Courier, CourierLimits
@@ -17,7 +18,12 @@ from runwright.wiring.waiting import Waiting
 
 
 async def start_courier(
-    settings: Settings, core: Core, functions: Functions, waiting: Waiting, stack: AsyncExitStack
+    settings: Settings,
+    core: Core,
+    functions: Functions,
+    waiting: Waiting,
+    mailer: Mailer,
+    stack: AsyncExitStack,
 ) -> Courier:
     # A look-up may outlive the delivery that waited for it, so there are more threads than
     # deliveries.
@@ -35,6 +41,7 @@ async def start_courier(
             allows_private=settings.webhooks_allow_private == "on",
             own_ports=WEB_PORTS | {settings.port, settings.tls_port},
         ),
+        mailer=mailer,
         trace=traced(functions.domains.by_host, core.tokens),
         limits=CourierLimits(
             workers=settings.webhook_workers,

@@ -144,7 +144,7 @@ async def open_whole(folder: Path) -> AsyncIterator[Whole]:
             clock=clock,
             mailer=letters,
             factor_seal=FactorSeal(b"f" * 32),
-            oauth=oauth_parts(storage, clock, bench.tokens, providers),
+            oauth=oauth_parts(storage, clock, bench.tokens, providers, letters),
         )
         redirects = Redirects(clients_of(bench.authenticator))
         routes = [

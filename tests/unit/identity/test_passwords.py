@@ -9,6 +9,8 @@ from argon2 import PasswordHasher
 
 from runwright.errors import InvalidParam, ServiceUnavailable
 from runwright.identity import passwords as module
+from runwright.identity.accounts import Accounts
+from runwright.identity.alerts import Alerts
 from runwright.identity.errors import PasswordReused, PersonalDataInPassword
 from runwright.identity.passwords import (
     CLEARED,
@@ -84,7 +86,8 @@ async def test_a_hash_of_older_parameters_is_renewed_at_sign_in(bench: Bench) ->
         project, user_id="ann", email="ann@example.com", password=PASSWORD, name=""
     )
     stronger = Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
-    accounts = type(bench.identity.accounts)(bench.storage, stronger, bench.clock)
+    alerts = Alerts(bench.letters)
+    accounts = Accounts(bench.storage, stronger, bench.clock, alerts=alerts)
     opened = await accounts.sign_in(
         project, email="ann@example.com", password=PASSWORD, device=Device()
     )

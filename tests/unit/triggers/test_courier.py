@@ -16,11 +16,13 @@ from typing import Any, Final
 import pytest
 
 from runwright.model.event import Event
+from runwright.model.identity import CONSOLE, Membership, Project, User
 from runwright.model.job import Job, JobKind
 from runwright.model.lineage import Lineage
 from runwright.model.outbox import Announcement
 from runwright.model.webhook import Webhook
 from runwright.ports.poster import AddressRefused, NotPosted, Post, Posted
+from runwright.ports.storage import UnitOfWork
 from runwright.queue.rows import RowQueue
 from runwright.sealing import Sealer
 from runwright.signals.local import LocalSignals
@@ -29,7 +31,8 @@ from runwright.triggers.courier import BACKOFF_MAX_S, Courier, CourierLimits
 from runwright.triggers.delivery import WebhookJobs
 from runwright.triggers.webhooks import Webhooks, WebhookSeal, WebhookSettings
 from runwright.vault import Vault
-from tests.fakes.clock import ManualClock
+from tests.fakes.clock import START, ManualClock
+from tests.fakes.mailer import KeptLetters
 
 pytestmark = pytest.mark.anyio
 
@@ -68,6 +71,7 @@ class Office:
     courier: Courier
     jobs: WebhookJobs
     queue: RowQueue
+    letters: KeptLetters
 
     async def hook(self, webhook_id: str = "hook", **changes: Any) -> Webhook:
         wanted: dict[str, Any] = {
@@ -129,6 +133,7 @@ async def an_office(
     limits: CourierLimits = LIMITS, *, queue_jobs: int = 100
 ) -> AsyncIterator[Office]:
     clock, signals, poster = ManualClock(), LocalSignals(), FakePoster()
+    letters = KeptLetters()
     with tempfile.TemporaryDirectory() as folder:
         async with open_memory() as storage:
             storage.listen(signals.announce)
@@ -145,6 +150,7 @@ async def an_office(
                 seal=seal,
                 poster=poster,
                 trace=no_trace,
+                mailer=letters,
                 limits=limits,
                 user_agent="Appwrite-Server v1. Please report abuse at abuse@localhost",
                 is_alone=True,
@@ -159,6 +165,7 @@ async def an_office(
                 courier=courier,
                 jobs=WebhookJobs(storage, clock, vault, queue_jobs=queue_jobs),
                 queue=queue,
+                letters=letters,
             )
             poster.open.set()
             await courier.stop(5)
@@ -389,3 +396,57 @@ async def test_rows_of_tables_are_told_without_their_second_prefix() -> None:
         assert names[0].startswith("databases.")
         assert not [name for name in names if name.startswith("tablesdb.")]
         assert [name for name in event.names if name.startswith("tablesdb.")]
+
+
+async def test_the_owners_are_written_to_when_a_webhook_is_switched_off() -> None:
+    async with an_office(replace(LIMITS, tries=1, failed_attempts=2)) as office:
+        await office.storage.write(_add_people)
+        office.poster.answer = lambda post: Posted(500, b"")
+        hook = await office.hook()
+        for _ in range(2):
+            await office.tell(hook)
+            await office.settle()
+        assert not (await office.stored()).is_enabled
+        assert sorted(letter.to for letter in office.letters.letters) == [
+            "ann@example.com",
+            "bob@example.com",
+        ]
+        facts = office.letters.facts()
+        assert (facts["webhook"], facts["project"], facts["attempts"]) == ("Hook", "Shop", 2)
+        assert facts["url"] == hook.url
+
+
+async def test_a_webhook_is_switched_off_though_nobody_can_be_written_to() -> None:
+    async with an_office(replace(LIMITS, tries=1, failed_attempts=1)) as office:
+        await office.storage.write(_add_people)
+        office.letters.off = {"email"}
+        office.poster.answer = lambda post: Posted(500, b"")
+        await office.tell(await office.hook())
+        await office.settle()
+        assert not (await office.stored()).is_enabled
+        assert office.letters.letters == []
+
+
+def _add_people(uow: UnitOfWork) -> None:
+    """A project whose team has two owners, a developer, and somebody who was invited to own it."""
+    dates: dict[str, Any] = {"created_at": START, "updated_at": START}
+    uow.projects.add(Project(id=PROJECT, name="Shop", team_id="org", **dates))
+    for name, role, is_confirmed in (
+        ("ann", "owner", True),
+        ("bob", "owner", True),
+        ("dev", "developer", True),
+        ("eve", "owner", False),
+    ):
+        uow.users.add(User(id=name, project_id=CONSOLE, email=f"{name}@example.com", **dates))
+        uow.memberships.add(
+            Membership(
+                id=name,
+                project_id=CONSOLE,
+                team_id="org",
+                user_id=name,
+                roles=(role,),
+                invited_at=START,
+                is_confirmed=is_confirmed,
+                **dates,
+            )
+        )

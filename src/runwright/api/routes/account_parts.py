@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from runwright.api.cookies import signed_in
+from runwright.api.locales import letter_locale
 from runwright.api.routing import Answer, Call, Group, Limit, Nothing, Route
 from runwright.api.shapes import identity as shapes
 from runwright.errors import UnauthorizedScope
@@ -14,7 +15,7 @@ from runwright.model.identity import CONSOLE, Project, User
 
 
 def device(call: Call) -> Device:
-    return Device(call.client_ip, call.headers.get("user-agent", ""))
+    return Device(call.client_ip, call.headers.get("user-agent", ""), letter_locale(call))
 
 
 def user_of(call: Call) -> User:

@@ -11,7 +11,6 @@ from runwright.api.routes.mock_phones import number_and_code
 from runwright.api.routing import Answer, Call, Route
 from runwright.api.shapes import factors
 from runwright.api.shapes import identity as shapes
-from runwright.identity.errors import SmtpDisabled
 from runwright.identity.mock_phones import MOST, MockPhones
 from runwright.identity.passkeys import Passkeys
 from runwright.identity.policies import MAX_SESSION_S, MAX_SESSIONS, MAX_USERS, Policies
@@ -143,10 +142,7 @@ class PolicyHandlers:
         return await self._set(call, invalidates_sessions=params.enabled)
 
     async def set_alert(self, call: Call, params: SetSwitch) -> Answer:
-        """Off is what it is; on would be a promise that nothing can keep."""
-        if params.enabled:
-            raise SmtpDisabled()
-        return await self._set(call)
+        return await self._set(call, alerts_sessions=params.enabled)
 
     async def set_mock_numbers(self, call: Call, params: SetMockNumbers) -> Answer:
         """Replaces all of them, as formats before mock phones had addresses of their own do."""

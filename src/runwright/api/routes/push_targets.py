@@ -7,8 +7,8 @@ from runwright.api.params import CustomId, Id, OrEmpty, Text
 from runwright.api.routes.account_parts import current_id, own_route, user_of
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
-from runwright.api.user_agents import parse_user_agent
 from runwright.identity.push_targets import PushTargets
+from runwright.user_agents import parse_user_agent
 
 _NAME_CHARS: Final = 128
 

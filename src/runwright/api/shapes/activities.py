@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from runwright.api.user_agents import parse_user_agent
 from runwright.clock import iso_millis
 from runwright.identity.activities import Entry
+from runwright.user_agents import parse_user_agent
 
 
 def activity(entry: Entry) -> dict[str, Any]:

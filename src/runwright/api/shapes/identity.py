@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from runwright.api.project_format import WithOlder
 from runwright.api.shapes.oauth import of_session, older_providers
-from runwright.api.user_agents import parse_user_agent
 from runwright.clock import iso_millis
 from runwright.identity.emails import email_facts
 from runwright.identity.hashes import ARGON2
@@ -32,6 +31,7 @@ from runwright.model.identity import (
     Team,
     User,
 )
+from runwright.user_agents import parse_user_agent
 
 Json = dict[str, Any]
 
@@ -258,6 +258,7 @@ def _older(item: Project) -> Json:
         "authSessionsLimit": policies.session_limit,
         "authPasswordHistory": policies.password_history,
         "authPasswordDictionary": policies.refuses_common,
+        "authSessionAlerts": policies.alerts_sessions,
         "authPersonalDataCheck": policies.refuses_personal_data,
         "authDisposableEmails": policies.emails.denies_disposable,
         "authCanonicalEmails": policies.emails.denies_aliased,
@@ -296,7 +297,7 @@ def policies(item: Project) -> list[Json]:
             "denyList": list(rules.denied_terms),
         },
         *_later(rules),
-        {"$id": "session-alert", "enabled": False},  # there is no mail to send them by
+        {"$id": "session-alert", "enabled": rules.alerts_sessions},
         {"$id": "session-duration", "duration": rules.session_duration_s},
         {"$id": "session-invalidation", "enabled": rules.invalidates_sessions},
         {"$id": "session-limit", "total": rules.session_limit},

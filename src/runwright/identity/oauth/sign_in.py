@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 from runwright.clock import Clock
+from runwright.identity.alerts import Alerts
 from runwright.identity.oauth.client import Arrived, ProviderClient, printable
 from runwright.identity.oauth.documents import Documents
 from runwright.identity.oauth.endpoints import Setup, issuers_of
@@ -35,6 +36,7 @@ from runwright.identity.sessions import Device, Opened, open_session
 from runwright.identity.tokens import Tokens
 from runwright.model.event import Event
 from runwright.model.identity import Project, Session, User
+from runwright.ports.mailer import Mailer
 from runwright.ports.poster import Poster
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import Sealer
@@ -77,6 +79,7 @@ class OAuthParts:
     tokens: IdTokens
     states: States
     proofs: Proofs
+    alerts: Alerts
 
     @classmethod
     def over(
@@ -87,6 +90,7 @@ class OAuthParts:
         tokens: Tokens,
         sealer: Sealer,
         poster: Poster,
+        mailer: Mailer,
         providers: Mapping[str, Provider] = PROVIDERS,
     ) -> Self:
         documents = Documents(poster, clock)
@@ -101,6 +105,7 @@ class OAuthParts:
             tokens=id_tokens,
             states=States(storage, clock, sealer),
             proofs=Proofs(tokens, clock),
+            alerts=Alerts(mailer),
         )
 
     def provider(self, provider_id: str) -> Provider:
@@ -138,7 +143,7 @@ class OAuthParts:
 def open_for(
     uow: UnitOfWork, project: Project, user: User, link: Link, device: Device, parts: OAuthParts
 ) -> Opened:
-    return open_session(
+    opened = open_session(
         uow,
         user,
         policies_of(project),
@@ -148,6 +153,8 @@ def open_for(
         factor="email",
         link=link,
     )
+    parts.alerts.tell(uow, project, opened, device)
+    return opened
 
 
 class OAuthSignIn:

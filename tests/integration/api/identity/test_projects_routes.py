@@ -197,7 +197,7 @@ async def test_the_command_line_of_the_official_tools_pushes_its_settings(world:
         ("/auth/password-history", {"limit": 3}),
         ("/auth/personal-data", {"enabled": True}),
         ("/auth/password-dictionary", {"enabled": True}),
-        ("/auth/session-alerts", {"alerts": False}),
+        ("/auth/session-alerts", {"alerts": True}),
         ("/auth/mock-numbers", {"numbers": []}),
         ("/auth/email-otp", {"status": False}),
     ):
@@ -206,7 +206,7 @@ async def test_the_command_line_of_the_official_tools_pushes_its_settings(world:
     shown = (await owner.get(base)).body
     assert (shown["name"], shown["authDuration"], shown["authLimit"]) == ("Pushed", 7200, 100)
     assert (shown["authSessionsLimit"], shown["authPasswordHistory"]) == (5, 3)
-    assert (shown["authPasswordDictionary"], shown["authSessionAlerts"]) == (True, False)
+    assert (shown["authPasswordDictionary"], shown["authSessionAlerts"]) == (True, True)
     assert (shown["authPersonalDataCheck"], shown["authEmailOtp"]) == (True, False)
     assert shown["serviceStatusForFunctions"] is True
 
@@ -226,7 +226,7 @@ async def test_the_newest_shape_is_what_the_official_client_reads(world: World) 
         ("session-invalidation", {"enabled": False}, {"enabled": False}),
         ("password-history", {"total": 20}, {"total": 20}),
         ("password-dictionary", {"enabled": True}, {"enabled": True}),
-        ("session-alert", {"enabled": False}, {"enabled": False}),
+        ("session-alert", {"enabled": True}, {"enabled": True}),
         ("password-personal-data", {"enabled": True}, {"enabled": True}),
         ("password-strength", {"min": 12}, {"min": 12, "uppercase": False}),
         ("membership-privacy", {"userMFA": True}, {"userMFA": True, "userId": False}),
@@ -276,11 +276,6 @@ async def test_policies_out_of_range_are_refused(
 ) -> None:
     refused = await world.server.patch(f"/project/policies/{path}", body)
     assert (refused.status, refused.type) == (400, "general_argument_invalid")
-
-
-async def test_what_needs_mail_cannot_be_switched_on(world: World) -> None:
-    alerts = await world.server.patch("/project/policies/session-alert", {"enabled": True})
-    assert (alerts.status, alerts.type) == (503, "general_smtp_disabled")
 
 
 async def test_project_labels_are_replaced(world: World) -> None:

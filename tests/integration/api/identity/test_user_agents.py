@@ -2,7 +2,7 @@
 
 import pytest
 
-from runwright.api.user_agents import MAX_CHARS, Seen, parse_user_agent
+from runwright.user_agents import MAX_CHARS, Seen, parse_user_agent
 
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
