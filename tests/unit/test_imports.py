@@ -19,6 +19,7 @@ BASE: Final = {
     "sealing",
     "epochs",
     "standing",
+    "user_agents",
     "vault",
     "telemetry",
     "settings",
