@@ -59,14 +59,27 @@ class Run:
             raise failure
 
 
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that trusts this machine: a mail server and an identity provider run on it."""
+    settings = dict.fromkeys(
+        ("RUNWRIGHT_SMTP_ALLOW_PRIVATE", "RUNWRIGHT_OAUTH_ALLOW_PRIVATE"), "on"
+    )
+    running = Running(tmp_path_factory.mktemp("sdk") / "data", **settings).start()
+    try:
+        yield running
+    finally:
+        assert running.stop() == 0, running.tail()
+
+
 @pytest.fixture(scope="session", params=SDKS)
 def run(
-    request: pytest.FixtureRequest, server: Running, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, home: Running, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Run]:
     log = tmp_path_factory.mktemp("sdk") / f"{request.param}.log"
-    console = Console(server)
+    console = Console(home)
     with Driver(request.param, log) as driver, closing(console.api):
-        yield Run(server, console, driver)
+        yield Run(home, console, driver)
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.__name__)

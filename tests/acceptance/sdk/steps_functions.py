@@ -93,6 +93,17 @@ def builds_that_are_given_up(world: World) -> None:
 def deployments_from_elsewhere(world: World) -> None:
     key = world.key
     key("functions.create", functionId="f", name="F", runtime=PYTHON, entrypoint="main.py")
+    made = key(
+        "functions.createTemplateDeployment",
+        functionId="f",
+        repository="templates",
+        owner="runwright",
+        rootDirectory="starter/python",
+        type="tag",
+        reference="0.1.*",
+        activate=True,
+    )
+    _built(key, made["$id"])
     key.refused(
         "functions.createVcsDeployment",
         404,

@@ -27,6 +27,11 @@ def an_organization_and_its_members(world: World) -> None:
     changed = own("organization.updateMembership", **one, roles=["owner", "developer"])
     assert changed["roles"] == ["owner", "developer"]
     own.refused("organization.deleteMembership", 400, "membership_deletion_prohibited", **one)
+    asked = {"email": f"bob@{world.project_id}.example.com", "url": "http://localhost/join"}
+    invited = own("organization.createMembership", roles=["developer"], **asked)
+    assert (invited["confirm"], invited["roles"]) == (False, ["developer"])
+    own("organization.deleteMembership", membershipId=invited["$id"])
+    assert own("organization.listMemberships")["total"] == 1
     own("organization.delete")
     own.refused("organization.get", 404, "team_not_found")
 

@@ -1,5 +1,6 @@
 """Teams and who belongs to them."""
 
+from tests.acceptance.mailbox import Mailbox
 from tests.acceptance.sdk.world import World
 
 
@@ -35,3 +36,16 @@ def ones_own_memberships(world: World) -> None:
     if world.has("account.listMemberships"):
         (member,) = ann("account.listMemberships")["memberships"]
         assert (member["teamName"], member["userId"]) == ("Crew", "ann")
+
+
+def an_invitation_by_mail(world: World) -> None:
+    ann = world.signed_in("ann")
+    ann("teams.create", teamId="crew", name="Crew")
+    asked = {"roles": ["dev"], "email": "bob@example.com", "url": "http://localhost/join"}
+    made = ann("teams.createMembership", teamId="crew", **asked)
+    assert made["confirm"] is False
+    link = Mailbox(world.server.data_dir, world.project_id).next().link
+    given = {name: link[name] for name in ("teamId", "membershipId", "userId", "secret")}
+    joined = world.guest("teams.updateMembershipStatus", **given)
+    assert (joined["confirm"], joined["$id"]) == (True, made["$id"])
+    assert world.key("teams.get", teamId="crew")["total"] == 2
