@@ -65,6 +65,10 @@ def problems(model: Model, value: Any, path: str = "") -> Iterator[str]:
     """What of a value is not as declared: missing, undeclared, in another order, of another
     type."""
     where = path or model.name
+    if model.each is not None:
+        for at, item in enumerate(value if isinstance(value, list) else [None]):
+            yield from problems(model.each, item, f"{where}[{at}]")
+        return
     if not isinstance(value, dict):
         yield f"{where} is no object"
         return

@@ -12,8 +12,9 @@ because a parameter may name the project; files are read after step 7.
 """
 
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect
@@ -21,13 +22,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runwright.api import cors, forms, replies
-from runwright.api.auth import Arrival, arrive, credentials, named_project
+from runwright.api.auth import Arrival, arrive, credentials, named_project, nested
 from runwright.api.cors import Origins, RuleProject, UnknownOrigin
 from runwright.api.formats import NEWEST, adapt_answer, adapt_params, parse_version
 from runwright.api.limits import Counted, Limiter
-from runwright.api.matching import Match, RouteTable
+from runwright.api.matching import Match, RouteTable, direct
 from runwright.api.params import parse
-from runwright.api.routing import EMPTY_TYPE, Answer, Call, Nothing, Route
+from runwright.api.routing import EMPTY_TYPE, Answer, Call, Nothing, Route, Upload
 from runwright.errors import AccessForbidden, RouteNotFound, RunwrightError
 from runwright.identity import access, refusals
 from runwright.identity.allowance import while_allowed
@@ -69,6 +70,7 @@ class _Exchange:
     match: Match | None
     form: forms.Form = field(default_factory=forms.Form)
     body: bytes = b""  # for a route that reads it itself
+    protocol: str = ""  # of the request that this one came in; "" = it came by itself
     is_origin_allowed: bool = False
     headers: Headers = ()  # of the answer, whatever it will be
     counted: Counted = _NOT_COUNTED
@@ -170,13 +172,18 @@ class Api:
             exchange.is_origin_allowed = True
             return Answer(status=204, media_type=EMPTY_TYPE)
         await self._read_params(exchange, receive)
+        return await self._run(exchange, partial(self._read_files, exchange, receive))
+
+    async def _run(self, exchange: _Exchange, read_files: Callable[[], Awaitable[None]]) -> Answer:
+        """Every check and the handler, for a request whose parameters are read."""
+        arrival = exchange.arrival
         found = await self._admit(exchange)
         exchange.principal = found.principal
         route = exchange.match.route if exchange.match else None
         if route is None:
             raise RouteNotFound
         if forms.content_type(arrival.headers.get("content-type", "")) == forms.MULTIPART:
-            refusal = await self._while_allowed(exchange, self._read_files(exchange, receive))
+            refusal = await self._while_allowed(exchange, read_files())
             if refusal is not None:
                 raise refusal
         self._count(exchange, route, found)
@@ -192,7 +199,12 @@ class Api:
         """Steps 1 to 7."""
         found = await self._identify(exchange)
         principal, route = found.principal, exchange.match.route if exchange.match else None
-        access.require_service(principal, found.project, route.service if route else "")
+        access.require_service(
+            principal,
+            found.project,
+            route.service if route else "",
+            exchange.protocol or (route.protocol if route else "rest"),
+        )
         access.require_scope(principal, route.scopes if route else (), exchange.arrival.host)
         access.require_good_standing(principal)
         is_before = route is not None and route.is_before_second_factor
@@ -212,6 +224,28 @@ class Api:
 
         return await while_allowed(self._authenticator.standing, exchange.principal, judge, work)
 
+    async def _perform(
+        self,
+        carrier: _Exchange,
+        route: Route,
+        params: Mapping[str, Any],
+        uploads: Mapping[str, Upload],
+    ) -> Answer:
+        """An operation that came inside another request: the same caller, every check anew."""
+        given = dict(params)
+        names = [part[1:-1] for part in route.paths[0].split("/") if part.startswith("{")]
+        match = direct(route, {name: str(given.pop(name)) for name in names})
+        path = match.template.format_map(match.path_params)
+        if "project" in carrier.form.params:
+            given["project"] = carrier.form.params["project"]
+        exchange = _Exchange(
+            nested(carrier.arrival, route.method, path),
+            match,
+            forms.Form(given, dict(uploads)),
+            protocol=carrier.protocol or (carrier.match.route.protocol if carrier.match else ""),
+        )
+        return await self._run(exchange, _nothing_to_read)
+
     async def _read_params(self, exchange: _Exchange, receive: Receive) -> None:
         """Everything but multipart, which is left in the stream."""
         arrival = exchange.arrival
@@ -227,17 +261,21 @@ class Api:
             )
             return
         kind = forms.content_type(arrival.headers.get("content-type", ""))
-        if kind not in (forms.JSON, forms.FORM):
+        own = exchange.match.route.body_types if exchange.match else ()
+        if kind == forms.MULTIPART or kind not in (forms.JSON, forms.FORM, *own):
             return
         body = await forms.read_body(
             receive,
             arrival.headers.get("content-length", ""),
             self._options.most_body_bytes,
         )
-        is_json = kind == forms.JSON
-        exchange.form.params = (
-            forms.from_json(body) if is_json else forms.from_query(body.decode(errors="replace"))
-        )
+        if kind == forms.JSON:
+            exchange.form.sent = forms.json_value(body)
+            exchange.form.params = forms.members(exchange.form.sent)
+        elif kind == forms.FORM:
+            exchange.form.params = forms.from_query(body.decode(errors="replace"))
+        else:
+            exchange.body = body
 
     async def _read_files(self, exchange: _Exchange, receive: Receive) -> None:
         if exchange.arrival.method not in _QUERY_METHODS and not exchange.reads_body:
@@ -321,6 +359,8 @@ class Api:
             path_params=match.path_params,
             uploads=exchange.form.uploads,
             body=exchange.body,
+            sent=exchange.form.sent,
+            perform=partial(self._perform, exchange),
         )
 
     def _finish(self, exchange: _Exchange, route: Route, call: Call, answer: Answer) -> Answer:
@@ -339,6 +379,10 @@ class Api:
             media_type=answer.media_type,
             parts=answer.parts,
         )
+
+
+async def _nothing_to_read() -> None:
+    """The files of a nested operation came with the request that carries it."""
 
 
 def _headers_for(arrival: Arrival, found: Resolved) -> Mapping[str, str]:

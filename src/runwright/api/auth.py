@@ -1,7 +1,7 @@
 """Request -> where it came from, and the credentials it carries."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -33,6 +33,31 @@ class Arrival:
     host: str  # lower case, without port
     scheme: str
     authority: str = ""  # the host as it was named, with its port
+
+
+# Of a request that carries other ones; they would mean something else in those.
+_OF_THE_CARRIER: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "content-length",
+        "content-range",
+        "content-type",
+        "if-none-match",
+        "last-event-id",
+        "range",
+        "x-appwrite-id",
+        "x-appwrite-response-format",
+    }
+)
+
+
+def nested(carrier: Arrival, method: str, path: str) -> Arrival:
+    """A request that came inside another one, from the same sender."""
+    headers = {
+        name: value for name, value in carrier.headers.items() if name not in _OF_THE_CARRIER
+    }
+    return replace(carrier, method=method, path=path, headers=headers)
 
 
 def arrive(scope: Scope, proxies: Proxies) -> Arrival:

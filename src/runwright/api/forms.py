@@ -102,10 +102,18 @@ async def _next(receive: Receive, deadline: float) -> Message:
 
 def from_json(body: bytes) -> Tree:
     """The members of an object; anything else is no parameters."""
+    return members(json_value(body))
+
+
+def json_value(body: bytes) -> Any:
+    """None for what is no JSON."""
     try:
-        value = msgspec.json.decode(body)
+        return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
+        return None
+
+
+def members(value: Any) -> Tree:
     return value if isinstance(value, dict) else {}
 
 
@@ -187,6 +195,7 @@ class Form:
 
     params: Tree = field(default_factory=dict)
     uploads: dict[str, Upload] = field(default_factory=dict)
+    sent: Any = None  # the JSON of the body, also where it is no object
     paths: list[str] = field(default_factory=list)
 
     async def clean(self) -> None:

@@ -45,6 +45,14 @@ class _Shape:
         return self.entries.get(tuple(parts))
 
 
+def direct(route: Route, path_params: dict[str, str]) -> Match:
+    """The match of a route that is not found by a path, but known."""
+    template = _under_root(route.paths[0])
+    names_project = template.startswith("/v1/projects/{projectId}")
+    project_id = path_params["projectId"] if names_project else ""
+    return Match(route, template, False, path_params, project_id)
+
+
 class RouteTable:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._shapes: dict[tuple[str, int], list[_Shape]] = {}

@@ -5,7 +5,7 @@ The application, the API reference and the tests read the same table.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from runwright.model.execution import Headers
 from runwright.model.identity import Principal, Project
@@ -26,6 +26,15 @@ class Upload:
     size: int
 
 
+class Perform(Protocol):
+    """Runs an operation for the caller of the present one, as if it had come by itself: through
+    every check, in their order. Raises what it is refused with."""
+
+    async def __call__(
+        self, route: "Route", params: Mapping[str, Any], uploads: Mapping[str, Upload]
+    ) -> "Answer": ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One API request after authentication and before its parameters are parsed."""
@@ -44,6 +53,8 @@ class Call:
     path_params: Mapping[str, str] = field(default_factory=dict)
     uploads: Mapping[str, Upload] = field(default_factory=dict)
     body: bytes = b""  # as it came, where the route asks for it
+    sent: Any = None  # the JSON of the body, also where it is no object
+    perform: Perform | None = None
 
     @property
     def project_id(self) -> str:
@@ -99,10 +110,12 @@ class Route:
     other_models: tuple[str, ...] = ()  # for calls that ask for something else
     media_types: tuple[str, ...] = ()  # of an answer that is no JSON
     files: tuple[str, ...] = ()  # parameters that may come as files of a multipart body
-    body_types: tuple[str, ...] = ()  # of a body that the handler reads itself
+    body_types: tuple[str, ...] = ()  # of a body that the handler reads itself; with
+    # `body_bytes` it always does, else where the type is one of these
     headers: tuple[str, ...] = ()  # of the request, that this route reads beside the usual ones
     group: Group = ""
     service: str = ""  # switchable service of the project
+    protocol: str = "rest"  # switchable way to reach the API
     auth_method: str = ""  # switchable sign-in method of the project
     limit: Limit | None = None
     is_open_origin: bool = False

@@ -12,17 +12,20 @@ from runwright.identity import refusals
 from runwright.identity.errors import UserBlocked
 from runwright.model.identity import CallerKind, Principal, Project
 
+_PROTOCOLS = {"rest": "REST", "graphql": "GraphQL"}
 _ADMIN_ROLES = ("owner", "admin", "developer")
 
 
-def require_service(principal: Principal, project: Project | None, service: str) -> None:
+def require_service(
+    principal: Principal, project: Project | None, service: str, protocol: str = "rest"
+) -> None:
     """Keys and admins are exempt. Raises ServiceDisabled, ApiDisabled."""
     if project is None or principal.is_trusted:
         return
     if service and service in project.disabled_services:
         raise refusals.ServiceDisabled(service)
-    if "rest" in project.disabled_protocols:
-        raise refusals.ApiDisabled("REST")
+    if protocol in project.disabled_protocols:
+        raise refusals.ApiDisabled(_PROTOCOLS[protocol])
 
 
 def require_scope(principal: Principal, wanted: Collection[str], host: str) -> None:

@@ -16,6 +16,7 @@ from runwright.api.routes.description import description_routes
 from runwright.api.routes.events import event_routes
 from runwright.api.routes.executions import ExecutionRoutes
 from runwright.api.routes.functions import function_routes
+from runwright.api.routes.graphql import graphql_routes
 from runwright.api.routes.identity import identity_routes
 from runwright.api.routes.locale import locale_routes
 from runwright.api.routes.mail import mail_routes
@@ -240,5 +241,5 @@ def routes(
         ),
         *mail_template_routes(MailTemplates(core.storage, core.clock)),
     ]
-    table += description_routes(table)
+    table += [*description_routes(table), *graphql_routes(table)]
     return table

@@ -24,6 +24,7 @@ def _found(models: Iterator[Model]) -> Iterator[Model]:
     for model in models:
         yield model
         yield from _found(iter(model.variants.values()))
+        yield from _found(iter((model.each,) if model.each is not None else ()))
         yield from _found(field.model for field in model.fields if field.model is not None)
 
 

@@ -24,12 +24,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A JSON object. One with variants is any of these, told apart by the field `tag`."""
+    """A JSON object. One with variants is any of these, told apart by the field `tag`; one with
+    `each` is a bare list of such."""
 
     name: str
     about: str
     fields: tuple["Field", ...] = ()
     is_free: bool = False  # its members are the clients' own
+    each: "Model | None" = None
     tag: str = ""
     variants: Mapping[str, "Model"] = field(default_factory=dict)  # by the value of the tag
 

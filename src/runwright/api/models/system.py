@@ -166,8 +166,18 @@ DESCRIPTION: Final = Model(
     name="openapi", about="A description of an API in OpenAPI 3.1.", is_free=True
 )
 
+GRAPHQL: Final = Model(
+    name="graphql", about="The answer to a query of GraphQL: data, errors, or both.", is_free=True
+)
+
+GRAPHQL_LIST: Final = Model(
+    name="graphqlList", about="The answers to several queries, in their order.", each=GRAPHQL
+)
+
 MODELS: Final = (
     DESCRIPTION,
+    GRAPHQL,
+    GRAPHQL_LIST,
     VERSION,
     STATUS,
     STATUSES,

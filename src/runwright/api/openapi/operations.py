@@ -52,13 +52,18 @@ def operation_id(route: Route) -> str:
     return service + method[:1].upper() + method[1:]
 
 
+def summary(route: Route) -> str:
+    """`createExecution` -> `Create execution`."""
+    found = _WORD.findall(route.name.partition(".")[2])
+    words = [word if word.isupper() else word.lower() for word in found]
+    return " ".join([words[0].capitalize(), *words[1:]])
+
+
 def operation(route: Route) -> Json:
-    service, _, method = route.name.partition(".")
-    words = [word if word.isupper() else word.lower() for word in _WORD.findall(method)]
     made: Json = {
         "operationId": operation_id(route),
-        "summary": " ".join([words[0].capitalize(), *words[1:]]),
-        "tags": [service],
+        "summary": summary(route),
+        "tags": [route.name.partition(".")[0]],
         "security": list(_security(route)),
         "parameters": list(_parameters(route)),
     }

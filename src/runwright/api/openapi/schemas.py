@@ -41,12 +41,15 @@ def components(names: Iterable[str]) -> dict[str, Schema]:
             if field.model is not None and field.is_trimmed:
                 made[_part_name(field.model)] = _part(field.model)
         waiting += model.variants.values()
+        waiting += [model.each] if model.each is not None else []
     return dict(sorted(made.items()))
 
 
 def schema(model: Model) -> Schema:
     if model.is_free:
         return {"type": "object", "description": model.about, "additionalProperties": True}
+    if model.each is not None:
+        return {"type": "array", "description": model.about, "items": reference(model.each.name)}
     if model.variants:
         return {
             "description": model.about,
