@@ -95,8 +95,21 @@ def people(town: Town) -> None:
     town.done("PATCH", "/users/max/status", {"status": False})
     for team in ("crew", "club"):
         town.done("POST", "/teams", {"teamId": team, "name": team})
-    for name, team, roles in (("tom", "crew", []), ("rob", "crew", ["boss"]), ("oli", "club", [])):
+    for name, team, roles in (
+        ("tom", "crew", []),
+        ("rob", "crew", ["boss", "owner"]),
+        ("oli", "club", []),
+    ):
         town.done("POST", f"/teams/{team}/memberships", {"userId": name, "roles": roles})
+    invited = town.anyone.post(
+        "/teams/crew/memberships",
+        json={"email": "ivy@example.com", "roles": ["boss"], "url": "http://localhost/join"},
+        headers={
+            "x-appwrite-project": town.project,
+            "x-appwrite-session": town.sessions["rob"],
+        },
+    )
+    assert (invited.status_code, invited.json()["confirm"]) == (201, False), invited.text
 
 
 def functions(town: Town) -> None:
