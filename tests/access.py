@@ -158,7 +158,8 @@ WHEN_OFF: Final[Mapping[str, Mapping[str, str]]] = {
     way: dict(zip(SWITCHES, words, strict=True)) for way, words in _rows(OFF).items()
 }
 
-# Who reads a run afterwards and hears of it over realtime, by who started it.
+# Who reads a run afterwards, by who started it. Those who do hear of it over realtime, but for
+# runs on domains, which are not announced.
 READERS: Final = """
                                   guest
                                     bob

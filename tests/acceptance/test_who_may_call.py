@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from websockets.sync.client import ClientConnection, connect
 
 from tests.acceptance.console import Console
 from tests.acceptance.deploying import create, on_domain, upload, wait_built
@@ -23,6 +24,7 @@ from tests.access import AUDIENCE, EXPECTED, READ_BY, REFUSALS, ROLES, RUNS, TOL
 CODE: Final = "export default ({ req, res }) => res.json(req.headers);"
 PEOPLE: Final = ("bob", "mia", "pam", "ivy", "tom", "rob", "oli", "liz", "max", "eva")
 PASSWORD: Final = "correct horse"
+HEAR_S: Final = 20.0
 TRIED: Final = 3  # roles that each way of calling tries
 
 
@@ -236,20 +238,71 @@ def test_who_may_call(town: Town, number: int, way: str) -> None:
             assert bool(told) if console_user else told == TOLD[way]
 
 
-def test_who_reads_a_run_afterwards(town: Town) -> None:
-    readers = {
+def readers(town: Town) -> dict[str, Mapping[str, str]]:
+    return {
         "guest": {},
         "bob": town.ways["session, cookie"],
         "another user": town.ways["verified by e-mail"],
         "key": {"x-appwrite-key": town.key.headers["x-appwrite-key"]},
         "console account": town.ways["console account, admin mode"],
     }
+
+
+def test_who_reads_a_run_afterwards(town: Town) -> None:
     for started, expected in READ_BY.items():
         seen = town.ask(started, "any")[1]
         function_id = town.functions["any"].partition(".")[0]
         path = f"/functions/{function_id}/executions/{seen['x-appwrite-execution-id']}"
         found = {}
         for reader in AUDIENCE:
-            headers = {"x-appwrite-project": town.project, **readers[reader]}
+            headers = {"x-appwrite-project": town.project, **readers(town)[reader]}
             found[reader] = town.anyone.get(path, headers=headers).is_success
         assert found == expected, started
+
+
+def test_who_hears_of_a_run(town: Town) -> None:
+    address = town.server.endpoint.replace("http", "ws", 1)
+    with contextlib.ExitStack() as stack:
+        sockets: dict[str, ClientConnection] = {}
+        for reader, headers in readers(town).items():
+            is_console = reader == "console account"
+            project = "console" if is_console else town.project
+            channel = f"projects.{town.project}" if is_console else "executions"
+            opened = connect(
+                f"{address}/realtime?project={project}&channels[]={channel}",
+                additional_headers={"x-appwrite-project": project, **plain(headers)},
+            )
+            sockets[reader] = stack.enter_context(opened)
+            assert json.loads(opened.recv(HEAR_S))["type"] == "connected", reader
+        for started, expected in READ_BY.items():
+            run = town.ask(started, "any")[1]["x-appwrite-execution-id"]
+            is_on_domain = started.startswith("domain")
+            # What comes behind it is heard by those who may, after all that came before.
+            sentinel = town.ask("key with executions.write", "any")[1]["x-appwrite-execution-id"]
+            found = {}
+            for reader in ("key", "console account", "bob", "guest", "another user"):
+                is_trusted = reader in ("key", "console account")
+                told = heard_until(sockets[reader], sentinel if is_trusted else "")
+                assert sentinel not in told or is_trusted
+                found[reader] = run in told
+            assert found == {
+                reader: is_read and not is_on_domain for reader, is_read in expected.items()
+            }, started
+
+
+def plain(headers: Mapping[str, str]) -> dict[str, str]:
+    """Console accounts listen on the console, so not as admins of a project."""
+    return {name: value for name, value in headers.items() if name != "x-appwrite-mode"}
+
+
+def heard_until(socket: ClientConnection, last: str) -> set[str]:
+    """The runs that a listener is told of, up to one; without a last one, those so far."""
+    if not last:
+        socket.send('{"type":"ping"}')
+    found: set[str] = set()
+    while not (last and last in found):
+        message = json.loads(socket.recv(HEAR_S))
+        if message["type"] == "pong":
+            break
+        found.add(message["data"]["payload"]["$id"])
+    return found
