@@ -39,6 +39,7 @@ class Kept:
 class Device:
     counts: bool = True  # some devices do not, and say 0 for ever
     verifies_user: bool = True
+    is_framed: bool = False  # the page is inside another site's page
     kept: dict[str, Kept] = field(default_factory=dict)  # by credential id
 
     def create(self, options: Json, origin: str, *, challenge: str = "", rp_id: str = "") -> Json:
@@ -60,7 +61,9 @@ class Device:
         )
         data = self._data(kept, HAS_CREDENTIAL) + credential
         attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
-        client = _client_data("webauthn.create", challenge or options["challenge"], origin)
+        client = _client_data(
+            "webauthn.create", challenge or options["challenge"], origin, self.is_framed
+        )
         return {
             "id": encoded(credential_id),
             "rawId": encoded(credential_id),
@@ -86,7 +89,9 @@ class Device:
         credential_id, kept = list(self.kept.items())[-1]
         kept.count += int(self.counts)
         data = self._data(kept, 0, rp_id=rp_id)
-        client = _client_data("webauthn.get", challenge or options["challenge"], origin)
+        client = _client_data(
+            "webauthn.get", challenge or options["challenge"], origin, self.is_framed
+        )
         signed = data + hashlib.sha256(client).digest()
         return {
             "id": credential_id,
@@ -107,6 +112,6 @@ class Device:
         return party + bytes([flags]) + kept.count.to_bytes(4, "big")
 
 
-def _client_data(kind: str, challenge: str, origin: str) -> bytes:
-    data = {"type": kind, "challenge": challenge, "origin": origin, "crossOrigin": False}
+def _client_data(kind: str, challenge: str, origin: str, is_framed: bool) -> bytes:
+    data = {"type": kind, "challenge": challenge, "origin": origin, "crossOrigin": is_framed}
     return json.dumps(data).encode()

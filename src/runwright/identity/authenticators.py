@@ -162,6 +162,9 @@ def _answered(credential: Json) -> Answered:
         raise ValueError("no credential id")
     if not isinstance(origin, str):
         raise ValueError("no origin")
+    # A page inside another one, which may cover it with something to click on.
+    if client_data.get("crossOrigin") is True:
+        raise ValueError("used inside another site's page")
     user = base64url_to_bytes(handle).decode() if handle else None
     return Answered(credential_id, origin, user)
 

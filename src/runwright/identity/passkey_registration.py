@@ -5,6 +5,7 @@ thread and outside of any transaction.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,8 +63,7 @@ class PasskeyRegistration:
             known = uow.passkeys.find(user.project_id, user_id=user.id)
             if uow.passkeys.get(user.project_id, wanted.passkey_id) is not None:
                 raise PasskeyExists()
-            if len(known) >= MAX_PASSKEYS:
-                raise TooManyPasskeys(MAX_PASSKEYS)
+            _require_room(known)
             begun = ceremonies.begin(
                 uow, user.project_id, party.id, self._clock.now(), registration=wanted
             )
@@ -86,7 +86,7 @@ class PasskeyRegistration:
     ) -> Passkey:
         """Store the passkey that answers the challenge; there is one try.
 
-        Raises PasskeyRefused, PasskeyExists.
+        Raises PasskeyRefused, PasskeyExists, TooManyPasskeys.
         """
         session_id = session.id if session is not None else ""
 
@@ -124,6 +124,7 @@ class PasskeyRegistration:
 
         def keep(uow: UnitOfWork) -> Passkey:
             required_user(uow, user.project_id, user.id)
+            _require_room(uow.passkeys.find(user.project_id, user_id=user.id))
             try:
                 uow.passkeys.add(passkey)
             except AlreadyStored as exc:
@@ -131,6 +132,12 @@ class PasskeyRegistration:
             return announced(uow, passkey, "create")
 
         return await self._storage.write(keep)
+
+
+def _require_room(known: Sequence[Passkey]) -> None:
+    """Raises TooManyPasskeys."""
+    if len(known) >= MAX_PASSKEYS:
+        raise TooManyPasskeys(MAX_PASSKEYS)
 
 
 def vouched_origin(

@@ -367,6 +367,53 @@ async def test_what_cannot_be_sent_is_said_before_anything_else(
     assert (refused.status, refused.type) == (503, type_)
 
 
+async def test_nothing_is_sent_to_a_mock_phone(world: World) -> None:
+    ada = await world.user("ada")
+    number = "+4930123456"
+    await world.server.post("/project/mock-phones", {"number": number, "otp": "123456"})
+    await world.server.patch("/users/ada/phone", {"number": number})
+    await world.server.patch("/users/ada/verification/phone", {"phoneVerification": True})
+    world.bench.letters.off.add("sms")
+    assert (await passed(ada, "phone", "123456")).status == 200
+    assert world.bench.letters.letters == []
+
+
+async def test_letters_are_in_the_language_of_the_caller(world: World) -> None:
+    ada = await world.user("ada")
+    await verified_email(world)
+    await ada.also(x_appwrite_locale="de").post(CHALLENGES, {"factor": "email"})
+    assert world.bench.letters.last.locale == "de"
+
+
+async def test_a_factor_that_is_lost_meanwhile_is_not_taken(world: World) -> None:
+    ada = await world.user("ada")
+    await verified_email(world)
+    challenge = await challenged(ada, "email")
+    code = sent_code(world)
+    await world.server.patch("/users/ada/email", {"email": "thief@example.com"})
+    assert (await answered(ada, challenge, code)).type == "user_invalid_token"
+    await verified_email(world)
+    challenge = await challenged(ada, "email")
+    await world.server.patch("/project/policies/mfa-factors", {"email": False})
+    assert (await answered(ada, challenge, sent_code(world))).type == "user_invalid_token"
+
+
+async def test_the_factor_of_the_sign_in_is_no_second_one(world: World) -> None:
+    ada = await world.user("ada")
+    await verified_email(world)
+    await ada.patch("/account/mfa", {"mfa": True})
+    sent = {"userId": "ada", "email": "ada@example.com"}
+    await world.guest.post("/account/tokens/email", sent)
+    opened = await world.guest.post(
+        "/account/sessions/token", {"userId": "ada", "secret": sent_code(world)}
+    )
+    cookie = opened.cookies["a_session_default"]
+    by_mail = world.guest.also(cookie=f"a_session_default={cookie}")
+    challenge = await challenged(by_mail, "email")
+    assert (await answered(by_mail, challenge, sent_code(world))).body["factors"] == ["email"]
+    assert (await by_mail.get("/account")).type == "user_more_factors_required"
+
+
 async def test_recovery_codes_open_a_session_once_each(world: World) -> None:
     ada, _ = await switched_on(world)
     made = await ada.post(CODES)

@@ -231,6 +231,16 @@ async def test_a_device_that_did_not_make_sure_of_its_user_is_refused(world: Wor
     assert (await page.token()).type == "user_invalid_token"
 
 
+async def test_a_page_inside_another_sites_page_is_refused(world: World) -> None:
+    page = Page(world, Device(is_framed=True))
+    ada = await world.user("ada")
+    assert (await page.register(ada)).type == "user_invalid_token"
+    page.device = Device()
+    await page.register(ada)
+    page.device.is_framed = True
+    assert (await page.token()).type == "user_invalid_token"
+
+
 async def test_a_signature_of_another_key_is_refused(world: World, page: Page) -> None:
     await page.register(await world.user("ada"))
     ((credential_id, kept),) = page.device.kept.items()
@@ -398,6 +408,19 @@ async def test_a_user_holds_a_bounded_number(
     for passkey_id in ("a", "b"):
         await page.register(ada, passkey_id)
     assert (await ada.post(PASSKEYS)).type == "general_bad_request"
+
+
+async def test_begun_registrations_do_not_pass_the_bound(
+    world: World, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passkey_registration, "MAX_PASSKEYS", 1)
+    ada = (await world.user("ada")).also(origin=PAGE)
+    begun = [(await ada.post(PASSKEYS)).body for _ in range(2)]
+    made = [
+        await verified(ada, item["passkeyId"], page.device.create(item["publicKey"], PAGE))
+        for item in begun
+    ]
+    assert [answer.type for answer in made] == ["", "general_bad_request"]
 
 
 async def test_open_challenges_are_bounded_and_those_that_are_over_go(
