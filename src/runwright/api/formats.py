@@ -42,6 +42,17 @@ def _execution_2_0(content: Json, project_id: str) -> Json:
     return renamed(plain, {"resourceId": "functionId"})
 
 
+# Strict clients of older formats refuse a list that holds a policy which they do not know.
+_POLICIES_SINCE_2_0: Final = frozenset(
+    {"mfa-factors", "passkey", "password-pwned", "password-rotation"}
+)
+
+
+def _policy_list_2_0(content: Json, project_id: str) -> Json:
+    known = [item for item in content["policies"] if item["$id"] not in _POLICIES_SINCE_2_0]
+    return {"total": min(content["total"], len(known)), "policies": known}
+
+
 def _ephemeral_key_1_9_3(content: Json, project_id: str) -> Json:
     return {
         "projectId": project_id,
@@ -139,7 +150,11 @@ def _deployment_1_4(content: Json, project_id: str) -> Json:
 ANSWERS: Final[tuple[tuple[Version, Mapping[str, Filter]], ...]] = (
     (
         (2, 0, 0),
-        {"execution": _execution_2_0, "project": project_format.without_new_methods},
+        {
+            "execution": _execution_2_0,
+            "policyList": _policy_list_2_0,
+            "project": project_format.without_new_methods,
+        },
     ),
     ((1, 9, 5), {"project": project_format.flat}),
     ((1, 9, 3), {"ephemeralKey": _ephemeral_key_1_9_3}),
@@ -169,7 +184,9 @@ def adapt_answer(model: str, content: Any, version: Version | None, project_id: 
     if version is None or not model or not isinstance(content, dict):
         return content
     one = model.removesuffix("List")
-    filters = [table[one] for since, table in ANSWERS if version < since and one in table]
+    if one != model:  # few lists differ as a whole
+        content = _applied(_filters(model, version), content, project_id)
+    filters = _filters(one, version)
     if not filters:
         return content
     if one == model:
@@ -180,6 +197,10 @@ def adapt_answer(model: str, content: Any, version: Version | None, project_id: 
         else value
         for key, value in content.items()
     }
+
+
+def _filters(model: str, version: Version) -> list[Filter]:
+    return [table[model] for since, table in ANSWERS if version < since and model in table]
 
 
 def _applied(filters: list[Filter], content: Json, project_id: str) -> Json:
