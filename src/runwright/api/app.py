@@ -25,6 +25,7 @@ from runwright.api import cors, forms, replies
 from runwright.api.auth import Arrival, arrive, credentials, named_project, nested
 from runwright.api.cors import Origins, RuleProject, UnknownOrigin
 from runwright.api.formats import NEWEST, adapt_answer, adapt_params, parse_version
+from runwright.api.guessing import GUESSABLE, SIGN_IN, network_of
 from runwright.api.limits import Counted, Limiter
 from runwright.api.matching import Match, RouteTable, direct
 from runwright.api.params import parse
@@ -33,6 +34,7 @@ from runwright.errors import AccessForbidden, RouteNotFound, RunwrightError
 from runwright.identity import access, refusals
 from runwright.identity.allowance import while_allowed
 from runwright.identity.authentication import Authenticator, Resolved
+from runwright.identity.emails import canonical_email
 from runwright.model.actor import Actor, acts
 from runwright.model.execution import Headers
 from runwright.model.identity import CONSOLE, CallerKind, Principal
@@ -187,12 +189,13 @@ class Api:
             if refusal is not None:
                 raise refusal
         self._count(exchange, route, found)
-        _require_group(route, found)
-        call = self._call(exchange, found)
-        params = parse(route.params or Nothing, call.raw)
-        agent = call.headers.get("user-agent", "")
-        with acts(Actor.of(found.principal, ip=call.client_ip, user_agent=agent)):
-            answer = await route.handler(call, params)
+        with self._limiter.guesses.watch(self._guessed_at(exchange, route, found)):
+            _require_group(route, found)
+            call = self._call(exchange, found)
+            params = parse(route.params or Nothing, call.raw)
+            agent = call.headers.get("user-agent", "")
+            with acts(Actor.of(found.principal, ip=call.client_ip, user_agent=agent)):
+                answer = await route.handler(call, params)
         return self._finish(exchange, route, call, answer)
 
     async def _admit(self, exchange: _Exchange) -> Resolved:
@@ -324,16 +327,33 @@ class Api:
             "projectId": found.principal.project_id,
             "userAgent": arrival.headers.get("user-agent", ""),
             "chunkId": arrival.headers.get("content-range", ""),
+            "known": network_of(arrival.client_ip) if self._is_known(exchange, found) else "",
         }
         given = {**exchange.form.params, **(exchange.match.path_params if exchange.match else {})}
-        # Addresses are compared without case, so spelling one differently must not help.
-        facts.update({f"param-{name}": str(value)[:256].lower() for name, value in given.items()})
+        facts.update({f"param-{name}": _spelled(name, value) for name, value in given.items()})
         try:
             exchange.counted = self._limiter.count(
                 route.limit, facts, is_exempt=found.principal.is_trusted
             )
         finally:
             exchange.headers += exchange.counted.headers
+
+    def _guessed_at(self, exchange: _Exchange, route: Route, found: Resolved) -> list[str]:
+        """Whose wrong tries are counted in this request."""
+        principal = found.principal
+        if route.name not in GUESSABLE or principal.is_trusted or not self._limiter.is_on:
+            return []
+        keys = []
+        if not (route.name == SIGN_IN and self._is_known(exchange, found)):
+            keys.append(f"network:{network_of(exchange.arrival.client_ip)}")
+        if principal.user_id:
+            keys.append(f"user:{principal.project_id}:{principal.user_id}")
+        return keys
+
+    def _is_known(self, exchange: _Exchange, found: Resolved) -> bool:
+        email = _spelled("email", exchange.form.params.get("email", ""))
+        ip = exchange.arrival.client_ip
+        return self._limiter.known_places.holds(found.principal.project_id, email, ip)
 
     def _call(self, exchange: _Exchange, found: Resolved) -> Call:
         arrival, match = exchange.arrival, exchange.match
@@ -367,6 +387,9 @@ class Api:
         status = answer.status or route.status
         if route.limit is not None and route.limit.resets_on == status:
             self._limiter.reset(exchange.counted)
+        if route.name == SIGN_IN and status == route.status:
+            email = _spelled("email", exchange.form.params.get("email", ""))
+            self._limiter.known_places.note(call.project_id, email, call.client_ip)
         model = answer.model or route.model
         if model == "account" and call.principal.impersonator is not None:
             answer.content["impersonatorUserId"] = call.principal.impersonator.user_id
@@ -383,6 +406,12 @@ class Api:
 
 async def _nothing_to_read() -> None:
     """The files of a nested operation came with the request that carries it."""
+
+
+def _spelled(name: str, value: object) -> str:
+    """A parameter as it is counted: spelling it differently must not help."""
+    text = str(value)[:320].lower()
+    return canonical_email(text) if name == "email" else text[:256]
 
 
 def _headers_for(arrival: Arrival, found: Resolved) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from runwright.api.guessing import Guesses, KnownPlaces
 from runwright.api.routing import Limit
 from runwright.clock import Clock
 from runwright.errors import RateLimited
@@ -37,8 +38,10 @@ class Limiter:
     """
 
     def __init__(self, clock: Clock, *, is_on: bool = True) -> None:
+        self.guesses = Guesses(clock)
+        self.known_places = KnownPlaces(clock)
+        self.is_on = is_on
         self._clock = clock
-        self._is_on = is_on
         self._windows: OrderedDict[str, _Window] = OrderedDict()
 
     def count(self, limit: Limit, facts: Mapping[str, Any], *, is_exempt: bool) -> Counted:
@@ -47,7 +50,7 @@ class Limiter:
         An exempt caller is told the state but is neither counted nor refused.
         Raises RateLimited, with the headers.
         """
-        if not self._is_on or limit.calls <= 0:
+        if not self.is_on or limit.calls <= 0:
             return Counted()
         is_exempt = is_exempt and not limit.for_everyone
         keys = tuple(f"{limit.window_s}|{_fill(key, facts)}" for key in limit.keys)

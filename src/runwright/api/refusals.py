@@ -15,6 +15,7 @@ import msgspec
 
 from runwright import errors
 from runwright.api.cors import UnknownOrigin
+from runwright.api.guessing import GUESSABLE
 from runwright.api.params import declared
 from runwright.api.replies import PUBLIC_STATUSES
 from runwright.api.routing import Nothing, Route
@@ -86,7 +87,7 @@ def _before(route: Route) -> Iterator[Kind]:
         yield refusals.SignedInAlready
     if route.auth_method:
         yield refusals.AuthMethodDisabled
-    if route.limit is not None:
+    if route.limit is not None or route.name in GUESSABLE:
         yield errors.RateLimited
 
 

@@ -77,7 +77,8 @@ class Answer:
 class Limit:
     """At most `calls` in `window_s` seconds for each distinct key.
 
-    Keys hold placeholders: {ip} {url} {userId} {projectId} {param-<name>}.
+    Keys hold placeholders: {ip} {url} {userId} {projectId} {param-<name>}, and {known}: the
+    network of a caller who signed in from there to the account of {param-email} before.
     """
 
     calls: int

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from runwright.clock import Clock
+from runwright.identity.emails import check_email
 from runwright.identity.errors import (
     InviteMismatch,
     MembershipConfirmed,
@@ -108,7 +109,10 @@ class Invitations:
         user = invited(uow, team.project_id, invitee)
         if user is not None:
             return user
-        check_room(uow, team.project_id, policies_of(project).user_limit)
+        policies = policies_of(project)
+        if invitee.email:
+            check_email(policies.emails, invitee.email)
+        check_room(uow, team.project_id, policies.user_limit)
         return add_user(uow, newcomer(team.project_id, invitee, fields, self._clock.now()))
 
     def _invited(

@@ -32,7 +32,9 @@ MAX_JWT_S: Final = 3600
 _TEN_AN_HOUR: Final = Limit(calls=10)
 # Not by URL: the older path must not give ten more tries.
 _PER_EMAIL: Final = Limit(
-    calls=10, keys=("sign-in,projectId:{projectId},email:{param-email}",), resets_on=201
+    calls=10,
+    keys=("sign-in,projectId:{projectId},email:{param-email},from:{known}",),
+    resets_on=201,
 )
 
 

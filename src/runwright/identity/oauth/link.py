@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from runwright.errors import BadRequest
+from runwright.identity.emails import check_email
 from runwright.identity.errors import EmailExists, UserBlocked, UserExists
 from runwright.identity.passwords import CLEARED
 from runwright.identity.people import (
@@ -75,7 +76,8 @@ def user_of(
 ) -> User:
     """The user that a person is who is not signed in yet; new ones are made.
 
-    Raises UserBlocked, EmailExists, UserExists, UserCountExceeded.
+    Raises UserBlocked, EmailExists, UserExists, UserCountExceeded, and what `check_email`
+    raises.
     """
     identity = find_identity(uow, project_id, link)
     if identity is not None:
@@ -113,6 +115,8 @@ def _has_passkeys(uow: UnitOfWork, user: User) -> bool:
 
 
 def _made(uow: UnitOfWork, project_id: str, link: Link, policies: Policies, now: datetime) -> User:
+    if link.email:
+        check_email(policies.emails, link.email)
     check_room(uow, project_id, policies.user_limit)
     return add_user(
         uow,
