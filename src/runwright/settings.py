@@ -133,6 +133,11 @@ class Settings:
         "let webhooks reach loopback and private addresses and bare host names; only where "
         "whoever may make webhooks may also see those networks",
     )
+    event_secrets: Literal["on", "off"] = _setting(
+        "on",
+        "tell functions and webhooks the secrets of password recoveries and e-mail verifications, "
+        "which those need that send the letters themselves",
+    )
     oauth_allow_private: Literal["on", "off"] = _setting(
         "off",
         "let providers that people sign in with stand on loopback and private addresses and "

@@ -112,8 +112,7 @@ class Recovery:
             token = self._proofs.redeem(uow, current, secret, by)
             if token is None:
                 return None
-            changes = {**chosen, "is_email_verified": True, "needs_reset": False}
-            saved = save_user(uow, current, now, **changes)
+            saved = save_user(uow, current, now, **chosen, is_email_verified=True)
             drop(uow, saved, *RECOVERIES)
             if policies.invalidates_sessions:
                 end_sessions(uow, saved)

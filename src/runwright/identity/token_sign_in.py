@@ -17,7 +17,7 @@ from runwright.identity.policies import policies_of
 from runwright.identity.proofs import NewToken, Proofs, Purpose, required
 from runwright.identity.sessions import Device, Opened, open_session
 from runwright.ids import resolve
-from runwright.model.identity import CONSOLE, Project, User
+from runwright.model.identity import CONSOLE, Project, Token, User
 from runwright.ports.mailer import Mailer
 from runwright.ports.storage import Storage, UnitOfWork
 
@@ -171,7 +171,6 @@ class TokenSignIn:
     ) -> Opened:
         """Trade a token for a session; it is used up, and an identity that it carries becomes
         the user's. Raises InvalidToken, UserBlocked, and what `check_free` raises."""
-        policies = policies_of(project)
 
         def work(uow: UnitOfWork) -> Opened | None:
             user = uow.users.get(_id(project), user_id)
@@ -180,30 +179,44 @@ class TokenSignIn:
                 return None
             if not user.is_active:
                 raise UserBlocked()
-            now, purpose = self._clock.now(), Purpose(token.purpose)
-            proved = PROVES.get(purpose, {})
-            if any(not getattr(user, name) for name in proved):
-                user = save_user(uow, user, now, **proved)
-            if token.link:
-                link = Link.read(token.link)
-                check_free(uow, user, link)
-                user = attach(uow, user, link, now)
-            provider, factor = WAYS[purpose]
-            opened = open_session(
-                uow,
-                user,
-                policies,
-                device,
-                now,
-                provider=provider,
-                factor=factor,
-                more_factors=MORE_FACTORS.get(purpose, ()),
-            )
-            if purpose not in READ_JUST_NOW:
-                self._alerts.tell(uow, project, opened, device)
-            return opened
+            user = self._proved(uow, user, token)
+            return self._open(uow, project, user, Purpose(token.purpose), device)
 
         return required(await self._storage.write(work))
+
+    def _proved(self, uow: UnitOfWork, user: User, token: Token) -> User:
+        """The user with what the token proves. Raises what `check_free` raises."""
+        now, proved = self._clock.now(), PROVES.get(Purpose(token.purpose), {})
+        if any(not getattr(user, name) for name in proved):
+            user = save_user(uow, user, now, **proved)
+        if token.link:
+            link = Link.read(token.link)
+            check_free(uow, user, link)
+            user = attach(uow, user, link, now)
+        return user
+
+    def _open(
+        self,
+        uow: UnitOfWork,
+        project: Project | None,
+        user: User,
+        purpose: Purpose,
+        device: Device,
+    ) -> Opened:
+        provider, factor = WAYS[purpose]
+        opened = open_session(
+            uow,
+            user,
+            policies_of(project),
+            device,
+            self._clock.now(),
+            provider=provider,
+            factor=factor,
+            more_factors=MORE_FACTORS.get(purpose, ()),
+        )
+        if purpose not in READ_JUST_NOW:
+            self._alerts.tell(uow, project, opened, device)
+        return opened
 
 
 def _id(project: Project | None) -> str:

@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from runwright.api.shapes.events import payload
@@ -47,7 +48,8 @@ async def open_waiting(
     acceptance = Acceptance(
         core.storage, queue, vault, queue_jobs=settings.queue_jobs, wants=interest.wants
     )
-    outbox = Outbox(core.storage, core.clock, vault.events, payload)
+    shape = partial(payload, tells_secrets=settings.event_secrets == "on")
+    outbox = Outbox(core.storage, core.clock, vault.events, shape)
     letter_key = StandingKey(vault.letters, lambda: core.storage.write(lambda uow: None))
 
     async def rotate() -> None:

@@ -7,11 +7,13 @@ import pytest
 
 from runwright.api.shapes.events import payload
 from runwright.identity.people import Person
+from runwright.identity.proofs import NewToken
 from runwright.model.actor import PLATFORM, Actor
+from runwright.model.identity import Token
 from tests.fakes.announced import listening
 from tests.fakes.identity import open_bench
 from tests.unit.api.whole import Whole, open_whole
-from tests.unit.api.world import a_user
+from tests.unit.api.world import START, a_user
 from tests.unit.executions.bench import PROJECT
 
 pytestmark = pytest.mark.anyio
@@ -95,6 +97,23 @@ async def test_functions_can_send_the_mail_but_not_the_text(
     assert updated.payload["$id"] == made["$id"]
     assert (updated.payload["secret"] != "") is is_told
     assert updated.payload["secret"] != secret
+
+
+@pytest.mark.parametrize(("tells_secrets", "told"), [(True, "424242"), (False, "")])
+def test_an_operator_may_keep_the_secrets_of_letters_back(tells_secrets: bool, told: str) -> None:
+    token = Token(
+        id="t",
+        project_id="p",
+        created_at=START,
+        updated_at=START,
+        user_id="ada",
+        purpose="recovery-code",
+        secret_hash="00",
+        expires_at=START,
+    )
+    made = NewToken(token, "424242", is_told=True)
+    assert payload(made, CLIENT, tells_secrets=tells_secrets)["secret"] == told
+    assert payload(made, PLATFORM, tells_secrets=tells_secrets)["secret"] == "424242"
 
 
 async def test_who_asks_for_a_way_in_makes_no_news_but_a_new_user_does(whole: Whole) -> None:

@@ -6,6 +6,7 @@ that a call hands out go along only when a key or an admin made the call.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from runwright.api.shapes import deployments, executions, factors, functions, identity, oauth
@@ -65,7 +66,12 @@ _SHAPES: Final[dict[type, Callable[[Any, Actor], Any]]] = {
 }
 
 
-def payload(subject: object, actor: Actor) -> Mapping[str, Any]:
-    """Raises KeyError for a subject that has no shape: an event without one is a mistake."""
+def payload(subject: object, actor: Actor, *, tells_secrets: bool = True) -> Mapping[str, Any]:
+    """`tells_secrets`: those of letters, though a client has asked for them.
+
+    Raises KeyError for a subject that has no shape: an event without one is a mistake.
+    """
+    if isinstance(subject, NewToken) and not tells_secrets:
+        subject = replace(subject, is_told=False)
     shaped: Mapping[str, Any] = _SHAPES[type(subject)](subject, actor)
     return shaped
