@@ -12,6 +12,7 @@ from runwright.ports.executor import (
     ResponseSink,
     RuntimeStatus,
 )
+from tests.fakes.beginning import Begins
 
 OnLog = Callable[[str], None]
 Script = Callable[[BuildJob, OnLog], Awaitable[BuildResult]]
@@ -26,7 +27,7 @@ def hello(workload: Workload, invocation: Invocation) -> Outcome:
     return Outcome(status_code=200, body=b"hello")
 
 
-class FakeExecutor:
+class FakeExecutor(Begins):
     """`script` plays the build commands, `answers` the user's function."""
 
     def __init__(self, *runtimes: str) -> None:

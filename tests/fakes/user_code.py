@@ -13,6 +13,7 @@ from runwright.ports.executor import (
     ResponseSink,
     RuntimeStatus,
 )
+from tests.fakes.beginning import Begins
 
 Run = Callable[[Invocation, ResponseSink | None], Awaitable[Outcome]]
 
@@ -57,7 +58,7 @@ class Printed:
 
 
 @dataclass
-class UserCode:
+class UserCode(Begins):
     """`run_next` is user code; `calls` is what it was called with."""
 
     run_next: Run = hello

@@ -6,6 +6,7 @@ from datetime import datetime
 from runwright.executions.headers import kept
 from runwright.executions.logs import kept_errors, kept_logs, kept_path
 from runwright.executions.runnable import Runnable
+from runwright.model.actor import PLATFORM, Actor
 from runwright.model.execution import (
     ErrorClass,
     Execution,
@@ -28,6 +29,7 @@ class Attempt:
     """
 
     __slots__ = (
+        "actor",
         "answer",
         "chain_id",
         "created_at",
@@ -78,6 +80,7 @@ class Attempt:
         self.has_row = False
         self.is_streaming = False
         self.event_action = ""  # as which its end is announced; "" = not at all
+        self.actor: Actor = PLATFORM  # whose doing that is
         self.record: Execution | None = None  # the final one
         self.is_evicted = False  # its project is gone, so it is recorded nowhere
 

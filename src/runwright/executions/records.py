@@ -17,7 +17,7 @@ from typing import Final
 
 from runwright.errors import ServiceUnavailable
 from runwright.executions.announcing import announce
-from runwright.model.actor import Actor, acting
+from runwright.model.actor import PLATFORM, Actor
 from runwright.model.execution import Execution, Status
 from runwright.ports.storage import Storage, UnitOfWork
 
@@ -127,13 +127,13 @@ class Recorder:
         except TimeoutError as exc:
             raise RecordsBehind from exc
 
-    def record(self, execution: Execution, event_action: str = "") -> None:
+    def record(self, execution: Execution, event_action: str = "", actor: Actor = PLATFORM) -> None:
         """Take a record; it is durable after a moment that nobody waits for.
 
-        With `event_action` its end is announced, as done by whoever acts now.
+        With `event_action` its end is announced, as done by the actor.
         """
         if event_action and self._wants(execution.project_id):
-            self._events[execution.id] = (event_action, acting())
+            self._events[execution.id] = (event_action, actor)
         older = self._waiting.pop(execution.id, None)
         if older is not None:
             self._waiting_bytes -= _bytes(older)

@@ -37,7 +37,8 @@ class Runnable:
         self._second = 0
 
     def key(self, lineage: Lineage, second: int) -> str:
-        """The execution key of a run that starts in this second of unix time.
+        """The execution key of a run that starts in this second of unix time, and to which
+        `lineage` led.
 
         Its claims hold nothing finer than a second, so runs of one second share the text.
         """
@@ -48,7 +49,10 @@ class Runnable:
         if found is None:
             function = self.function
             found = self._tokens.execution_key(
-                function.project_id, function.scopes, function.timeout_s + KEY_GRACE_S, lineage
+                function.project_id,
+                function.scopes,
+                function.timeout_s + KEY_GRACE_S,
+                lineage.after(function.id),
             )
             self._keys[lineage] = found
         return found

@@ -1,13 +1,15 @@
 """Runs in flight: started here, watched here, recorded here, whatever becomes of the caller.
 
-A run is a task of its own. Its caller waits for `Attempt.answer`, which ends with the run or,
-at the latest, when the synchronous limit is reached; the task goes on to the function's own
-timeout and records what really happened. A run older than a second shows as `processing`.
+A run belongs to nobody's task: the executor tells its end. Its caller waits for
+`Attempt.answer`, which ends with the run or, at the latest, when the synchronous limit is
+reached; the run goes on to the function's own timeout, and what really happened is recorded. A
+run older than a second shows as `processing`.
 """
 
 import asyncio
 import logging
 from enum import Enum
+from functools import partial
 from typing import Final
 
 from runwright.clock import Clock
@@ -66,11 +68,11 @@ class Runs:
         self._recorder = recorder
         self._clock = clock
         self._attempts: dict[str, Attempt] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._endings: dict[str, list[asyncio.Future[None]]] = {}  # who waits for an end
         self._slow: Due[Attempt] = Due(shown_after_s, self._show)
         self._late: Due[Attempt] = Due(sync_timeout_s, self._give_up_waiting)
         self._is_draining = False
+        self._emptied: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         return len(self._attempts)
@@ -94,9 +96,15 @@ class Runs:
         self._attempts[attempt.execution_id] = attempt
         self._slow.add(attempt, loop)
         self._late.add(attempt, loop)
-        task = loop.create_task(self._carry(attempt))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        try:
+            self._executor.begin(
+                attempt.runnable.workload,
+                attempt.invocation,
+                partial(self._on_end, attempt),
+                sink=None if attempt.sink is None else attempt,
+            )
+        except Exception as fault:
+            self._on_end(attempt, fault)
         return await attempt.answer
 
     async def cancel(self, project_id: str, execution_id: str, *, wait_s: float) -> Carried:
@@ -107,7 +115,7 @@ class Runs:
         self._endings.setdefault(execution_id, []).append(ending)
         try:
             async with asyncio.timeout(wait_s):
-                if self._executor.cancel(execution_id):  # else its task has had no turn yet
+                if self._executor.cancel(execution_id):
                     await ending
         except TimeoutError:
             pass
@@ -135,36 +143,26 @@ class Runs:
     async def stop(self, drain_s: float) -> None:
         """Refuse new runs, wait for those in flight, then record the rest as failed."""
         self._is_draining = True
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=drain_s)
-        left = set(self._tasks)
-        for task in left:
-            task.cancel()
-        if left:
-            await asyncio.wait(left)
+        if self._attempts:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await asyncio.wait({self._emptied}, timeout=drain_s)
+        for attempt in list(self._attempts.values()):
+            self._end(attempt, self._failure(attempt, _STOPPED, 503))
         self._slow.close()
         self._late.close()
 
-    async def _carry(self, attempt: Attempt) -> None:
-        if attempt.is_evicted:
-            self._forget(attempt)
-            return
-        try:
-            outcome = await self._executor.run(
-                attempt.runnable.workload,
-                attempt.invocation,
-                sink=None if attempt.sink is None else attempt,
+    def _on_end(self, attempt: Attempt, end: Outcome | Exception) -> None:
+        if attempt.execution_id not in self._attempts:
+            return  # it was recorded as stopped already
+        if isinstance(end, NoSlot):
+            self._refuse(attempt, end)
+        elif isinstance(end, Exception):  # a fault of ours must still be a record and an answer
+            log.error(
+                "execution failed", extra={"execution_id": attempt.execution_id}, exc_info=end
             )
-        except NoSlot as refusal:
-            self._refuse(attempt, refusal)
-            return
-        except asyncio.CancelledError:
-            self._end(attempt, self._failure(attempt, _STOPPED, 503))
-            raise
-        except Exception:  # a fault of ours must still end as a record and an answer
-            log.exception("execution failed", extra={"execution_id": attempt.execution_id})
-            outcome = self._failure(attempt, _OURS)
-        self._end(attempt, outcome)
+            self._end(attempt, self._failure(attempt, _OURS))
+        else:
+            self._end(attempt, end)
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         self._forget(attempt)
@@ -176,7 +174,8 @@ class Runs:
         if attempt.is_evicted:
             self._recorder.removed(attempt.execution_id)
         else:
-            self._recorder.record(record, attempt.event_action if is_told else "")
+            action = attempt.event_action if is_told else ""
+            self._recorder.record(record, action, attempt.actor)
         if not answer.done():
             answer.set_result(outcome)
 
@@ -193,6 +192,8 @@ class Runs:
         self._slow.drop(attempt)
         self._late.drop(attempt)
         self._attempts.pop(attempt.execution_id, None)
+        if self._emptied is not None and not self._attempts:
+            _settle(self._emptied)
         if self._endings:
             loop = asyncio.get_running_loop()
             for ending in self._endings.pop(attempt.execution_id, []):

@@ -166,7 +166,7 @@ class Executions:
             user_jwt=user_jwt or self._minted_jwt(principal, runnable.live),
             lineage=principal.lineage,
         )
-        attempt.event_action = "create"
+        attempt.event_action, attempt.actor = "create", acting()
         if not idempotency_key:
             outcome = await self.run(attempt, lineage=principal.lineage)
         else:
@@ -341,7 +341,7 @@ class Executions:
         """A run that has not started. `headers` hold no reserved name; ours are added."""
         function = runnable.function
         now = self._clock.now()
-        key = runnable.key(lineage.after(function.id), int(now.timestamp()))
+        key = runnable.key(lineage, int(now.timestamp()))
         invocation = Invocation(
             execution_id=execution_id,
             method=method,
@@ -371,7 +371,7 @@ class Executions:
         outcome = loop_outcome(lineage, attempt.runnable.function)
         if outcome is not None:
             record = attempt.finished(outcome, self._clock.now())
-            self._recorder.record(record, attempt.event_action)
+            self._recorder.record(record, attempt.event_action, attempt.actor)
             return outcome
         return await self.runs.run(attempt)
 

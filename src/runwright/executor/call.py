@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from runwright.executor import wire
 from runwright.model.execution import ErrorClass, Headers, Invocation, Outcome, Phases
-from runwright.ports.executor import ResponseSink
+from runwright.ports.executor import OnEnd, ResponseSink
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +87,58 @@ class Host(Protocol):
         """End this call and, as soon as no other needs it, the process that runs it."""
 
 
+class Ending:
+    """Hands the end of a call to a function, once, and forgets the call.
+
+    It has what is used here of a future. A future would tell in a later turn of the event loop,
+    and somebody would have to wait for it.
+    """
+
+    __slots__ = ("_calls", "_execution_id", "_is_cancelled", "_on_end")
+
+    def __init__(
+        self, on_end: OnEnd, calls: "dict[str, Call] | None" = None, execution_id: str = ""
+    ) -> None:
+        self._on_end: OnEnd | None = on_end
+        self._is_cancelled = False
+        self._calls = calls
+        self._execution_id = execution_id
+
+    def done(self) -> bool:
+        return self._on_end is None
+
+    def cancelled(self) -> bool:
+        return self._is_cancelled
+
+    def set_result(self, outcome: Outcome) -> None:
+        self._end(outcome)
+
+    def set_exception(self, error: Exception) -> None:
+        self._end(error)
+
+    def cancel(self) -> None:
+        """Nobody wants to hear of the end any more."""
+        if self._on_end is not None:
+            self._is_cancelled = True
+            self._forget()
+
+    def _end(self, end: Outcome | Exception) -> None:
+        on_end = self._on_end
+        assert on_end is not None, "a call ends once"
+        self._forget()
+        on_end(end)
+
+    def _forget(self) -> None:
+        self._on_end = None
+        calls = self._calls
+        if calls is not None:
+            call = calls.get(self._execution_id)
+            if call is not None and call.ending is self:
+                del calls[self._execution_id]
+
+
 class Call:
-    """One invocation. `future` gets its Outcome exactly once. Answers the `Output` port."""
+    """One invocation. `ending` gets its Outcome exactly once. Answers the `Output` port."""
 
     __slots__ = (
         "_errors",
@@ -99,7 +149,7 @@ class Call:
         "body_bytes",
         "credit",
         "deadline",
-        "future",
+        "ending",
         "head",
         "headers",
         "invocation",
@@ -117,12 +167,12 @@ class Call:
         self,
         invocation: Invocation,
         sink: ResponseSink | None,
-        future: asyncio.Future[Outcome],
+        ending: Ending,
         asked_at: float,
     ) -> None:
         self.invocation = invocation
         self.sink = sink
-        self.future = future
+        self.ending = ending
         self.asked_at = asked_at
         self.lent_at = asked_at
         self.deadline = 0.0
@@ -162,7 +212,7 @@ class Call:
 
     @property
     def is_over(self) -> bool:
-        return self.future.done()
+        return self.ending.done()
 
     def read(self, *, errors: bool, start: int, most: int) -> tuple[int, bytes]:
         tail = self._errors if errors else self._logs
@@ -221,7 +271,7 @@ class Call:
 
     def fail(self, error_class: ErrorClass, message: str, now: float) -> None:
         """End because of us, a limit or the process: 500, no body, the reason in `errors`."""
-        if self.future.done():
+        if self.ending.done():
             return
         if message:
             self._error_tail().add_line(message)
@@ -246,11 +296,11 @@ class Call:
         user_s: float,
         now: float,
     ) -> None:
-        if self.future.done():
+        if self.ending.done():
             return
         logs, errors = self._logs, self._errors
         waited = self.lent_at - self.asked_at
-        self.future.set_result(
+        self.ending.set_result(
             Outcome(
                 status_code=status_code,
                 headers=headers,

@@ -14,7 +14,7 @@ from typing import Final
 
 from runwright.clock import Clock
 from runwright.executor.build import Builder, BuildLimits, operator_env
-from runwright.executor.call import Call
+from runwright.executor.call import Call, Ending
 from runwright.executor.control import Control, ControlConfig
 from runwright.executor.egress import DNS_PORT
 from runwright.executor.pool import Pool
@@ -35,6 +35,8 @@ from runwright.ports.executor import (
     BuildJob,
     BuildResult,
     CancelSignal,
+    NoSlot,
+    OnEnd,
     Output,
     ResponseSink,
     RuntimeStatus,
@@ -151,32 +153,64 @@ class BubblewrapExecutor:
         """What starts the sandboxes, once `start` was called."""
         return self._spawner
 
+    def begin(
+        self,
+        workload: Workload,
+        invocation: Invocation,
+        on_end: OnEnd,
+        *,
+        sink: ResponseSink | None = None,
+    ) -> None:
+        self._begin(workload, invocation, on_end, sink)
+
     async def run(
         self, workload: Workload, invocation: Invocation, *, sink: ResponseSink | None = None
     ) -> Outcome:
+        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def on_end(end: Outcome | Exception) -> None:
+            if ended.done():
+                return
+            if isinstance(end, Exception):
+                ended.set_exception(end)
+            else:
+                ended.set_result(end)
+
+        call = self._begin(workload, invocation, on_end, sink)
+        try:
+            return await ended
+        except asyncio.CancelledError:
+            call.ending.cancel()
+            if self._pool is not None:
+                self._pool.abandon(call)
+            raise
+
+    def _begin(
+        self,
+        workload: Workload,
+        invocation: Invocation,
+        on_end: OnEnd,
+        sink: ResponseSink | None,
+    ) -> Call:
         pool = self._pool
         if pool is None:
             raise SpawnFailed("the executor is not running")
-        call = Call(invocation, sink, asyncio.get_running_loop().create_future(), self._now())
         execution_id = invocation.execution_id
-        self._calls[execution_id] = call
+        ending = Ending(on_end, self._calls, execution_id)
+        call = self._calls[execution_id] = Call(invocation, sink, ending, self._now())
         if self._expected:
             self._tell(execution_id, call)
         try:
             pool.submit(workload, call)
-            return await call.future
-        except asyncio.CancelledError:
-            pool.abandon(call)
-            raise
-        finally:
-            if self._calls.get(execution_id) is call:
-                del self._calls[execution_id]
+        except NoSlot as refusal:
+            call.ending.set_exception(refusal)
+        return call
 
     def cancel(self, execution_id: str) -> bool:
         call = self._calls.get(execution_id)
         if call is None or self._pool is None:
             return False
-        if not call.future.done():
+        if not call.ending.done():
             self._pool.cancel(call)
         return True
 

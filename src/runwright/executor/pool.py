@@ -115,8 +115,8 @@ class Pool(Owner):
             while group.waiters:
                 self._waiting -= 1
                 call = group.waiters.popleft()
-                if not call.future.done():
-                    call.future.set_exception(NoSlot())
+                if not call.ending.done():
+                    call.ending.set_exception(NoSlot())
 
     def _spawn_task(self, work: Coroutine[object, object, None], name: str) -> None:
         task = self._loop.create_task(work, name=name)
@@ -173,7 +173,7 @@ class Pool(Owner):
                 return
             call = group.waiters.popleft()
             self._waiting -= 1
-            if not call.future.done():
+            if not call.ending.done():
                 self._lend(sandbox, call, now)
 
     def _grow(self, group: Group) -> None:
@@ -345,11 +345,11 @@ class Pool(Owner):
     def _drop_overdue(self, group: Group, now: float) -> None:
         kept: deque[Call] = deque()
         for call in group.waiters:
-            if call.future.done():
+            if call.ending.done():
                 self._waiting -= 1
             elif now - call.asked_at > self._limits.wait_s:
                 self._waiting -= 1
-                call.future.set_exception(NoSlot())
+                call.ending.set_exception(NoSlot())
             else:
                 kept.append(call)
         group.waiters = kept

@@ -246,7 +246,7 @@ class Sandbox(asyncio.Protocol):
         call.headers = head.headers()
         if head.is_complete:
             del self.calls[request_id]
-            if not call.future.done():
+            if not call.ending.done():
                 self.live_calls -= 1
                 call.succeed(head, head.body, now)
             self.is_fresh = False
@@ -255,7 +255,7 @@ class Sandbox(asyncio.Protocol):
         if call.head is not None:
             raise wire.WireError("a second RESPONSE")
         call.head = head
-        if call.future.done():
+        if call.ending.done():
             call.parts = bytearray()
             return
         if call.sink is None:
@@ -292,11 +292,11 @@ class Sandbox(asyncio.Protocol):
         call.credit -= len(part)
         if call.credit < 0:
             raise wire.WireError("CHUNK beyond the window")
-        if call.stream is not None and not call.future.done():
+        if call.stream is not None and not call.ending.done():
             call.stream.push(part)
             return
         call.body_bytes += len(part)
-        if call.parts is not None and not call.future.done():
+        if call.parts is not None and not call.ending.done():
             if call.body_bytes > self._max_body_bytes:
                 self.live_calls -= 1
                 limit = self._max_body_bytes // _MIB
@@ -316,7 +316,7 @@ class Sandbox(asyncio.Protocol):
         if call.head is None:
             raise wire.WireError("END before RESPONSE")
         del self.calls[request_id]
-        if not call.future.done():
+        if not call.ending.done():
             self.live_calls -= 1
             if call.stream is not None:
                 call.stream.end(result, user_s)
@@ -344,7 +344,7 @@ class Sandbox(asyncio.Protocol):
     def check_deadlines(self, now: float) -> None:
         """Give every overdue call its outcome; a sandbox that had one is not lent again."""
         overdue = [
-            call for call in self.calls.values() if call.deadline <= now and not call.future.done()
+            call for call in self.calls.values() if call.deadline <= now and not call.ending.done()
         ]
         is_late = bool(overdue)
         for call in overdue:
@@ -352,7 +352,7 @@ class Sandbox(asyncio.Protocol):
             call.fail(ErrorClass.TIMEOUT, TIMED_OUT, now)
         if not is_late:
             is_late = any(
-                call.deadline <= now and call.future.cancelled() for call in self.calls.values()
+                call.deadline <= now and call.ending.cancelled() for call in self.calls.values()
             )
         if is_late:
             self.drain()

@@ -85,7 +85,24 @@ class RuntimeStatus:
     source: str  # where it comes from: "package", "host" or "added"
 
 
+OnEnd = Callable[[Outcome | Exception], None]
+
+
 class Executor(Protocol):
+    def begin(
+        self,
+        workload: Workload,
+        invocation: Invocation,
+        on_end: OnEnd,
+        *,
+        sink: ResponseSink | None = None,
+    ) -> None:
+        """What `run` does without a task that waits: `on_end` is called once, with the outcome
+        or with NoSlot, possibly before this returns. It must not raise.
+
+        On the way of every call; a task and its wake-up would cost more than the rest of it.
+        """
+
     async def run(
         self, workload: Workload, invocation: Invocation, *, sink: ResponseSink | None = None
     ) -> Outcome:

@@ -1,7 +1,6 @@
 """Lending, growing, stalling and evicting, with runners that live in this process."""
 
 import asyncio
-import contextlib
 import itertools
 import os
 import signal
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from runwright.executor import wire
-from runwright.executor.call import NOT_BEGUN, Call
+from runwright.executor.call import NOT_BEGUN
 from runwright.executor.cgroups import Limits
 from runwright.executor.pool import Pool
 from runwright.executor.runtimes import Interpreter
@@ -23,6 +22,7 @@ from runwright.executor.spawn import BuildPlaces, Exit, Launch, Mount, SpawnFail
 from runwright.executor.stock import PoolLimits
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Workload
 from runwright.ports.executor import BuildJob, NoSlot
+from tests.unit.executor.waiting import WaitedCall
 
 pytestmark = pytest.mark.anyio
 
@@ -146,12 +146,11 @@ class Bench:
         self.uids = Uids(70000, 64)
         self.pool = Pool(PoolLimits(**values), self.spawner, [NODE], self.uids, self.time)
 
-    def call(self, workload: Workload, target: str = "/", timeout_s: float = 10.0) -> Call:
+    def call(self, workload: Workload, target: str = "/", timeout_s: float = 10.0) -> WaitedCall:
         invocation = Invocation(
             execution_id="e", method="GET", target=target, headers=(), timeout_s=timeout_s
         )
-        future = asyncio.get_running_loop().create_future()
-        call = Call(invocation, None, future, self.time())
+        call = WaitedCall(invocation, None, self.time())
         self.pool.submit(workload, call)
         return call
 
@@ -164,7 +163,7 @@ class Bench:
                 await asyncio.sleep(0)
 
 
-async def outcome(call: Call) -> Outcome:
+async def outcome(call: WaitedCall) -> Outcome:
     async with asyncio.timeout(5):
         return await call.future
 
@@ -387,11 +386,9 @@ async def test_a_cancelled_caller_leaves_its_call_running() -> None:
         call = bench.call(a_workload(), "/hold")
         runner = bench.spawner.runners[1]
         await bench.until(lambda: bool(runner.held))
-        call.future.cancel()
+        call.ending.cancel()
         bench.pool.abandon(call)
         runner.release()
-        with contextlib.suppress(asyncio.CancelledError):
-            await call.future
         again = await bench.run(a_workload())
         assert (again.body, again.is_cold) == (OK, False)
         assert bench.pool._groups["a"].members[0].state is State.ASSIGNED

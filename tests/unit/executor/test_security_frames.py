@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from runwright.executor import wire
-from runwright.executor.call import Call
 from runwright.executor.sandbox import Owner, Sandbox
-from runwright.model.execution import Headers, Invocation, Outcome
+from runwright.model.execution import Headers, Invocation
+from tests.unit.executor.waiting import WaitedCall
 
 pytestmark = pytest.mark.anyio
 
@@ -74,12 +74,11 @@ def a_sandbox(now: Callable[[], float] = time.monotonic) -> tuple[Sandbox, Pipe]
     return sandbox, pipe
 
 
-def submitted(sandbox: Sandbox, sink: ShutSink | None = None) -> Call:
+def submitted(sandbox: Sandbox, sink: ShutSink | None = None) -> WaitedCall:
     invocation = Invocation(
         execution_id="e", method="GET", target="/", headers=(), body=b"", timeout_s=30.0
     )
-    future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-    call = Call(invocation, sink, future, time.monotonic())
+    call = WaitedCall(invocation, sink, time.monotonic())
     sandbox.submit(call, time.monotonic())
     sandbox.data_received(wire.frame(wire.Kind.RESPONSE, 1, _RESPONSE))
     return call

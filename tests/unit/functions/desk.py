@@ -29,6 +29,7 @@ from runwright.ports.storage import UnitOfWork
 from runwright.sealing import Sealer
 from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_memory
+from tests.fakes.beginning import Begins
 
 START = datetime(2026, 10, 5, 8, 0, tzinfo=UTC)
 PROJECT = "p1"
@@ -51,7 +52,7 @@ class HandClock:
         self.moment += timedelta(seconds=seconds)
 
 
-class IdleExecutor:
+class IdleExecutor(Begins):
     """Knows runtimes, runs nothing, remembers what it was told to retire."""
 
     def __init__(self) -> None:
