@@ -17,6 +17,7 @@ BASE: Final = {
     "cache",
     "bell",
     "sealing",
+    "ending",
     "epochs",
     "standing",
     "user_agents",

@@ -1,8 +1,8 @@
 """One attempt: a run from its start to its record, in memory."""
 
-import asyncio
 from datetime import datetime
 
+from runwright.ending import Ending
 from runwright.executions.headers import kept
 from runwright.executions.logs import kept_errors, kept_logs, kept_path
 from runwright.executions.runnable import Runnable
@@ -57,7 +57,6 @@ class Attempt:
         path: str,
         user_id: str,
         started_at: datetime,
-        answer: "asyncio.Future[Outcome]",
         sink: ResponseSink | None,
         created_at: datetime | None = None,
         trigger: Trigger = Trigger.HTTP,
@@ -70,7 +69,7 @@ class Attempt:
         self.path = path
         self.user_id = user_id
         self.started_at = started_at
-        self.answer = answer
+        self.answer: Ending[Outcome] | None = None  # set when it begins
         self.sink = sink
         self.created_at = created_at or started_at
         self.trigger = trigger
@@ -85,16 +84,21 @@ class Attempt:
         self.is_evicted = False  # its project is gone, so it is recorded nowhere
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether it runs and its caller has not been answered."""
+        return self.answer is not None and not self.answer.done()
+
+    @property
     def execution_id(self) -> str:
         return self.invocation.execution_id
 
     def start(self, status_code: int, headers: Headers) -> None:
-        if self.sink is not None and not self.answer.done():
+        if self.sink is not None and self.is_awaited:
             self.is_streaming = True
             self.sink.start(status_code, headers)
 
     async def write(self, chunk: bytes) -> None:
-        if self.sink is None or not self.is_streaming or self.answer.done():
+        if self.sink is None or not self.is_streaming or not self.is_awaited:
             raise ConnectionError("nobody listens to this response any more")
         await self.sink.write(chunk)
 

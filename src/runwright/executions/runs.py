@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 from runwright.clock import Clock
+from runwright.ending import Ending
 from runwright.errors import ServiceUnavailable
 from runwright.executions.attempt import Attempt
 from runwright.executions.due import Due
@@ -20,7 +21,7 @@ from runwright.executions.errors import SynchronousTimeout
 from runwright.executions.records import Recorder
 from runwright.identity.errors import ProjectNotFound
 from runwright.model.execution import ErrorClass, Execution, Outcome
-from runwright.ports.executor import Executor, NoSlot
+from runwright.ports.executor import Executor, NoSlot, OnEnd
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,33 @@ class Runs:
             raise Draining
         if self._recorder.is_behind:
             await self._recorder.room()
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def tell(end: Outcome | Exception) -> None:
+            if answer.done():
+                return
+            if isinstance(end, Exception):
+                answer.set_exception(end)
+            else:
+                answer.set_result(end)
+
+        self.begin(attempt, tell)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if attempt.answer is not None:
+                attempt.answer.cancel()
+            raise
+
+    @property
+    def can_begin(self) -> bool:
+        return not self._is_draining and not self._recorder.is_behind
+
+    def begin(self, attempt: Attempt, on_answer: OnEnd) -> None:
+        """What `run` does when nothing must be waited for; needs `can_begin`. `on_answer` is
+        told what `run` returns or raises."""
         loop = asyncio.get_running_loop()
+        attempt.answer = Ending(on_answer)
         self._attempts[attempt.execution_id] = attempt
         self._slow.add(attempt, loop)
         self._late.add(attempt, loop)
@@ -105,7 +132,6 @@ class Runs:
             )
         except Exception as fault:
             self._on_end(attempt, fault)
-        return await attempt.answer
 
     async def cancel(self, project_id: str, execution_id: str, *, wait_s: float) -> Carried:
         """End a run in flight and return when its record is taken."""
@@ -136,7 +162,7 @@ class Runs:
             if not _is_of(project_id, attempt):
                 continue
             attempt.is_evicted = True
-            if not attempt.answer.done():
+            if attempt.answer is not None and not attempt.answer.done():
                 attempt.answer.set_exception(ProjectNotFound(project_id))
             self._executor.cancel(attempt.execution_id)
 
@@ -169,6 +195,7 @@ class Runs:
         answer = attempt.answer
         # A call that was answered with an error has made no execution as far as anybody was
         # told; one whose caller hung up has.
+        assert answer is not None  # it has begun
         is_told = not answer.done() or answer.cancelled()
         record = attempt.finished(outcome, self._clock.now())
         if attempt.is_evicted:
@@ -185,7 +212,7 @@ class Runs:
         if attempt.has_row and not attempt.is_evicted:
             outcome = self._failure(attempt, _REFUSED, 429)
             self._recorder.record(attempt.finished(outcome, self._clock.now()))
-        if not attempt.answer.done():
+        if attempt.answer is not None and not attempt.answer.done():
             attempt.answer.set_exception(refusal)
 
     def _forget(self, attempt: Attempt) -> None:
@@ -208,8 +235,9 @@ class Runs:
     def _give_up_waiting(self, attempt: Attempt) -> None:
         """A caller that already gets a stream goes on getting it."""
         self._show(attempt)
-        if not attempt.answer.done() and not attempt.is_streaming:
-            attempt.answer.set_exception(SynchronousTimeout(attempt.execution_id))
+        answer = attempt.answer
+        if answer is not None and not answer.done() and not attempt.is_streaming:
+            answer.set_exception(SynchronousTimeout(attempt.execution_id))
 
     def _failure(self, attempt: Attempt, errors: str, status_code: int = 500) -> Outcome:
         lasted = self._clock.now() - attempt.started_at

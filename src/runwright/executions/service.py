@@ -5,7 +5,6 @@ permission, so a caller without it can learn that a function exists and whether 
 official clients and their tests rely on that order, and nothing more than that shows.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -47,7 +46,7 @@ from runwright.model.identity import CallerKind, Principal, Project
 from runwright.model.job import Job
 from runwright.model.lineage import Lineage
 from runwright.model.repeat import RepeatKey
-from runwright.ports.executor import Executor, ResponseSink
+from runwright.ports.executor import Executor, OnEnd, ResponseSink
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
 
@@ -74,6 +73,7 @@ class Executions:
         signals: Signals,
         clock: Clock,
         projects: Callable[[str], Awaitable[Project | None]],
+        known_project: Callable[[str], Project | None],  # without a wait; None = not at hand
         catalog: FunctionCatalog,
         tokens: Tokens,
         executor: Executor,
@@ -108,6 +108,7 @@ class Executions:
         self.history = History(storage, catalog, recorder, self.runs)
         self._runnables: dict[tuple[str, str], Runnable] = {}
         self._projects = projects
+        self._known_project = known_project
         signals.on("function", self._forget_function)
 
     async def start(self) -> None:
@@ -357,7 +358,6 @@ class Executions:
             path=path,
             user_id=user_id,
             started_at=now,
-            answer=asyncio.get_running_loop().create_future(),
             sink=sink,
             created_at=created_at,
             trigger=trigger,
@@ -374,6 +374,22 @@ class Executions:
             self._recorder.record(record, attempt.event_action, attempt.actor)
             return outcome
         return await self.runs.run(attempt)
+
+    def known(self, project_id: str, function_id: str) -> Runnable | None:
+        """A function that was prepared for an earlier run and has not changed since."""
+        held = self._runnables.get((project_id, function_id))
+        if held is None or self._known_project(project_id) is not held.project:
+            return None
+        return held if self._catalog.known(project_id, function_id) is held.live else None
+
+    def can_begin(self, runnable: Runnable, lineage: Lineage) -> bool:
+        """Whether a run may begin now, without a wait and without a refusal."""
+        return self.runs.can_begin and loop_outcome(lineage, runnable.function) is None
+
+    def begin(self, attempt: Attempt, on_answer: OnEnd) -> None:
+        """What `run` does where `can_begin` says so; `on_answer` is told what it returns or
+        raises, and must not raise."""
+        self.runs.begin(attempt, on_answer)
 
     async def live(self, project_id: str, function_id: str) -> LiveFunction | None:
         return await self._catalog.live(project_id, function_id)

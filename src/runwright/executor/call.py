@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from runwright.ending import Ending
 from runwright.executor import wire
 from runwright.model.execution import ErrorClass, Headers, Invocation, Outcome, Phases
 from runwright.ports.executor import OnEnd, ResponseSink
@@ -87,46 +88,17 @@ class Host(Protocol):
         """End this call and, as soon as no other needs it, the process that runs it."""
 
 
-class Ending:
-    """Hands the end of a call to a function, once, and forgets the call.
+class CallEnding(Ending[Outcome]):
+    """Takes the call off the list of those that run, too."""
 
-    It has what is used here of a future. A future would tell in a later turn of the event loop,
-    and somebody would have to wait for it.
-    """
-
-    __slots__ = ("_calls", "_execution_id", "_is_cancelled", "_on_end")
+    __slots__ = ("_calls", "_execution_id")
 
     def __init__(
         self, on_end: OnEnd, calls: "dict[str, Call] | None" = None, execution_id: str = ""
     ) -> None:
-        self._on_end: OnEnd | None = on_end
-        self._is_cancelled = False
+        super().__init__(on_end)
         self._calls = calls
         self._execution_id = execution_id
-
-    def done(self) -> bool:
-        return self._on_end is None
-
-    def cancelled(self) -> bool:
-        return self._is_cancelled
-
-    def set_result(self, outcome: Outcome) -> None:
-        self._end(outcome)
-
-    def set_exception(self, error: Exception) -> None:
-        self._end(error)
-
-    def cancel(self) -> None:
-        """Nobody wants to hear of the end any more."""
-        if self._on_end is not None:
-            self._is_cancelled = True
-            self._forget()
-
-    def _end(self, end: Outcome | Exception) -> None:
-        on_end = self._on_end
-        assert on_end is not None, "a call ends once"
-        self._forget()
-        on_end(end)
 
     def _forget(self) -> None:
         self._on_end = None
@@ -167,7 +139,7 @@ class Call:
         self,
         invocation: Invocation,
         sink: ResponseSink | None,
-        ending: Ending,
+        ending: CallEnding,
         asked_at: float,
     ) -> None:
         self.invocation = invocation

@@ -14,7 +14,7 @@ from typing import Final
 
 from runwright.clock import Clock
 from runwright.executor.build import Builder, BuildLimits, operator_env
-from runwright.executor.call import Call, Ending
+from runwright.executor.call import Call, CallEnding
 from runwright.executor.control import Control, ControlConfig
 from runwright.executor.egress import DNS_PORT
 from runwright.executor.pool import Pool
@@ -196,7 +196,7 @@ class BubblewrapExecutor:
         if pool is None:
             raise SpawnFailed("the executor is not running")
         execution_id = invocation.execution_id
-        ending = Ending(on_end, self._calls, execution_id)
+        ending = CallEnding(on_end, self._calls, execution_id)
         call = self._calls[execution_id] = Call(invocation, sink, ending, self._now())
         if self._expected:
             self._tell(execution_id, call)

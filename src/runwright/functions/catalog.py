@@ -122,6 +122,10 @@ class FunctionCatalog:
 
         return await self._live.get(key, build)
 
+    def known(self, project_id: str, function_id: str) -> LiveFunction | None:
+        """The same where it is at hand."""
+        return self._live.peek((project_id, function_id))
+
     def _live_from(self, loaded: "_Loaded") -> LiveFunction:
         values = merged(self._seal, loaded.variables)
         function = loaded.function

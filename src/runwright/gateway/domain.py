@@ -5,9 +5,10 @@ Nothing here knows the server interface: a request comes as `RawRequest`, the an
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
-from typing import Final
+from functools import partial
+from typing import Any, Final, Protocol
 
 from anyio import CancelScope
 
@@ -102,12 +103,22 @@ class Gateway:
 
         Raises BrokenAnswer, and ConnectionError when the caller has gone.
         """
-        incoming = None
         try:
             incoming = Incoming(request.headers)
-            if place.kind is Kind.FUNCTION and place.rule is not None:
-                return await self._function(place, place.rule, request, incoming, channel)
-            return _elsewhere(place)
+        except RunwrightError as error:
+            return await self._refusal(error, place, None)
+        if place.kind is Kind.FUNCTION and place.rule is not None:
+            work = self._function(place, place.rule, request, incoming, channel)
+        else:
+            work = _elsewhere(place)
+        return await self._guarded(place, incoming, work)
+
+    async def _guarded(
+        self, place: Place, incoming: Incoming, work: Coroutine[Any, Any, GatewayAnswer | None]
+    ) -> GatewayAnswer | None:
+        """What the work gives, or the refusal that it raises. Raises as `answer` does."""
+        try:
+            return await work
         except RunwrightError as error:
             return await self._refusal(error, place, incoming)
         except (BrokenAnswer, ConnectionError):
@@ -165,48 +176,123 @@ class Gateway:
         body = await self._body(incoming, channel)
         own = caller.lineage if caller is not None else NO_LINEAGE
         lineage = _longer(own, self._lineage(rule.project_id, incoming))
-        execution_id = new_id()
         page = await self._page(rule, incoming) if caller is not None else ""
-        stream = _Stream(channel, execution_id, page)
-        attempt = self._executions.attempt(
+        visit = _Visit(place, rule, request, incoming, _Stream(channel, new_id(), page))
+        attempt = self._attempt(runnable, visit, lineage, body=body, caller=caller, jwt=jwt)
+        try:
+            end: Outcome | Exception = await self._run(attempt, lineage, visit, caller, jwt)
+        except RunwrightError as error:
+            end = error
+        return await self._finish(visit, end)
+
+    def begin(self, place: Place, request: RawRequest, channel: "QuickChannel") -> bool:
+        """Begin a plain call whose facts are all at hand, so that nothing need wait for it; the
+        channel is told its end. False, and nothing was done, for every other request, those
+        that will be refused among them."""
+        try:
+            ready = self._ready(place, request, channel)
+        except Exception:  # the other road meets the same and answers it
+            return False
+        if ready is None:
+            return False
+        visit, attempt = ready
+        self._executions.begin(attempt, partial(self._told, visit, channel))
+        return True
+
+    def _ready(
+        self, place: Place, request: RawRequest, channel: Channel
+    ) -> "tuple[_Visit, Attempt] | None":
+        rule = place.rule
+        if rule is None or self._forces_https or request.target.startswith(ACME):
+            return None
+        incoming = Incoming(request.headers)
+        if incoming.every(sharing.USER_JWT) or sharing.asks_for_user(request.method, incoming):
+            return None
+        runnable = self._executions.known(rule.project_id, rule.resource_id)
+        if (
+            runnable is None
+            or "proxy" in runnable.project.disabled_services
+            or not runnable.function.is_enabled
+            or _GUEST.isdisjoint(runnable.function.execute)
+        ):
+            return None
+        lineage = self._lineage(rule.project_id, incoming)
+        if not self._executions.can_begin(runnable, lineage):
+            return None
+        visit = _Visit(place, rule, request, incoming, _Stream(channel, new_id(), ""))
+        return visit, self._attempt(runnable, visit, lineage)
+
+    def _told(self, visit: "_Visit", channel: "QuickChannel", end: Outcome | Exception) -> None:
+        """The end of a call that was begun here."""
+        if isinstance(end, Outcome) and not visit.stream.has_started:
+            try:
+                answer = self._answer(visit, end)
+            except Exception:  # met again below, where it is logged and answered
+                answer = None
+            if answer is not None:
+                channel.end(answer)
+                return
+        channel.end_later(self._guarded(visit.place, visit.incoming, self._finish(visit, end)))
+
+    def _attempt(
+        self,
+        runnable: Runnable,
+        visit: "_Visit",
+        lineage: Lineage,
+        *,
+        body: bytes = b"",
+        caller: Principal | None = None,
+        jwt: str = "",
+    ) -> Attempt:
+        request, incoming = visit.request, visit.incoming
+        forwarded = incoming.every("x-forwarded-for")
+        return self._executions.attempt(
             runnable,
-            execution_id=execution_id,
+            execution_id=visit.stream.execution_id,
             method=request.method,
             path=request.target,
-            headers=self._headers(rule, request, incoming),
+            headers=self._headers(visit.rule, request, incoming),
             body=body,
-            client_ip=self._proxies.client(
-                request.peer, ",".join(incoming.every("x-forwarded-for"))
-            ),
+            client_ip=self._proxies.client(request.peer, ",".join(forwarded)),
             user_id=caller.user_id if caller is not None else "",
             user_jwt=jwt,
             lineage=lineage,
-            sink=stream,
+            sink=visit.stream,
         )
-        try:
-            outcome = await self._run(attempt, lineage, stream, caller, jwt)
-        except SynchronousTimeout as error:
-            late = await self._refusal(error, place, incoming)
-            late.headers.append((b"x-appwrite-execution-id", execution_id.encode()))
+
+    def _answer(self, visit: "_Visit", outcome: Outcome) -> GatewayAnswer | None:
+        """What is sent as it is; None when there is more to do about it."""
+        if not outcome.headers and outcome.error_class is not None:
+            return None
+        if len(outcome.body) >= LEAST_BYTES:
+            return None
+        answer = visit.whole(outcome)
+        answer.headers = sharing.readable(answer.headers, visit.stream.page)
+        return answer
+
+    async def _finish(self, visit: "_Visit", end: Outcome | Exception) -> GatewayAnswer | None:
+        """The answer that an end makes; None when it was streamed. Raises BrokenAnswer."""
+        stream, place, incoming = visit.stream, visit.place, visit.incoming
+        if isinstance(end, SynchronousTimeout):
+            late = await self._refusal(end, place, incoming)
+            late.headers.append((b"x-appwrite-execution-id", stream.execution_id.encode()))
             return late
-        except RunwrightError as error:
+        if isinstance(end, Exception):
             if stream.has_started:  # its project was deleted
-                raise BrokenAnswer from error
-            raise
+                raise BrokenAnswer from end
+            raise end
         if stream.has_started:
-            if outcome.error_class is not None:
+            if end.error_class is not None:
                 raise BrokenAnswer
             return None
-        answer = whole(
-            outcome,
-            execution_id,
-            accept=incoming.first("accept"),
-            is_head=request.method == "HEAD",
-        )
-        if not outcome.headers and outcome.error_class is not None:
+        answer = self._answer(visit, end)
+        if answer is not None:
+            return answer
+        answer = visit.whole(end)
+        if not end.headers and end.error_class is not None:
             answer.headers.extend(await self._cors(place, incoming))
         else:
-            answer.headers = sharing.readable(answer.headers, page)
+            answer.headers = sharing.readable(answer.headers, stream.page)
         if len(answer.body) < LEAST_BYTES:
             return answer
         return await compressed(answer, incoming.first("accept-encoding"))
@@ -234,7 +320,7 @@ class Gateway:
         self,
         attempt: Attempt,
         lineage: Lineage,
-        stream: "_Stream",
+        visit: "_Visit",
         caller: Principal | None,
         jwt: str,
     ) -> Outcome:
@@ -260,7 +346,7 @@ class Gateway:
                 )
                 stack.enter_context(watched)
 
-            stream.on_start = watch
+            visit.stream.on_start = watch
             return await self._executions.run(attempt, lineage=lineage)
         raise BrokenAnswer
 
@@ -310,15 +396,25 @@ class Gateway:
         return headers
 
 
+class QuickChannel(Channel, Protocol):
+    """A connection that is told the end of a call instead of waiting for it."""
+
+    def end(self, answer: GatewayAnswer) -> None:
+        """Send a whole answer."""
+
+    def end_later(self, work: Coroutine[Any, Any, GatewayAnswer | None]) -> None:
+        """Send what the work gives; None ends a streamed answer. It may raise BrokenAnswer."""
+
+
 class _Stream:
     """Where a run's streamed response goes."""
 
-    __slots__ = ("_channel", "_execution_id", "_is_mute", "_page", "has_started", "on_start")
+    __slots__ = ("_channel", "_is_mute", "execution_id", "has_started", "on_start", "page")
 
     def __init__(self, channel: Channel, execution_id: str, page: str) -> None:
         self._channel = channel
-        self._page = page
-        self._execution_id = execution_id
+        self.page = page  # the origin that may read the answer, see sharing.py
+        self.execution_id = execution_id
         self._is_mute = False
         self.has_started = False
         self.on_start: Callable[[], None] | None = None
@@ -330,7 +426,7 @@ class _Stream:
         self._is_mute = status_code in BODYLESS
         # A status below 200 announces another answer, and there is none.
         status = status_code if status_code >= 200 else 500
-        lines = sharing.readable(head(headers, self._execution_id), self._page)
+        lines = sharing.readable(head(headers, self.execution_id), self.page)
         self._channel.start(status, lines)
 
     async def write(self, chunk: bytes) -> None:
@@ -338,11 +434,34 @@ class _Stream:
             await self._channel.write(chunk)
 
 
+class _Visit:
+    """One call of a function on its domain."""
+
+    __slots__ = ("incoming", "place", "request", "rule", "stream")
+
+    def __init__(
+        self, place: Place, rule: Rule, request: RawRequest, incoming: Incoming, stream: _Stream
+    ) -> None:
+        self.place = place
+        self.rule = rule
+        self.request = request
+        self.incoming = incoming
+        self.stream = stream
+
+    def whole(self, outcome: Outcome) -> GatewayAnswer:
+        return whole(
+            outcome,
+            self.stream.execution_id,
+            accept=self.incoming.first("accept"),
+            is_head=self.request.method == "HEAD",
+        )
+
+
 def _longer(one: Lineage, other: Lineage) -> Lineage:
     return max(one, other, key=lambda item: len(item.functions))
 
 
-def _elsewhere(place: Place) -> GatewayAnswer:
+async def _elsewhere(place: Place) -> GatewayAnswer:
     """What is answered on a host that is neither the API's nor a function's."""
     match place.kind:
         case Kind.REDIRECT if place.rule is not None:

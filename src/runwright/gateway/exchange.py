@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -63,8 +64,21 @@ class Exchange:
         self.response_complete = False
 
     async def run(self, gateway: Gateway, place: Place) -> None:
+        await self._conclude(gateway.answer(place, self._request, self))
+
+    def end(self, answer: GatewayAnswer) -> None:
+        if self._protocol.flow.write_paused:
+            self.end_later(_given(answer))
+        else:
+            self._send(answer)
+            self._complete()
+
+    def end_later(self, work: Coroutine[Any, Any, GatewayAnswer | None]) -> None:
+        self._protocol.carry(self._conclude(work))
+
+    async def _conclude(self, work: Coroutine[Any, Any, GatewayAnswer | None]) -> None:
         try:
-            answer = await gateway.answer(place, self._request, self)
+            answer = await work
             if self._protocol.flow.write_paused:
                 await self._protocol.flow.drain()
             if answer is not None:
@@ -79,7 +93,7 @@ class Exchange:
             self._protocol.transport.close()
             raise
         except Exception:  # the connection must end whatever happens
-            log.exception("domain answer failed", extra={"host": place.host})
+            log.exception("domain answer failed", extra={"host": self._request.host})
             self._protocol.transport.close()
 
     async def read_body(self, most: int) -> bytes:
@@ -132,6 +146,10 @@ class Exchange:
         if not self.keep_alive:
             self._protocol.transport.close()
         self._protocol.on_response_complete()
+
+
+async def _given(answer: GatewayAnswer) -> GatewayAnswer:
+    return answer
 
 
 class ApiExchange(Exchange):

@@ -14,6 +14,7 @@ and how much may arrive that is neither a whole head nor a body.
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -167,12 +168,17 @@ class DomainProtocol(HttpToolsProtocol):
         keep_alive = self.parser.should_keep_alive()
         if place.kind is Kind.API:
             api = ApiExchange(self, request, keep_alive=keep_alive)
-            exchange: Exchange = api
-            task = self.loop.create_task(api.run_app(self._door.api))
-        else:
-            exchange = Exchange(self, request, keep_alive=keep_alive)
-            task = self.loop.create_task(exchange.run(self._door.gateway, place))
-        self.cycle = exchange  # type: ignore[assignment]  # has all that the base class uses
+            self.cycle = api  # type: ignore[assignment]  # has all that the base class uses
+            self.carry(api.run_app(self._door.api))
+            return
+        exchange = Exchange(self, request, keep_alive=keep_alive)
+        self.cycle = exchange  # type: ignore[assignment]  # as above
+        if not self._door.gateway.begin(place, request, exchange):
+            self.carry(exchange.run(self._door.gateway, place))
+
+    def carry(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run it as a task that a graceful stop waits for."""
+        task = self.loop.create_task(work)
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 

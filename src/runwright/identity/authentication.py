@@ -179,6 +179,11 @@ class Authenticator:
         tenant = await self._directory.tenant(project_id)
         return tenant.project if tenant else None
 
+    def known_project(self, project_id: str) -> Project | None:
+        """The same where it is at hand."""
+        tenant = self._directory.known_tenant(project_id)
+        return tenant.project if tenant else None
+
     async def resolve(self, sent: Credentials) -> Resolved:
         project_id = sent.project_id or CONSOLE
         tenant = None if project_id == CONSOLE else await self._directory.tenant(project_id)

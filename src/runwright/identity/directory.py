@@ -74,6 +74,10 @@ class Directory:
             project_id, lambda: self._storage.read(lambda uow: _tenant(uow, project_id))
         )
 
+    def known_tenant(self, project_id: str) -> Tenant | None:
+        """From memory."""
+        return self._tenants.peek(project_id)
+
     async def key(self, project_id: str, secret_hash: str) -> KeyPass | None:
         place = (project_id, secret_hash)
         return self._keys.peek(place) or await self._keys.get(

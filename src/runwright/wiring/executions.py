@@ -64,6 +64,7 @@ async def make_executions(
         signals=core.signals,
         clock=core.clock,
         projects=core.authenticator.project,
+        known_project=core.authenticator.known_project,
         catalog=functions.catalog,
         tokens=core.tokens,
         executor=executor,

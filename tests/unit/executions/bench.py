@@ -252,6 +252,7 @@ async def a_bench(
                 signals=signals,
                 clock=clock,
                 projects=authenticator.project,
+                known_project=authenticator.known_project,
                 catalog=catalog,
                 tokens=tokens,
                 executor=code,

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from runwright.executor.call import Call, Ending
+from runwright.executor.call import Call, CallEnding
 from runwright.model.execution import Invocation, Outcome
 from runwright.ports.executor import ResponseSink
 
@@ -12,7 +12,7 @@ class WaitedCall(Call):
 
     def __init__(self, invocation: Invocation, sink: ResponseSink | None, asked_at: float) -> None:
         self.future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        super().__init__(invocation, sink, Ending(self._told), asked_at)
+        super().__init__(invocation, sink, CallEnding(self._told), asked_at)
 
     def _told(self, end: Outcome | Exception) -> None:
         if isinstance(end, Exception):
