@@ -34,6 +34,7 @@ FOLDER: Final = Path(__file__).parents[1] / "tests" / "acceptance" / "sdk"
 PREFIX: Final = "steps_"
 OLDER: Final = Path(sys.prefix) / "sdk22" / "appwrite"
 NAMED: Final = re.compile(rf"(?:{'|'.join(SERVICES)})\.[a-z]\w*")
+PENDING: Final = "not yet"
 HEAD: Final = "| method | SDKs | status | test, or why there is none |\n|---|---|---|---|\n"
 
 
@@ -81,7 +82,7 @@ def methods() -> list[Method]:
     for key, name in {**newest, **older}.items():
         step = steps.get(key)
         if step is None:
-            step = _Step(name, Status.LEFT_OUT, reasons.get(key, "not yet"))
+            step = _Step(name, Status.LEFT_OUT, reasons.get(key, PENDING))
         found.append(
             Method(
                 name=step.name,

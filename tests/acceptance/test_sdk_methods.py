@@ -18,10 +18,10 @@ from tests.acceptance.console import Console
 from tests.acceptance.running import Running
 from tests.acceptance.sdk.driver import SDKS, Driver
 from tests.acceptance.sdk.world import Record, World
-from tools.sdk_methods import PREFIX, Status, methods
+from tools.sdk_methods import PENDING, PREFIX, Status, methods
 
 Part = Callable[[World], None]
-LEAST_TESTED: Final = 0.3  # of the methods that an SDK has
+LEAST_TESTED: Final = 0.9  # of the methods that an SDK has
 
 
 def _parts() -> Iterator[Part]:
@@ -97,4 +97,5 @@ def test_every_method_is_tested_as_the_table_says(run: Run) -> None:
     refused = [method for method in own if method.status is Status.REFUSED]
     assert {method.name for method in tested if method.plain not in run.record.answered} == set()
     assert {method.name for method in refused if method.plain not in run.record.refused} == set()
-    assert len(tested) >= LEAST_TESTED * len(own), f"{len(tested)} of {len(own)}"
+    assert {method.name for method in own if method.about == PENDING} == set()
+    assert len(tested) + len(refused) >= LEAST_TESTED * len(own), f"{len(tested)} of {len(own)}"
