@@ -13,7 +13,7 @@ from runwright.identity.mock_phones import mock_code
 from runwright.identity.oauth.link import Link, attach, check_free
 from runwright.identity.people import add_user, by_email, by_phone, save_user
 from runwright.identity.phrases import new_phrase
-from runwright.identity.policies import policies_of
+from runwright.identity.policies import Policies, policies_of
 from runwright.identity.proofs import NewToken, Proofs, Purpose, required
 from runwright.identity.sessions import Device, Opened, open_session
 from runwright.ids import resolve
@@ -179,19 +179,19 @@ class TokenSignIn:
                 return None
             if not user.is_active:
                 raise UserBlocked()
-            user = self._proved(uow, user, token)
+            user = self._proved(uow, user, token, policies_of(project))
             return self._open(uow, project, user, Purpose(token.purpose), device)
 
         return required(await self._storage.write(work))
 
-    def _proved(self, uow: UnitOfWork, user: User, token: Token) -> User:
+    def _proved(self, uow: UnitOfWork, user: User, token: Token, policies: Policies) -> User:
         """The user with what the token proves. Raises what `check_free` raises."""
         now, proved = self._clock.now(), PROVES.get(Purpose(token.purpose), {})
         if any(not getattr(user, name) for name in proved):
             user = save_user(uow, user, now, **proved)
         if token.link:
             link = Link.read(token.link)
-            check_free(uow, user, link)
+            check_free(uow, user, link, policies)
             user = attach(uow, user, link, now)
         return user
 

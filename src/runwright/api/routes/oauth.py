@@ -21,7 +21,7 @@ from runwright.api.routes.oauth_pages import FAILURE_PAGE, SUCCESS_PAGE
 from runwright.api.routing import Answer, Call, Limit, Route, empty
 from runwright.errors import InvalidParam, RunwrightError
 from runwright.identity.links import with_query
-from runwright.identity.oauth.errors import InvalidFailureUrl, InvalidSuccessUrl
+from runwright.identity.oauth.errors import InvalidFailureUrl, InvalidSuccessUrl, ProviderFailed
 from runwright.identity.oauth.providers import GONE, NATIVE, PROVIDERS
 from runwright.identity.oauth.sign_in import (
     NativeSignIn,
@@ -113,10 +113,9 @@ class OAuthHandlers:
                 await self._redirects.check(call, url, name=name)
         base = self._base(call)
         user, session = _linking(call)
-        address, departure, cookie = await self._sign_in.depart(
+        departure, cookie = self._sign_in.depart(
             call.project,
             params.provider,
-            scopes=params.scopes,
             # Only a token may end up with another client than the one that began.
             is_bound=not wants_token or not _is_server(call),
             wants_token=wants_token,
@@ -127,6 +126,10 @@ class OAuthHandlers:
             user_id=user.id if user else "",
             session_id=session.id if session else "",
         )
+        try:
+            address = await self._sign_in.address(call.project, departure, params.scopes)
+        except ProviderFailed as error:
+            return _moved(_with(departure, departure.failure, error=_told(error)))
         kept = _kept(call, departure.cookie_name, cookie) if cookie else ()
         return _moved(address, kept)
 

@@ -134,8 +134,11 @@ def _made(uow: UnitOfWork, project_id: str, link: Link, policies: Policies, now:
     )
 
 
-def check_free(uow: UnitOfWork, user: User, link: Link) -> None:
-    """Whether a signed-in user may add the person. Raises UserExists, AddressTaken."""
+def check_free(uow: UnitOfWork, user: User, link: Link, policies: Policies) -> None:
+    """Whether a signed-in user may add the person. Raises UserExists, AddressTaken, and what
+    `check_email` raises for the address of a user who has none yet."""
+    if link.email and not user.email:
+        check_email(policies.emails, link.email)
     identity = find_identity(uow, user.project_id, link)
     if identity is not None:
         if identity.user_id != user.id:

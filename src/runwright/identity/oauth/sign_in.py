@@ -161,28 +161,27 @@ class OAuthSignIn:
     def __init__(self, parts: OAuthParts) -> None:
         self._parts = parts
 
-    async def depart(
-        self,
-        project: Project | None,
-        provider_id: str,
-        *,
-        scopes: tuple[str, ...],
-        is_bound: bool,
-        **known: Any,
-    ) -> tuple[str, Departure, str]:
-        """Where to send somebody, and what their browser has to keep ("" when the sign-in is
+    def depart(
+        self, project: Project | None, provider_id: str, *, is_bound: bool, **known: Any
+    ) -> tuple[Departure, str]:
+        """Somebody who sets out, and what their browser has to keep ("" when the sign-in is
         bound to none). `known` are the rest of the fields of Departure.
 
-        Raises ProviderUnsupported, ProviderDisabled, ProviderFailed.
+        Raises ProviderUnsupported, ProviderDisabled.
         """
-        setup = self._parts.enabled(project, provider_id)
+        self._parts.enabled(project, provider_id)
         assert project is not None  # else the provider is not enabled
-        departure, cookie = self._parts.states.depart(
+        return self._parts.states.depart(
             is_bound=is_bound, project_id=project.id, provider=provider_id, **known
         )
+
+    async def address(
+        self, project: Project | None, departure: Departure, scopes: tuple[str, ...]
+    ) -> str:
+        """Where to send them. Raises ProviderFailed."""
+        setup = self._parts.enabled(project, departure.provider)
         state = self._parts.states.seal(departure)
-        address = await self._parts.client.address(setup, departure, state, scopes)
-        return address, departure, cookie
+        return await self._parts.client.address(setup, departure, state, scopes)
 
     def recognise(self, project_id: str, provider_id: str, state: str) -> Departure:
         """Raises BadReturn."""
@@ -232,7 +231,7 @@ class OAuthSignIn:
         is_deferred = bool(departure.user_id) and not departure.browser
         if is_deferred:
             user = _signed_in(uow, project, departure)
-            check_free(uow, user, link)
+            check_free(uow, user, link, policies_of(project))
         else:
             user = self._user(uow, project, departure, link)
         made = self._parts.proofs.issue(uow, user, Purpose.OAUTH2)
@@ -247,7 +246,7 @@ class OAuthSignIn:
         if not departure.user_id:
             return user_of(uow, project.id, link, policies_of(project), now)
         user = _signed_in(uow, project, departure)
-        check_free(uow, user, link)
+        check_free(uow, user, link, policies_of(project))
         return attach(uow, user, link, now)
 
 
@@ -293,7 +292,7 @@ class NativeSignIn:
                 found = user_of(uow, project.id, link, policies_of(project), now)
             else:
                 found = required_user(uow, project.id, user.id)
-                check_free(uow, found, link)
+                check_free(uow, found, link, policies_of(project))
                 found = attach(uow, found, link, now)
             if session is not None:
                 uow.sessions.remove(project.id, session.id)

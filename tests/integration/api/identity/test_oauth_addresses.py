@@ -5,6 +5,7 @@ import pytest
 from tests.fakes.identity import PASSWORD, World
 from tests.integration.api.identity.oauth_world import (
     EMAIL,
+    SESSION,
     Browser,
     Provider,
     account,
@@ -106,3 +107,15 @@ async def test_a_full_project_takes_nobody_new(world: World, provider: Provider)
     await world.user("ben")
     await world.server.patch("/project/policies/user-limit", {"total": 1})
     assert failure(await signed_in(Browser(world), provider)) == "user_count_exceeded"
+
+
+async def test_rules_for_addresses_hold_for_those_of_providers(
+    world: World, provider: Provider
+) -> None:
+    await world.server.patch("/project/policies/deny-free-email", {"enabled": True})
+    provider.info["email"] = "ann@gmail.com"
+    assert failure(await signed_in(Browser(world), provider)) == "user_email_free"
+    nobody = await world.guest.post("/account/sessions/anonymous")
+    browser = Browser(world, {SESSION: nobody.cookies[SESSION]})
+    assert failure(await signed_in(browser, provider)) == "user_email_free"
+    assert await identities(world) == []

@@ -7,9 +7,12 @@ import pytest
 from runwright.ports.poster import Posted
 from tests.fakes.identity import World
 from tests.integration.api.identity.oauth_world import (
+    APP,
     EMAIL,
+    FAILED,
     ID,
     TOKENS,
+    WELL_KNOWN,
     Browser,
     Provider,
     account,
@@ -83,3 +86,13 @@ async def test_a_person_without_an_id_is_nobody(world: World, provider: Provider
     browser = Browser(world)
     await signed_in(browser, provider)
     assert (await account(browser))["email"] == EMAIL
+
+
+async def test_a_provider_that_does_not_describe_itself_leads_back_at_once(
+    world: World, provider: Provider
+) -> None:
+    del world.bench.providers.answers[f"GET {WELL_KNOWN}"]
+    params = {"success": APP, "failure": FAILED, "state": "mine"}
+    reply = await world.guest.get("/account/sessions/oauth2/oidc", params)
+    assert (reply.status, failure(reply)) == (301, "user_oauth2_provider_error")
+    assert query_of(reply.headers["location"])["state"] == "mine"
