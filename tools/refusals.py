@@ -18,9 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
-from runwright.api.refusals import shown_status
+from runwright.api.refusals import CALLERS, shown_status
 from runwright.api.routing import Route
 from runwright.errors import RunwrightError
+from runwright.identity.authentication import Authenticator
 
 Errors = frozenset[type[Exception]]
 NONE: Final[Errors] = frozenset()
@@ -29,14 +30,26 @@ _RAISES: Final = re.compile(r"Raises ([^.]*)", re.DOTALL)
 
 def rows(routes: Iterable[Route]) -> str:
     """The text of `api/refusals.json`."""
-    lines = [f"{json.dumps(route.name)}: {json.dumps(shown(route))}" for route in routes]
-    return "{\n" + ",\n".join(sorted(lines)) + "\n}\n"
+    found = {CALLERS: _lines(of_callers())} | {route.name: shown(route) for route in routes}
+    lines = [f"{json.dumps(name)}: {json.dumps(found[name])}" for name in sorted(found)]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def shown(route: Route) -> list[str]:
     """Status and type, in order."""
-    found = {(shown_status(kind.status), kind.type) for kind in refusals(route.handler)}
+    return _lines(refusals(route.handler))
+
+
+def _lines(kinds: Iterable[type[RunwrightError]]) -> list[str]:
+    found = {(shown_status(kind.status), kind.type) for kind in kinds}
     return [f"{status} {name}" for status, name in sorted(found)]
+
+
+def of_callers() -> frozenset[type[RunwrightError]]:
+    """What the credentials of a request may be refused with; it is kept for a while, not raised."""
+    judging = (Authenticator.resolve, Authenticator._judge)
+    found = {kind for function in judging for kind in _READER.of(function, Authenticator)}
+    return frozenset(kind for kind in found if issubclass(kind, RunwrightError))
 
 
 def refusals(handler: Any) -> frozenset[type[RunwrightError]]:
@@ -107,6 +120,9 @@ class _Body:
             case ast.Attribute():
                 yield from self._of_attribute(node)
                 yield from self._of(node.value)
+            case ast.Call(func=func) if self._is_error(func):  # raised here or by who gets it
+                yield self._value(func)
+                yield from self.read(list(ast.iter_child_nodes(node)))
             case ast.Call(args=args) if any(isinstance(item, ast.Lambda) for item in args):
                 self._learn_lambdas(node)
                 yield from self.read(list(ast.iter_child_nodes(node)))
@@ -160,6 +176,10 @@ class _Body:
         for item in (*node.args.args, *node.args.kwonlyargs):
             if item.annotation is not None:
                 self._types[item.arg] = self._value(item.annotation)
+
+    def _is_error(self, func: ast.expr) -> bool:
+        called = self._value(func)
+        return isinstance(called, type) and issubclass(called, RunwrightError)
 
     def _learn_lambdas(self, node: ast.Call) -> None:
         """Types of the parameters of functions without a name, from who takes them."""

@@ -1,8 +1,8 @@
 """Which errors a route can answer, by status.
 
-Those of the checks before a handler follow from the row of the route. Those of the handler are
-read from its code by `tools/refusals.py` and kept in `refusals.json`, one row per route; the tests
-hold every refusal they see against both.
+Those of the checks before a handler follow from the row of the route. Those of the handler, and of
+credentials, are read from the code by `tools/refusals.py` and kept in `refusals.json`, one row per
+route; the tests hold every refusal they see against both.
 """
 
 from collections import defaultdict
@@ -20,28 +20,20 @@ from runwright.api.params import declared
 from runwright.api.replies import PUBLIC_STATUSES
 from runwright.api.routing import Nothing, Route
 from runwright.identity import refusals
-from runwright.identity.errors import ProjectNotFound, TeamNotFound, UserBlocked
-from runwright.identity.tokens import UserJwtInvalid
+from runwright.identity.errors import UserBlocked
 
 FILE: Final = "refusals.json"
+CALLERS: Final = "*"  # the row of what credentials are refused with, at every route
 CRASH: Final = "general_unknown"  # of what nobody foresaw
 
 Kind = type[errors.RunwrightError]
 _ALWAYS: Final[tuple[Kind, ...]] = (
-    errors.BadRequest,  # too large, too many parameters, admin mode on the console
-    errors.Unauthorized,  # unknown key, no member, another project in the path
-    refusals.ProjectKeyExpired,
-    UserJwtInvalid,
+    errors.BadRequest,  # too large, too many parameters
+    refusals.OtherProject,
     refusals.MoreFactorsRequired,
-    refusals.ProjectIdMissing,
-    refusals.JwtAndSession,
-    refusals.KeyAndSession,
-    refusals.UserIdMissing,
-    refusals.OrganizationIdMissing,
-    UserBlocked,
     refusals.ApiDisabled,
-    ProjectNotFound,
     refusals.PasswordResetRequired,
+    UserBlocked,
     errors.RunwrightError,
     errors.ServiceUnavailable,
 )
@@ -53,7 +45,8 @@ def refused(route: Route) -> Mapping[int, tuple[str, ...]]:
     found: defaultdict[int, set[str]] = defaultdict(set)
     for kind in _before(route):
         found[shown_status(kind.status)].add(kind.type)
-    for line in known_handlers().get(route.name, ()):
+    known = known_handlers()
+    for line in (*known[CALLERS], *known.get(route.name, ())):
         status, _, name = line.partition(" ")
         found[int(status)].add(name)
     if route.method != "GET":
@@ -77,8 +70,6 @@ def _before(route: Route) -> Iterator[Kind]:
         yield UnknownOrigin
     if "{" in route.paths[0]:
         yield errors.RouteNotFound  # a value with a slash makes another path
-    if route.paths[0].startswith(("/v1/projects", "/v1/organization/")):
-        yield TeamNotFound
     if route.service:
         yield refusals.ServiceDisabled
     if route.group in ("functions", "project", "projects", "console"):
@@ -93,6 +84,6 @@ def _before(route: Route) -> Iterator[Kind]:
 
 @cache
 def known_handlers() -> Mapping[str, list[str]]:
-    """Lines of status and type by the name of a route."""
+    """Lines of status and type by the name of a route, and those of `CALLERS`."""
     text = (resources.files("runwright.api") / FILE).read_bytes()
     return msgspec.json.decode(text, type=dict[str, list[str]])
