@@ -136,18 +136,23 @@ def _of_part(module: str, part: ast.stmt) -> Iterator[_Step]:
     where = f"`{module}`"
     if isinstance(part, ast.FunctionDef):
         where += f": {part.name.strip('_').replace('_', ' ')}"
-    must_fail = {
+    asked, must_fail = _first_arguments(part, "has"), _first_arguments(part, "refused")
+    for node in ast.walk(part):
+        name = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(name, str) and NAMED.fullmatch(name) and id(node) not in asked:
+            yield _Step(name, Status.REFUSED if id(node) in must_fail else Status.TESTED, where)
+
+
+def _first_arguments(part: ast.stmt, method: str) -> set[int]:
+    """Of the calls of a method, as identities of nodes."""
+    return {
         id(node.args[0])
         for node in ast.walk(part)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "refused"
+        and node.func.attr == method
         and node.args
     }
-    for node in ast.walk(part):
-        name = node.value if isinstance(node, ast.Constant) else None
-        if isinstance(name, str) and NAMED.fullmatch(name):
-            yield _Step(name, Status.REFUSED if id(node) in must_fail else Status.TESTED, where)
 
 
 def table() -> str:
