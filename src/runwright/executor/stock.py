@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from runwright.executor.cgroups import Limits
-from runwright.executor.runtimes import Interpreter, base_env
+from runwright.executor.runtimes import Interpreter, base_env, has_heap_limit
 from runwright.executor.sandbox import Owner, Sandbox, State
 from runwright.executor.spawn import Exit, Launch, Spawner, SpawnFailed, Uids
 
@@ -49,7 +49,7 @@ class PoolLimits:
 class Key:
     """Pre-started sandboxes with the same key are interchangeable.
 
-    V8 takes its heap limit at start only, so Node ones come in memory classes.
+    V8 takes its heap limit at start only, so Node and Deno ones come in memory classes.
     """
 
     runtime: str
@@ -112,8 +112,8 @@ class Stock:
         return self._missing() is None
 
     def class_of(self, runtime: str, memory_mib: int) -> Key:
-        is_node = runtime.startswith("node")
-        return Key(runtime, int(memory_mib * _HEAP_SHARE) if is_node else 0)
+        has_classes = has_heap_limit(runtime)
+        return Key(runtime, int(memory_mib * _HEAP_SHARE) if has_classes else 0)
 
     # Taking and starting
 
@@ -158,7 +158,7 @@ class Stock:
             id=sandbox_id,
             root=key.runtime,
             argv=self._spawner.runner_command(interpreter, key.heap_mib),
-            env={**limits.env, **self._spawner.network_env(), **base_env(interpreter)},
+            env={**limits.env, **self._spawner.network_env(), **self._own_env(interpreter)},
             uid=self._uids.take(),
             tmp_mib=limits.tmp_mib,
             open_files=limits.open_files,
@@ -184,6 +184,9 @@ class Stock:
             if hello.done() and not hello.cancelled():
                 hello.exception()  # seen, whoever raised first
         return sandbox
+
+    def _own_env(self, interpreter: Interpreter) -> dict[str, str]:
+        return base_env(interpreter, self._spawner.code_dir(""))
 
     async def _connect(
         self,

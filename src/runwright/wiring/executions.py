@@ -14,6 +14,7 @@ from runwright.executions.retention import Retention
 from runwright.executions.service import Executions
 from runwright.executions.tails import Tails
 from runwright.executor.host import ExecutorConfig
+from runwright.executor.languages import LANGUAGES
 from runwright.ports.executor import Executor
 from runwright.sealing import derive
 from runwright.settings import Settings
@@ -36,7 +37,11 @@ def executor_config(settings: Settings, data_dir: Path, api_port: int) -> Execut
         data_dir=data_dir,
         api_port=api_port,
         is_isolated=settings.executor == "bubblewrap",
-        pool_sizes={"node": settings.pool_node, "python": settings.pool_python},
+        pool_sizes={
+            **dict.fromkeys(LANGUAGES, settings.pool_other),
+            "node": settings.pool_node,
+            "python": settings.pool_python,
+        },
         sandboxes=settings.sandboxes,
         idle_s=settings.pool_idle_s,
         max_calls=settings.concurrency,

@@ -1,9 +1,12 @@
 """What the command line asks about this machine."""
 
+from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 
-from runwright.executor import checks, runtimes
+from runwright.executor import adding, checks
+from runwright.executor.discovery import discover
+from runwright.executor.runtimes import Interpreter
 from runwright.outgoing.mail_folder import Kept, kept_letter, kept_letters
 from runwright.ports.executor import RuntimeStatus
 from runwright.settings import Settings
@@ -11,7 +14,7 @@ from runwright.wiring.mail import where_mail_goes
 
 
 def installed_runtimes(settings: Settings) -> list[RuntimeStatus]:
-    return [_status(item) for item in runtimes.discover(Path(settings.data_dir).absolute())]
+    return [_status(item) for item in discover(Path(settings.data_dir).absolute())]
 
 
 def examine(settings: Settings) -> list[checks.Finding]:
@@ -34,9 +37,11 @@ def mail_letter(settings: Settings, letter_id: str) -> tuple[Kept, EmailMessage]
     return kept_letter(Path(settings.data_dir).absolute(), letter_id)
 
 
-def add_runtime(settings: Settings, runtime: str) -> RuntimeStatus:
-    return _status(runtimes.add(runtime, Path(settings.data_dir).absolute()))
+def add_runtime(
+    settings: Settings, runtime: str, tell: Callable[[str], None] = lambda _step: None
+) -> RuntimeStatus:
+    return _status(adding.add(runtime, Path(settings.data_dir).absolute(), tell))
 
 
-def _status(found: runtimes.Interpreter) -> RuntimeStatus:
+def _status(found: Interpreter) -> RuntimeStatus:
     return RuntimeStatus(id=found.runtime, interpreter_version=found.version, source=found.source)

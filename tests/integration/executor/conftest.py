@@ -57,6 +57,7 @@ class Bench:
         runtime: str,
         source: str,
         *,
+        entrypoint: str = "",
         env: Mapping[str, str] | None = None,
         cpus: float = 1.0,
         memory_mib: int = 512,
@@ -65,7 +66,8 @@ class Bench:
         number = next(_ids)
         artifact = self.folder / f"artifact-{number}"
         artifact.mkdir()
-        (artifact / _FILES[runtime]).write_text(source)
+        name = entrypoint or _FILES[runtime]
+        (artifact / name).write_text(source)
         return Workload(
             key=f"key-{number}",
             project_id="project",
@@ -73,7 +75,7 @@ class Bench:
             deployment_id=f"deployment-{number}",
             runtime=runtime,
             artifact=str(artifact),
-            entrypoint=_FILES[runtime],
+            entrypoint=name,
             env=env or {},
             cpus=cpus,
             memory_mib=memory_mib,

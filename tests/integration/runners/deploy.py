@@ -29,6 +29,6 @@ def function(
     variant: Variant, root: Path, code: str, env: Mapping[str, str] | None = None
 ) -> Iterator[Runner]:
     """A function of one file."""
-    name = "index.js" if variant.language == "node" else "main.py"
+    name = variant.entrypoint if variant.is_javascript else "main.py"
     with deployed(variant, root, {name: code}, name, env) as runner:
         yield runner

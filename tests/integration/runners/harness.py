@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Self
 
 import runwright
+from runwright.executor.discovery import discover
+from runwright.executor.runtimes import Interpreter, runner_command
 from runwright.executor.wire import (
     FrameReader,
     Kind,
@@ -28,7 +30,10 @@ from runwright.executor.wire import (
 )
 
 RUNNERS = Path(runwright.__file__).parent / "executor" / "runners"
+TEST_RUNTIMES = Path(sys.prefix) / "test-runtimes"  # filled by `make test`
+ENTRYPOINTS = {"deno": "index.cjs", "bun": "index.js"}
 FUNCTIONS = Path(__file__).parents[2] / "functions"
+JAVASCRIPT = ("node", "deno", "bun")
 DEADLINE_S = 20.0
 WINDOW_STEP = 256 * 1024
 
@@ -37,10 +42,11 @@ WINDOW_STEP = 256 * 1024
 class Variant:
     """One interpreter with one way to write a function."""
 
-    language: str  # "node" or "python"
+    language: str
     version: str
     interpreter: str
     entrypoint: str
+    runtime: str = ""
 
     @property
     def id(self) -> str:
@@ -48,17 +54,39 @@ class Variant:
 
     @property
     def is_async(self) -> bool:
-        return self.language == "node" or self.entrypoint.startswith("async")
+        return self.is_javascript or self.entrypoint.startswith("async")
+
+    @property
+    def is_javascript(self) -> bool:
+        return self.language in JAVASCRIPT
 
     @property
     def argv(self) -> list[str]:
+        if self.language == "python":
+            return [self.interpreter, "-I", "-S", str(RUNNERS / "python" / "runner.py")]
         if self.language == "node":
             return [self.interpreter, str(RUNNERS / "node" / "runner.cjs")]
-        return [self.interpreter, "-I", "-S", str(RUNNERS / "python" / "runner.py")]
+        found = Interpreter(
+            runtime=self.runtime, version=self.version, source="added", executable=self.interpreter
+        )
+        return runner_command(found, heap_mib=400, folder=str(RUNNERS), executable=self.interpreter)
 
     @property
     def root(self) -> Path:
-        return FUNCTIONS / self.language
+        return FUNCTIONS / ("node" if self.is_javascript else self.language)
+
+    def can(self, trait: str) -> bool:
+        """Whether the language has what a row of the checklist asks about."""
+        return trait not in LACKING.get(self.language, ())
+
+
+# What a language has not. A row that needs it is skipped there, by name and for all to see.
+LACKING: Mapping[str, tuple[str, ...]] = {
+    "node": ("hard exit",),
+    "deno": ("hard exit",),
+    "bun": ("hard exit",),
+    "python": ("fatal rejections",),
+}
 
 
 def _version_of(argv: Sequence[str]) -> tuple[int, ...] | None:
@@ -103,7 +131,21 @@ def variants() -> list[Variant]:
         for version, path in sorted(versions.items()):
             text = ".".join(map(str, version))
             found += [Variant(language, text, path, entrypoint) for entrypoint in entrypoints]
-    return found
+    return [*found, *others()]
+
+
+def others() -> list[Variant]:
+    """Of every other language what `make test` installed; in CI none may be missing."""
+    here = [item for item in discover(TEST_RUNTIMES) if item.language in ENTRYPOINTS]
+    lacking = ENTRYPOINTS.keys() - {item.language for item in here}
+    if lacking and os.environ.get("CI") == "true":
+        raise LookupError(f"not installed: {', '.join(sorted(lacking))}")
+    return [
+        Variant(
+            item.language, item.version, item.executable, ENTRYPOINTS[item.language], item.runtime
+        )
+        for item in here
+    ]
 
 
 @dataclass(slots=True)

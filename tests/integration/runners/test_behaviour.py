@@ -230,8 +230,8 @@ def test_leaving_the_process_keeps_the_logs_and_the_code(own: Runner) -> None:
 
 
 def test_a_hard_exit_keeps_the_logs(own: Runner, variant: Variant) -> None:
-    if variant.language == "node":
-        pytest.skip("Node has one way to exit")
+    if not variant.can("hard exit"):
+        pytest.skip("there is one way to exit")
     request_id = own.begin("exitHard")
 
     assert own.drain() == 4
@@ -241,8 +241,8 @@ def test_a_hard_exit_keeps_the_logs(own: Runner, variant: Variant) -> None:
 def test_an_unhandled_rejection_ends_the_process_with_its_stack(
     own: Runner, variant: Variant
 ) -> None:
-    if variant.language != "node":
-        pytest.skip("a background failure does not end a Python process")
+    if not variant.can("fatal rejections"):
+        pytest.skip("a failure in the background does not end the process")
     request_id = own.begin("rejectUnhandled")
 
     assert own.drain() == 1

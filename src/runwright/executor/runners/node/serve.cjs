@@ -1,0 +1,180 @@
+'use strict';
+// Serves the requests of one deployment, inside its sandbox, over the frame socket.
+
+const { AsyncLocalStorage } = require('node:async_hooks');
+const { performance } = require('node:perf_hooks');
+const { Call } = require('./call.cjs');
+const { enforceHeaders } = require('./request.cjs');
+const loading = require('./load.cjs');
+const native = require('./native.cjs');
+const {
+  Wire, FLAG_END, FLAG_LOGGING, MAX_REQUEST_BYTES, LOAD, REQUEST, BODY, CANCEL, WINDOW, PING,
+} = require('./wire.cjs');
+
+const calls = new Map(); // by request id, until their last frame
+const running = new AsyncLocalStorage();
+let waiting = []; // calls that came before the function was loaded; null from then on
+let isAssigned = false;
+let userFunction = null;
+let loadFailure = null;
+let isFirst = true;
+
+let wire;
+
+function onFrame(kind, id, buffer, start, end) {
+  switch (kind) {
+    case REQUEST:
+      onRequest(id, buffer, start, end);
+      break;
+    case BODY:
+      onBody(id, buffer, start, end);
+      break;
+    case PING:
+      wire.pong(id);
+      break;
+    case WINDOW:
+      if (end - start !== 4) wire.broken('malformed WINDOW');
+      calls.get(id)?.open(buffer.readUInt32LE(start));
+      break;
+    case CANCEL:
+      cancel(id);
+      break;
+    case LOAD:
+      onLoad(buffer.toString('utf8', start, end));
+      break;
+    default:
+      wire.broken(`unknown frame ${kind}`);
+  }
+}
+
+function onRequest(id, buffer, start, end) {
+  if (end - start < 5) wire.broken('malformed REQUEST');
+  const flags = buffer[start];
+  const headLength = buffer.readUInt32LE(start + 1);
+  if (start + 5 + headLength > end || calls.has(id)) wire.broken('malformed REQUEST');
+  const copy = Buffer.from(buffer.subarray(start + 5, end));
+  const body = copy.subarray(headLength);
+  const call = new Call(wire, id, (flags & FLAG_LOGGING) !== 0, copy.subarray(0, headLength), body);
+  call.onEnd = forget;
+  calls.set(id, call);
+  if ((flags & FLAG_END) !== 0) {
+    begin(call);
+  } else {
+    call.parts = [body];
+    call.partBytes = body.length;
+  }
+}
+
+function onBody(id, buffer, start, end) {
+  if (start === end) wire.broken('malformed BODY');
+  const call = calls.get(id);
+  // The request was cancelled while its body was on the way.
+  if (call === undefined) return;
+  if (call.parts === null) wire.broken('BODY after the end of its request');
+  call.parts.push(Buffer.from(buffer.subarray(start + 1, end)));
+  call.partBytes += end - start - 1;
+  if (call.partBytes > MAX_REQUEST_BYTES) wire.broken('request body too large');
+  if ((buffer[start] & FLAG_END) === 0) return;
+  call.body = Buffer.concat(call.parts, call.partBytes);
+  call.parts = null;
+  begin(call);
+}
+
+function cancel(id) {
+  const call = calls.get(id);
+  if (call === undefined) return;
+  call.cancel();
+  // Not begun: it never will.
+  if (call.parts !== null || waiting?.includes(call)) {
+    calls.delete(id);
+    waiting = waiting?.filter((other) => other !== call) ?? null;
+  }
+}
+
+function forget(call) {
+  calls.delete(call.id);
+}
+
+function begin(call) {
+  if (waiting === null) running.run(call, invoke, call);
+  else waiting.push(call);
+}
+
+function invoke(call) {
+  if (isFirst) {
+    isFirst = false;
+    native.handOver(call);
+  }
+  if (loadFailure !== null) {
+    call.failToLoad(loadFailure);
+    return;
+  }
+  call.began = performance.now();
+  let value;
+  let isAwaited;
+  try {
+    value = userFunction(call.context());
+    isAwaited = value !== null && typeof value === 'object' && 'then' in value;
+  } catch (error) {
+    call.fail(error);
+    return;
+  }
+  if (isAwaited) {
+    Promise.resolve(value).then(
+      (result) => call.succeed(result),
+      (error) => call.fail(error),
+    );
+  } else {
+    call.succeed(value);
+  }
+}
+
+async function onLoad(text) {
+  let assignment;
+  try {
+    assignment = JSON.parse(text);
+  } catch {
+    wire.broken('malformed LOAD');
+  }
+  if (isAssigned) wire.broken('a second LOAD');
+  isAssigned = true;
+  try {
+    loading.prepare(assignment);
+    enforceHeaders(process.env.OPEN_RUNTIMES_HEADERS);
+    userFunction = await loading.load(assignment);
+  } catch (error) {
+    loadFailure = error instanceof loading.LoadError ? error.message : `Failed to load module: ${error.message}`;
+  }
+  const ready = waiting;
+  waiting = null;
+  for (const call of ready) running.run(call, invoke, call);
+}
+
+// A load and a call that nobody asked for; see rehearsal.cjs.
+async function rehearse() {
+  const rehearsed = await loading.load({ root: __dirname, entrypoint: 'rehearsal.cjs' });
+  const call = new Call(wire, 0, false, Buffer.from('GET /\nhost:rehearsal'), undefined);
+  call.onEnd = forget;
+  call.began = performance.now();
+  const response = await running.run(call, rehearsed, call.context());
+  wire.discard(() => call.succeed(response));
+}
+
+// `engine`: { channel, version, isConsoleApart }.
+function serve(engine) {
+  wire = new Wire(engine.channel, onFrame);
+  process.on('exit', () => {
+    for (const call of calls.values()) {
+      if (!call.isEnded) {
+        if (call.line !== '') call.endLine();
+        call.flushLogs();
+      }
+    }
+  });
+  native.capture(() => running.getStore(), engine);
+  wire.hello(engine.version);
+  // Without it the first call is merely slower.
+  rehearse().catch(() => {});
+}
+
+module.exports = { serve };

@@ -1,0 +1,109 @@
+"""Every language in a real sandbox: it starts, is mounted into, is bounded and cleaned up."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from runwright.clock import SystemClock
+from runwright.executor.host import BubblewrapExecutor
+from runwright.model.execution import ErrorClass
+from tests.integration.executor.conftest import Bench, a_config, can_isolate
+from tests.integration.runners.harness import TEST_RUNTIMES, others
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass(frozen=True)
+class Code:
+    """One function that does what the path says."""
+
+    entrypoint: str
+    source: str
+
+
+_JAVASCRIPT = """
+export default async ({ req, res, log }) => {
+  if (req.path === '/memory') {
+    const all = [];
+    for (;;) all.push(new Array(100000).fill(all.length));
+  }
+  if (req.path === '/spin') for (;;);
+  if (req.path === '/write') (await import('node:fs')).writeFileSync('/usr/local/server/x', '');
+  if (req.path === '/spawn') (await import('node:child_process')).execFileSync('/bin/sh');
+  const kind: string = 'typed';
+  log('logged');
+  return res.json({ path: req.path, kind, host: req.host });
+};
+"""
+CODES = {"deno": Code("mod.ts", _JAVASCRIPT), "bun": Code("index.ts", _JAVASCRIPT)}
+LANGUAGES = sorted({found.language: found.runtime for found in others()}.items())
+
+
+@pytest.fixture(scope="module")
+async def languages(
+    anyio_backend: object, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bench]:
+    if not can_isolate():
+        pytest.skip("this machine allows no user namespaces")
+    folder = tmp_path_factory.mktemp("languages")
+    (folder / "data").mkdir()
+    (folder / "data/runtimes").symlink_to(TEST_RUNTIMES / "runtimes")
+    runtimes = tuple(runtime for _, runtime in LANGUAGES)
+    config = a_config(folder / "data", runtimes=runtimes, pool_sizes={})
+    executor = BubblewrapExecutor(config, SystemClock())
+    await executor.start()
+    try:
+        yield Bench(executor, folder)
+    finally:
+        await executor.stop()
+
+
+@pytest.mark.parametrize(("language", "runtime"), LANGUAGES)
+async def test_a_function_is_mounted_late_and_answers(
+    language: str, runtime: str, languages: Bench
+) -> None:
+    code = CODES[language]
+    workload = languages.deploy(runtime, code.source, entrypoint=code.entrypoint)
+    outcome = await languages.run(workload, "/a?b=c")
+
+    assert (outcome.status_code, outcome.errors) == (200, "")
+    assert outcome.body == b'{"path":"/a","kind":"typed","host":"function.test"}'
+    assert outcome.logs == "logged\n"
+
+
+@pytest.mark.parametrize(("language", "runtime"), LANGUAGES)
+async def test_memory_is_bounded_and_its_end_has_a_name(
+    language: str, runtime: str, languages: Bench
+) -> None:
+    languages.needs_memory_groups()
+    code = CODES[language]
+    workload = languages.deploy(runtime, code.source, entrypoint=code.entrypoint, memory_mib=256)
+    outcome = await languages.run(workload, "/memory")
+
+    assert outcome.error_class is ErrorClass.OUT_OF_MEMORY, outcome.errors
+
+
+@pytest.mark.parametrize(("language", "runtime"), LANGUAGES)
+async def test_a_busy_loop_ends_at_its_deadline(
+    language: str, runtime: str, languages: Bench
+) -> None:
+    code = CODES[language]
+    workload = languages.deploy(runtime, code.source, entrypoint=code.entrypoint)
+    assert (await languages.run(workload)).status_code == 200
+    outcome = await languages.run(workload, "/spin", timeout_s=1.0)
+
+    assert outcome.error_class is ErrorClass.TIMEOUT
+    assert outcome.errors.endswith("Execution timed out.")
+
+
+@pytest.mark.parametrize(("language", "runtime"), LANGUAGES)
+@pytest.mark.parametrize("path", ["/write", "/spawn"])
+async def test_the_box_can_neither_be_written_to_nor_has_it_a_shell(
+    path: str, language: str, runtime: str, languages: Bench
+) -> None:
+    code = CODES[language]
+    workload = languages.deploy(runtime, code.source, entrypoint=code.entrypoint)
+    outcome = await languages.run(workload, path)
+
+    assert outcome.error_class is ErrorClass.USER_EXCEPTION

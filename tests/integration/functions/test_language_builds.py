@@ -1,0 +1,113 @@
+"""Functions of the other languages, built in real sandboxes and run."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runwright.clock import SystemClock
+from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
+from runwright.functions.building import BuildLimits
+from runwright.model.function import DeploymentStatus
+from tests.fakes.archives import source
+from tests.integration.functions.test_real_builds import built, run
+from tests.integration.runners.harness import TEST_RUNTIMES, others
+from tests.unit.functions.yard import Yard, building, open_yard
+
+pytestmark = pytest.mark.anyio
+
+RUNTIMES = {found.language: found.runtime for found in others()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    name: str
+    language: str
+    entrypoint: str
+    commands: str
+    files: dict[str, bytes]
+    answer: bytes
+
+
+PROJECTS = [
+    Project(
+        name="bun",
+        language="bun",
+        entrypoint="src/main.ts",
+        commands="bun install && bun run hello",
+        files={
+            "package.json": b'{"dependencies": {"greeting": "file:./greeting"},'
+            b'"scripts": {"hello": "echo done"}}',
+            "greeting/package.json": b'{"name": "greeting", "version": "1.0.0"}',
+            "greeting/index.js": b"module.exports = () => 'hello from a package';",
+            "src/main.ts": b"import greet from 'greeting';\n"
+            b"export default ({ res }: { res: any }) => res.text(greet());",
+        },
+        answer=b"hello from a package",
+    ),
+    Project(
+        name="deno",
+        language="deno",
+        entrypoint="src/mod.ts",
+        commands="deno cache src/mod.ts && deno check src/mod.ts && echo done",
+        files={
+            "src/mod.ts": b"import { greet } from '../lib/greet.ts';\n"
+            b"export default ({ res }: { res: any }) => res.text(greet());",
+            "lib/greet.ts": b"export const greet = (): string => 'hello from a module';",
+        },
+        answer=b"hello from a module",
+    ),
+    Project(
+        name="deno with a package",
+        language="deno",
+        entrypoint="mod.ts",
+        commands="deno cache mod.ts && echo done",
+        files={
+            "mod.ts": b"import isOdd from 'npm:is-odd@3.0.1';\n"
+            b"export default ({ res }: { res: any }) => res.text(`odd ${isOdd(3)}`);",
+        },
+        answer=b"odd true",
+    ),
+]
+
+
+@pytest.fixture
+async def executor(tmp_path: Path) -> AsyncIterator[BubblewrapExecutor]:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (data_dir / "runtimes").symlink_to(TEST_RUNTIMES / "runtimes")
+    config = ExecutorConfig(
+        data_dir=data_dir, api_port=8080, runtimes=tuple(RUNTIMES.values()), pool_sizes={}
+    )
+    made = BubblewrapExecutor(config, SystemClock())
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.stop()
+
+
+@pytest.fixture
+async def yard(tmp_path: Path, executor: BubblewrapExecutor) -> AsyncIterator[Yard]:
+    limits = BuildLimits(timeout_s=100, output_bytes=50_000_000)
+    async with open_yard(tmp_path, real=executor, limits=limits) as opened, building(opened):
+        yield opened
+
+
+@pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.name)
+async def test_a_function_is_built_with_its_own_tools_and_runs(
+    project: Project, yard: Yard, executor: BubblewrapExecutor
+) -> None:
+    if project.language not in RUNTIMES:
+        pytest.skip("not installed")
+    runtime = RUNTIMES[project.language]
+    await yard.create_function("made", runtime=runtime, entrypoint=project.entrypoint)
+    deployment = await yard.upload(
+        source(project.files), function_id="made", commands=project.commands
+    )
+    ready = await built(yard, deployment)
+    assert ready.status is DeploymentStatus.READY, ready.build_logs
+    assert "done\n" in ready.build_logs
+    outcome = await run(yard, executor, ready)
+    assert (outcome.status_code, outcome.body) == (200, project.answer), outcome.errors
