@@ -237,6 +237,17 @@ async def test_who_is_blocked_is_told_by_the_request_itself(front: Front) -> Non
     assert problem(answer) == (403, "user_blocked")
 
 
+async def test_a_second_factor_is_asked_for_by_the_operation_not_by_the_query(
+    world: World,
+) -> None:
+    ann = a_user("ann", is_mfa=True, is_email_verified=True)
+    await world.put(ann, a_session("ann", factors=("password",)))
+    async with a_front(world) as front:
+        assert await _both(front, ANN) == (401, "user_more_factors_required")
+    async with a_front(world, is_before_second_factor=True) as front:
+        assert "errors" not in await front.ask(GET, ANN)
+
+
 async def test_the_protocol_can_be_switched_off_alone(front: Front) -> None:
     async def status(path: str, headers: Mapping[str, str]) -> Any:
         sent = {"query": GET} if path == "/v1/graphql" else None
