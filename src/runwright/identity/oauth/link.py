@@ -94,13 +94,17 @@ def user_of(
 
 
 def _taken_over(uow: UnitOfWork, user: User, link: Link, now: datetime) -> User:
-    """A user with the same address. Raises EmailExists unless it is the same person's."""
-    if not link.is_verified:
+    """A user with the same address. Raises EmailExists unless it is the same person's.
+
+    Whoever reads the mail of an address can have a provider verify it. Who has switched MFA on
+    wants more than that to be shown: they sign in and add the provider to their account.
+    """
+    if not link.is_verified or user.is_mfa:
         raise EmailExists()
     if user.is_email_verified:
         return user
     identities = uow.identities.find(user.project_id, user_id=user.id)
-    is_proved_otherwise = user.is_phone_verified or user.is_mfa or _has_passkeys(uow, user)
+    is_proved_otherwise = user.is_phone_verified or _has_passkeys(uow, user)
     if is_proved_otherwise or any(item.provider_email != user.email for item in identities):
         raise EmailExists()
     end_sessions(uow, user)

@@ -76,6 +76,17 @@ async def test_a_user_who_is_proved_in_another_way_is_not_taken_over(
     assert failure(await signed_in(Browser(world), provider)) == "user_email_already_exists"
 
 
+async def test_a_mailbox_alone_does_not_open_an_account_with_a_second_factor(
+    world: World, provider: Provider
+) -> None:
+    """Whoever reads somebody's mail can have any provider verify the address."""
+    await made_user(world, is_email_verified=True, is_mfa=True)
+    browser = Browser(world)
+    assert failure(await signed_in(browser, provider)) == "user_email_already_exists"
+    assert not browser.is_signed_in
+    assert await identities(world) == []
+
+
 async def test_an_unverified_address_makes_an_unverified_user(
     world: World, provider: Provider
 ) -> None:
