@@ -318,10 +318,11 @@ class Api:
     def _count(self, exchange: _Exchange, route: Route, found: Resolved) -> None:
         if route.limit is None:
             return
-        arrival, template = exchange.arrival, exchange.match.template if exchange.match else ""
+        arrival = exchange.arrival
         facts: dict[str, Any] = {
             "ip": arrival.client_ip,
-            "url": f"{arrival.host}{template}",
+            # By whatever path and name of the host it is called: both are the caller's choice.
+            "url": f"{route.method} {route.paths[0]}",
             "method": arrival.method,
             "userId": found.principal.user_id,
             "projectId": found.principal.project_id,

@@ -77,7 +77,8 @@ class Answer:
 class Limit:
     """At most `calls` in `window_s` seconds for each distinct key.
 
-    Keys hold placeholders: {ip} {url} {userId} {projectId} {param-<name>}, and {known}: the
+    Keys hold placeholders: {ip} {url} {userId} {projectId} {param-<name>}; {url} is the route,
+    by whichever of its paths and host names it is called, and {known} the
     network of a caller who signed in from there to the account of {param-email} before.
     """
 

@@ -78,6 +78,31 @@ async def test_parameters_can_be_part_of_a_limit(world: World) -> None:
         assert [await status("a"), await status("b"), await status("a")] == [200, 200, 429]
 
 
+async def test_neither_the_name_of_the_host_nor_an_older_path_gives_more_calls(
+    world: World,
+) -> None:
+    limit = Limit(calls=1)
+    route = a_route(world.seen, paths=("/v1/things", "/v1/old-things"), limit=limit)
+    async with world.client(route) as client:
+        assert (await client.get("/v1/things", headers=about())).status_code == 200
+        for path, host in (("things", "other.example.com"), ("old-things", "localhost")):
+            refused = await client.get(f"/v1/{path}", headers=about(host=host))
+            assert problem(refused) == (429, "general_rate_limit_exceeded")
+
+
+async def test_calls_that_do_something_else_at_the_same_path_count_for_themselves(
+    world: World,
+) -> None:
+    read, delete = (
+        a_route(world.seen, name=f"things.{method}", method=method, limit=Limit(calls=1))
+        for method in ("GET", "DELETE")
+    )
+    async with world.client(read, delete) as client:
+        for method in ("GET", "DELETE"):
+            answer = await client.request(method, "/v1/things", headers=about())
+            assert answer.status_code == 200
+
+
 async def test_the_answer_of_success_can_clear_the_counter(world: World) -> None:
     limit = Limit(calls=2, resets_on=201)
     async with world.client(a_route(world.seen, limit=limit)) as client:
