@@ -445,6 +445,15 @@ async def test_too_much_is_refused_before_anything_runs(front: Front) -> None:
     assert not front.world.seen.calls
 
 
+async def test_what_is_too_much_at_once_is_too_much_in_parts(front: Front) -> None:
+    many = " ".join(f'a{at}: thingsGet(thingId: "t") {{ _id }}' for at in range(50))
+    first, second, third = await front.ask([{"query": "{" + many + "}"}] * 3, ANN)
+    assert len(first["data"]) == len(second["data"]) == 50
+    [error] = third["errors"]
+    assert error["extensions"]["type"] == "general_argument_invalid"
+    assert len(front.world.seen.calls) == 100
+
+
 async def test_the_schema_can_be_asked_for(front: Front) -> None:
     answer = await front.ask("{ __schema { queryType { name } mutationType { name } } }")
     again = await front.ask("{ __schema { queryType { name } mutationType { name } } }")

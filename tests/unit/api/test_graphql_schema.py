@@ -7,7 +7,9 @@ from graphql import GraphQLNonNull, GraphQLUnionType, get_introspection_query, p
 
 from runwright.api.graphql.bounds import (
     MAX_DEPTH,
+    MAX_RENAMED,
     MAX_SCHEMA_LISTS,
+    MAX_SCHEMA_RENAMED,
     MAX_UNITS,
     Weight,
     weight,
@@ -130,6 +132,32 @@ def test_a_query_has_at_most_so_many_fields_and_levels() -> None:
     weighed("{a" * MAX_DEPTH + "}" * MAX_DEPTH)
     with pytest.raises(TooComplex, match="9 levels"):
         weighed("{a" * (MAX_DEPTH + 1) + "}" * (MAX_DEPTH + 1))
+
+
+def test_what_is_asked_of_each_row_is_not_multiplied_by_other_names() -> None:
+    names = " ".join(f"a{at}: name" for at in range(MAX_RENAMED + 1))
+    for text in (
+        f"{{ rows {{ {names} }} }}",
+        f"{{ rows {{ ...f }} }} fragment f on X {{ {names} }}",
+        f"{{ rows {{ ... on X {{ {names} }} }} }}",
+    ):
+        with pytest.raises(TooComplex, match="names of its own"):
+            weighed(text)
+    roots = " ".join(f"a{at}: one {{ id: _id }}" for at in range(MAX_RENAMED))
+    assert weighed(f"{{ {roots} }}").renamed == MAX_RENAMED
+
+
+def test_the_schema_is_not_multiplied_by_other_names() -> None:
+    names = " ".join(f"a{at}: name" for at in range(MAX_SCHEMA_RENAMED + 1))
+    with pytest.raises(TooComplex, match="renamed fields of introspection"):
+        weighed(f"{{ __schema {{ types {{ fields {{ {names} }} }} }} }}")
+
+
+def test_queries_of_one_request_are_weighed_together() -> None:
+    half = parse("{" + " ".join(f"a{at}: a" for at in range(MAX_UNITS // 2 + 1)) + "}")
+    first = weight(half)
+    with pytest.raises(TooComplex, match=f"{MAX_UNITS + 2} fields"):
+        weight(half, first)
 
 
 def test_what_clients_ask_about_the_schema_is_allowed() -> None:

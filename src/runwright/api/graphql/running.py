@@ -27,7 +27,7 @@ from graphql import (
 )
 
 from runwright.api import replies
-from runwright.api.graphql.bounds import weight
+from runwright.api.graphql.bounds import NOTHING, Weight, weight
 from runwright.api.graphql.requests import Queries, Query, TooComplex
 from runwright.api.graphql.schema import build
 from runwright.api.routing import Answer, Call, Route, Upload
@@ -50,6 +50,7 @@ class Running:
 
     def __init__(self, call: Call) -> None:
         self.headers: Headers = ()
+        self.weight = NOTHING  # of what was asked for so far
         self._call = call
         self._turn = asyncio.Semaphore(AT_ONCE)
 
@@ -83,8 +84,8 @@ class Engine:
 
     async def _one(self, running: Running, query: Query, method: str) -> Json:
         try:
-            document, is_about_itself = await anyio.to_thread.run_sync(
-                partial(self._checked, query, is_reading=method == "GET")
+            document, running.weight, is_about_itself = await anyio.to_thread.run_sync(
+                partial(self._checked, query, running.weight, is_reading=method == "GET")
             )
         except GraphQLError as error:
             return shown(ExecutionResult(None, [error]))
@@ -97,12 +98,14 @@ class Engine:
         result = self._execute(document, query, running)
         return shown(result if isinstance(result, ExecutionResult) else await result)
 
-    def _checked(self, query: Query, *, is_reading: bool) -> tuple[DocumentNode, bool]:
-        """The parsed query, and whether it asks about the schema alone. Raises GraphQLError,
-        _Invalid, BadArgument."""
+    def _checked(
+        self, query: Query, before: Weight, *, is_reading: bool
+    ) -> tuple[DocumentNode, Weight, bool]:
+        """The parsed query, the weight of the request with it, and whether it asks about the
+        schema alone. Raises GraphQLError, _Invalid, BadArgument."""
         try:
             document = parse(query.text, max_tokens=MAX_TOKENS, allow_empty_selection_sets=False)
-            weighed = weight(document)
+            weighed = weight(document, before)
         except RecursionError as exc:
             raise TooComplex("The query is nested too deeply. Ask for less.") from exc
         errors = validate(self._schema, document, max_errors=MAX_ERRORS)
@@ -112,8 +115,8 @@ class Engine:
         if is_reading and _changes_something(operation):
             raise BadArgument("A mutation is sent with POST.")
         is_query = operation is not None and operation.operation is OperationType.QUERY
-        is_about_itself = weighed.units == 0 and is_query and not query.variables
-        return document, is_about_itself
+        is_about_itself = weighed.units == before.units and is_query and not query.variables
+        return document, weighed, is_about_itself
 
     def _of_schema(self, document: DocumentNode, query: Query) -> Json:
         """In a thread: it takes a while, and the answer is always the same."""
