@@ -223,10 +223,12 @@ class OAuthHandlers:
 
 def _linking(call: Call) -> tuple[User | None, Session | None]:
     """The signed-in user whose account the provider's is added to, with their session. A JWT
-    is handed on to functions, so it is not enough for this."""
+    is handed on to functions, and an impersonator has another's session, so neither is enough."""
     principal = call.principal
     user, session = principal.user, principal.session
-    if user is None or session is None or principal.by_jwt or user.project_id != call.project_id:
+    if user is None or session is None or principal.by_jwt:
+        return None, None
+    if session.user_id != user.id or user.project_id != call.project_id:
         return None, None
     return user, session
 

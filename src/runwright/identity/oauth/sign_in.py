@@ -29,7 +29,7 @@ from runwright.identity.oauth.link import Link, attach, check_free, user_of
 from runwright.identity.oauth.providers import GONE, PROVIDERS, Provider
 from runwright.identity.oauth.settings import ProviderSecrets, ProviderSettings, settings_of
 from runwright.identity.oauth.state import Departure, States
-from runwright.identity.people import required_user
+from runwright.identity.people import remove_session, required_user
 from runwright.identity.policies import policies_of
 from runwright.identity.proofs import NewToken, Proofs, Purpose
 from runwright.identity.sessions import Device, Opened, open_session
@@ -221,8 +221,9 @@ class OAuthSignIn:
         self, uow: UnitOfWork, project: Project, departure: Departure, link: Link, device: Device
     ) -> Opened:
         user = self._user(uow, project, departure, link)
-        if departure.session_id:
-            uow.sessions.remove(project.id, departure.session_id)  # the new one takes its place
+        replaced = uow.sessions.get(project.id, departure.session_id)
+        if replaced is not None:
+            remove_session(uow, replaced)  # the new one takes its place
         return open_for(uow, project, user, link, device, self._parts)
 
     def _token(
@@ -295,7 +296,7 @@ class NativeSignIn:
                 check_free(uow, found, link, policies_of(project))
                 found = attach(uow, found, link, now)
             if session is not None:
-                uow.sessions.remove(project.id, session.id)
+                remove_session(uow, session)  # the new one takes its place
             return open_for(uow, project, found, link, device, self._parts)
 
         return await self._parts.storage.write(work)

@@ -9,6 +9,7 @@ from tests.fakes.identity import START, World
 from tests.integration.api.identity.oauth_world import (
     APP,
     CLIENT,
+    FAILED,
     ID,
     WELL_KNOWN,
     Browser,
@@ -16,6 +17,7 @@ from tests.integration.api.identity.oauth_world import (
     away,
     back,
     failure,
+    identities,
     query_of,
     signed_in,
 )
@@ -205,3 +207,20 @@ async def test_what_a_provider_says_cannot_break_out_of_the_address(
     assert set(query_of(location)) == {"error"}
     assert "\r" not in location
     assert "\n" not in location
+
+
+async def test_who_acts_as_another_user_adds_no_way_in_to_them(
+    world: World, provider: Provider
+) -> None:
+    carl, _ = await world.user("carl"), await world.user("ben")
+    await world.server.patch("/users/carl/impersonator", {"impersonator": True})
+    browser = Browser(world, dict([carl.headers["cookie"].split("=", 1)]))
+    begun = await browser.go(
+        f"/v1/account/sessions/oauth2/oidc?success={APP}&failure={FAILED}",
+        x_appwrite_impersonate_user_id="ben",
+    )
+    asked = query_of(begun.headers["location"])
+    provider.nonce = asked["nonce"]
+    await back(browser, asked["state"])
+    (identity,) = await identities(world)
+    assert identity["userId"] not in ("ben", "carl")
