@@ -218,6 +218,8 @@ def test_without_a_mail_server_letters_are_in_the_folder(filed: Running) -> None
         asked = {"userId": "zed", "phone": "+14155552671"}
         assert client.post("/account/tokens/phone", json=asked).status_code == 201
         text = _kept(filed, "+14155552671")
+        newest = json.loads(run("mail", "show", "--json", "--data-dir", str(filed.data_dir)))
+        assert newest == text
         trade = {"userId": "zed", "secret": text["text"].split()[0]}
         assert client.put("/account/sessions/phone", json=trade).status_code == 201
     folder = filed.data_dir / "mail"

@@ -47,7 +47,9 @@ def list_letters(
 
 @mail.command()
 def show(
-    letter: Annotated[str, typer.Argument(help="Id of the letter, or the beginning of it.")],
+    letter: Annotated[
+        str, typer.Argument(help="Id of the letter, or the beginning of it; left out: the newest.")
+    ] = "",
     html: Annotated[bool, typer.Option("--html", help="Its HTML form, not the text.")] = False,
     data_dir: DataDir = None,
     config: Config = None,
@@ -57,9 +59,15 @@ def show(
     from runwright import wiring
 
     with errors_shown(as_json=as_json):
-        found = wiring.mail_letter(Settings.load(flags={"data_dir": data_dir}, file=config), letter)
+        settings = Settings.load(flags={"data_dir": data_dir}, file=config)
+        newest = "" if letter else next((item.id for item in wiring.mail_folder(settings)[-1:]), "")
+        found = wiring.mail_letter(settings, letter or newest) if letter or newest else None
         if found is None:
-            err.print("[red]error:[/red] No letter, or more than one, has an id like that.")
+            err.print(
+                "[red]error:[/red] No letter, or more than one, has an id like that."
+                if letter
+                else "The mail folder is empty."
+            )
             raise typer.Exit(FAILED)
         kept, message = found
         if as_json:
