@@ -2,11 +2,19 @@
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
+import anyio.to_thread
+
 from runwright.api.openapi.document import document
-from runwright.api.routing import JSON_TYPE, Answer, Call, Route
+from runwright.api.routing import Answer, Call, Route
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    content: bytes
+    etag: str
 
 
 class Description:
@@ -14,21 +22,22 @@ class Description:
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = routes
-
-    @cached_property
-    def _content(self) -> bytes:
-        return document(self._routes)
-
-    @cached_property
-    def _etag(self) -> str:
-        return f'"{hashlib.sha256(self._content).hexdigest()[:32]}"'
+        self._made: _Made | None = None
 
     async def get(self, call: Call, params: Any) -> Answer:
-        headers = (("etag", self._etag), ("cache-control", "no-cache"))
+        if self._made is None:  # in a thread: it takes a few tenths of a second
+            self._made = await anyio.to_thread.run_sync(_make, self._routes)
+        made = self._made
+        headers = (("etag", made.etag), ("cache-control", "no-cache"))
         known = call.headers.get("if-none-match", "")
-        if self._etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
+        if made.etag in (tag.strip().removeprefix("W/") for tag in known.split(",")):
             return Answer(status=304, headers=headers)
-        return Answer(content=self._content, headers=headers, media_type=JSON_TYPE)
+        return Answer(content=made.content, headers=headers)
+
+
+def _make(routes: Sequence[Route]) -> _Made:
+    content = document(routes)
+    return _Made(content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
 def description_routes(others: Sequence[Route]) -> list[Route]:
