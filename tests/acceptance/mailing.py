@@ -44,7 +44,9 @@ class Mailbox:
 
     def to(self, address: str) -> EmailMessage:
         """The letter to an address, once it is there."""
-        return self.wait(lambda: [item for item in self.letters if address in str(item["To"])])[-1]
+        sent = self.wait(lambda: [item for item in self.letters if address in str(item["To"])])
+        letter: EmailMessage = sent[-1]
+        return letter
 
     def wait(self, wanted: Any) -> Any:
         deadline = time.monotonic() + WAIT_S
