@@ -9,7 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Final
 
 import aiosmtplib
@@ -61,26 +61,28 @@ class SmtpCarrier:
         """Signed in; raises NotCarried for whatever goes wrong, inside of it as well."""
         with _failures(self._total_s):
             async with asyncio.timeout(self._total_s):
-                sock = await self._socket(relay)
-                server = SMTP(
-                    hostname=relay.host,
-                    port=None,
-                    sock=sock,
-                    local_hostname=self._own_name,
-                    timeout=_STEP_S,
-                    use_tls=relay.security == "tls",
-                    start_tls={"tls": False, "starttls": True, "any": None}[relay.security],
-                    tls_context=self._trusting if relay.security == "any" else self._verifying,
-                    username=relay.username or None,
-                    password=relay.password or None,
-                )
-                try:
-                    await server.connect()
-                    yield server
-                    await _leave(server)
-                finally:
-                    server.close()
-                    sock.close()
+                with closing(await self._socket(relay)) as sock:
+                    server = self._server(relay, sock)
+                    try:
+                        await server.connect()
+                        yield server
+                        await _leave(server)
+                    finally:
+                        server.close()
+
+    def _server(self, relay: Relay, sock: socket.socket) -> SMTP:
+        return SMTP(
+            hostname=relay.host,
+            port=None,
+            sock=sock,
+            local_hostname=self._own_name,
+            timeout=_STEP_S,
+            use_tls=relay.security == "tls",
+            start_tls={"tls": False, "starttls": True, "any": None}[relay.security],
+            tls_context=self._trusting if relay.security == "any" else self._verifying,
+            username=relay.username or None,
+            password=relay.password or None,
+        )
 
     async def _socket(self, relay: Relay) -> socket.socket:
         reach = self._trusted if relay.is_trusted else self._reach
@@ -141,6 +143,8 @@ def _failures(total_s: float) -> Iterator[None]:
         raise NotCarried("The mail server did not agree on an encrypted connection.") from exc
     except TimeoutError as exc:
         raise NotCarried(f"The mail server did not answer within {total_s:g} seconds.") from exc
+    except ValueError as exc:  # what the library raises for names that are none
+        raise NotCarried("The host or an address is not one that mail can go to.") from exc
     except (aiosmtplib.SMTPException, OSError) as exc:
         raise NotCarried(_why(exc)) from exc
 

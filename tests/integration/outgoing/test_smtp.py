@@ -163,3 +163,9 @@ async def test_who_answers_something_else_is_no_mail_server() -> None:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(NotCarried):
             await a_carrier().greet(a_relay(port))
+
+
+async def test_a_host_that_is_no_name_is_refused_like_any_other() -> None:
+    async with a_mailbox() as box:
+        with pytest.raises(NotCarried, match="not one that mail can go to"):
+            await a_carrier().greet(a_relay(box.port, host="mail\r\n.example.com"))
