@@ -183,11 +183,11 @@ class Users:
             user = required_user(uow, project_id, user_id)
             if kind == EMAIL and is_identity_of_others(uow, project_id, address, user_id):
                 raise taken
+            move_target(uow, user, kind, getattr(user, field), address or None, now)
             try:
                 saved = save_user(uow, user, now, **{field: address or None}, **changes)
             except AlreadyStored as exc:
                 raise taken from exc
-            move_target(uow, user, kind, getattr(user, field), address or None, now)
             return announce_user(uow, saved, f"update.{field}")
 
         return await self._storage.write(work)
