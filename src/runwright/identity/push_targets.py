@@ -34,7 +34,8 @@ class PushTargets:
         provider_id: str,
         name: str,
     ) -> Target:
-        """A new target, or the one that the session has, with what is new about it.
+        """A new target, or the one that the session has, with what is new about it. An id that
+        is taken is refused even then: whoever knows it can update it.
 
         Raises ProviderNotFound, TargetExists.
         """
@@ -43,6 +44,8 @@ class PushTargets:
         def work(uow: UnitOfWork) -> Target:
             required_user(uow, user.project_id, user.id)
             now = self._clock.now()
+            if uow.targets.get(user.project_id, target_id) is not None:
+                raise TargetExists()
             present = _of_session(uow, user, session_id)
             if present is not None:
                 return self._put(uow, present, identifier, name)

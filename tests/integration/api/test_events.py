@@ -272,7 +272,7 @@ AREAS: Final[dict[str, list[Step]]] = {
         Step("account.createEmailVerificationOTP", {}, "ada", ("token",)),
         Step("account.updateEmailVerificationOTP", BY_LETTER, "guest", ("token",)),
         Step("account.createPushTarget", DEVICE, "ada", ("target",)),
-        Step("account.createPushTarget", DEVICE, "ada", ("target",)),
+        Step("account.createPushTarget", DEVICE | {"targetId": "new"}, "ada", ("target",)),
         Step("account.updatePushTarget", DEVICE_AGAIN, "ada", ("target",)),
         Step("account.deletePushTarget", {"targetId": "phone"}, "ada", ("target",)),
         Step("account.updateSession", {"sessionId": "current"}, "ada", ("session",)),

@@ -47,6 +47,14 @@ async def test_a_session_has_one_device(world: World) -> None:
     assert await targets(world) == ["token-2", "token-3"]
 
 
+async def test_an_id_is_taken_by_the_device_of_the_same_session_as_well(world: World) -> None:
+    ann = await world.user("ann")
+    await ann.post("/account/targets/push", device())
+    refused = await ann.post("/account/targets/push", device(identifier="token-2"))
+    assert (refused.status, refused.type) == (409, "user_target_already_exists")
+    assert await targets(world) == ["token-1"]
+
+
 async def test_a_device_goes_with_its_session(world: World) -> None:
     ann = await world.user("ann")
     other = await second(world)
