@@ -24,7 +24,7 @@ class BringUser:
     user_id: Annotated[str, CustomId()]
     email: Annotated[str, Email()]
     password: Annotated[str, Password()]
-    name: Annotated[str, Text(128, least=0)] = ""
+    name: Annotated[str, Text(128)] = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,7 @@ class CreateMembership(OneTeam):
     user_id: Annotated[str, OrEmpty(Id())] = ""
     phone: Annotated[str, OrEmpty(Phone())] = ""
     url: Annotated[str, Text(2048, least=0)] = ""
-    name: Annotated[str, Text(128, least=0)] = ""
+    name: Annotated[str, Text(128)] = ""
 
 
 @dataclass(frozen=True, kw_only=True)

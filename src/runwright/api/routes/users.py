@@ -46,7 +46,7 @@ class CreateUser:
     email: Annotated[str | None, Email()] = None
     phone: Annotated[str | None, Phone()] = None
     password: Annotated[str, OrEmpty(Password())] = ""
-    name: Annotated[str, Text(128, least=0)] = ""
+    name: Annotated[str, Text(128)] = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,24 @@ async def test_a_user_may_consist_of_an_id_alone(world: World) -> None:
     assert (bare["status"], bare["targets"]) == (True, [])
 
 
+@pytest.mark.parametrize(
+    ("path", "params"),
+    [
+        ("/users", {"userId": "ann"}),
+        ("/users/md5", {"userId": "ann", "email": "a@example.com", "password": "0" * 32}),
+        ("/teams/team/memberships", {"userId": "bob", "roles": []}),
+    ],
+)
+async def test_a_name_that_is_sent_is_not_empty(
+    world: World, path: str, params: dict[str, object]
+) -> None:
+    await a_user(world, "bob")
+    await world.server.post("/teams", {"teamId": "team", "name": "Team"})
+    refused = await world.server.post(path, params | {"name": ""})
+    assert (refused.status, refused.type) == (400, "general_argument_invalid")
+    assert (await world.server.post(path, params)).status == 201
+
+
 async def test_a_full_user_shows_hash_and_targets(world: World) -> None:
     full = await a_user(
         world, email="Ann@Example.com", phone="+14155552671", password=PASSWORD, name="Ann"
@@ -160,7 +178,7 @@ async def test_an_address_can_be_changed_and_cleared(world: World) -> None:
     assert (changed.body["email"], changed.body["emailVerification"]) == ("new@example.com", False)
     assert [item["identifier"] for item in changed.body["targets"]] == ["new@example.com"]
     taken = await world.server.patch("/users/ann/email", {"email": "bob@example.com"})
-    assert (taken.status, taken.type) == (409, "user_email_already_exists")
+    assert (taken.status, taken.type) == (409, "user_target_already_exists")
     cleared = await world.server.patch("/users/ann/email", {"email": ""})
     assert (cleared.body["email"], cleared.body["targets"]) == ("", [])
 
@@ -169,7 +187,7 @@ async def test_a_phone_number_can_be_changed_and_cleared(world: World) -> None:
     await a_user(world, phone="+14155552671")
     await a_user(world, "bob", phone="+14155552672")
     taken = await world.server.patch("/users/ann/phone", {"number": "+14155552672"})
-    assert (taken.status, taken.type) == (409, "user_phone_already_exists")
+    assert (taken.status, taken.type) == (409, "user_target_already_exists")
     cleared = await world.server.patch("/users/ann/phone", {"number": ""})
     assert (cleared.body["phone"], cleared.body["targets"]) == ("", [])
     again = await world.server.patch("/users/bob/phone", {"number": "+14155552671"})
