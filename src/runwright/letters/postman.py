@@ -15,11 +15,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from runwright.clock import Clock
 from runwright.errors import ServiceUnavailable
-from runwright.letters.rounds import LEASE_S, POLL_S, RoundLimits, Rounds
 from runwright.letters.sealed import seal, unseal
 from runwright.letters.templates import template_for
 from runwright.letters.ways import Ways
@@ -33,6 +33,7 @@ from runwright.ports.mailer import Letter
 from runwright.ports.queue import Queue
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.rounds import POLL_S, RoundLimits, Rounds
 from runwright.sealing import CannotOpen
 from runwright.vault import Vault
 
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 FACTOR: Final = 3.0  # between one wait and the next
 BACKOFF_MAX_S: Final = 1800.0
+LEASE_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +87,12 @@ class Postman:
             backoff_max_s=BACKOFF_MAX_S,
         )
         self.rounds = Rounds(
+            name="letter",
             storage=storage,
             clock=clock,
             queue=queue,
             limits=RoundLimits(workers=limits.workers, per_project=limits.per_project),
-            do=self._deliver,
+            pick=lambda uow, jobs: [(job, partial(self._deliver, job)) for job in jobs],
             is_alone=is_alone,
             lease_s=lease_s,
             poll_s=poll_s,

@@ -15,18 +15,15 @@ Rules:
   up its own deliveries only.
 """
 
-import asyncio
 import logging
 import random
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
-from runwright.bell import Bell
 from runwright.clock import Clock, iso_millis
-from runwright.ids import new_id
 from runwright.model.address import WebAddress
 from runwright.model.job import Job
 from runwright.model.lineage import Lineage
@@ -37,6 +34,7 @@ from runwright.ports.poster import AddressRefused, NotPosted, Post, Poster
 from runwright.ports.queue import Queue
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.rounds import POLL_S, RoundLimits, Rounds, Task
 from runwright.sealing import CannotOpen
 from runwright.triggers.complaints import tell_owners
 from runwright.triggers.delivery import Delivery, headers_of, resealed, signature, unseal
@@ -46,10 +44,8 @@ from runwright.vault import Vault
 log = logging.getLogger(__name__)
 
 LEASE_S: Final = 30.0
-POLL_S: Final = 1.0
 FACTOR: Final = 5.0  # between one wait and the next
 BACKOFF_MAX_S: Final = 2700.0
-_STORE_AGAIN_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 # (host, project id, lineage) -> headers that tell a function of ours which runs led to it
 Trace = Callable[[str, str, Lineage], Awaitable[tuple[tuple[str, str], ...]]]
@@ -62,6 +58,14 @@ class CourierLimits:
     tries: int
     backoff_s: float
     failed_attempts: int  # in a row, after which a webhook is switched off
+
+    @property
+    def rounds(self) -> RoundLimits:
+        return RoundLimits(
+            workers=self.workers,
+            per_project=max(1, self.workers - self.workers // 4),
+            per_subject=self.per_webhook,
+        )
 
     @property
     def retry(self) -> Retry:
@@ -83,7 +87,6 @@ class Result:
 
 
 _LOST: Final = Result(is_delivered=False, is_refused=True)
-Claim = tuple[str, str, int]
 
 
 class Courier:
@@ -119,104 +122,30 @@ class Courier:
         self._mailer = mailer
         self._limits = limits
         self._retry = limits.retry
-        self._project_slots = max(1, limits.workers - limits.workers // 4)
         self._user_agent = user_agent
-        self._is_alone = is_alone
-        self._lease = timedelta(seconds=lease_s)
-        self._poll_s = poll_s
         self._chance = chance
-        self._owner = new_id()
-        self._held: dict[Claim, Job] = {}
-        self._runs: dict[asyncio.Task[None], Job] = {}
-        self._bell = Bell()
-        self._is_draining = False
-        self._tasks: list[asyncio.Task[None]] = []
-        signals.on("delivery", lambda project_id, item_id: self._bell.ring())
+        self.rounds = Rounds(
+            name="delivery",
+            storage=storage,
+            clock=clock,
+            queue=queue,
+            limits=limits.rounds,
+            pick=self._pick,
+            is_alone=is_alone,
+            lease_s=lease_s,
+            poll_s=poll_s,
+        )
+        signals.on("delivery", lambda project_id, item_id: self.rounds.bell.ring())
 
     async def start(self) -> None:
-        """What an earlier server held is ready at once when there can be no other."""
-        if self._is_alone:
-            now = self._clock.now()
-            await self._storage.write(lambda uow: self._queue.release_all(uow, now=now))
-        self._bell.ring()
-        self._tasks = [
-            asyncio.create_task(self._claim_for_ever(), name="delivery-claims"),
-            asyncio.create_task(self._beat_for_ever(), name="delivery-leases"),
-        ]
+        await self.rounds.start()
 
     async def stop(self, drain_s: float) -> None:
-        """Claim nothing more, wait for what is under way, give the rest back."""
-        self._is_draining = True
-        self._bell.ring()
-        if self._tasks:
-            await asyncio.wait(self._tasks[:1])  # a claim in flight may still start some
-        if self._runs:
-            await asyncio.wait(set(self._runs), timeout=drain_s)
-        left = list(self._runs)
-        for task in [*left, *self._tasks]:
-            task.cancel()
-        if left or self._tasks:
-            await asyncio.wait([*left, *self._tasks])
-        self._tasks = []
-        held = list(self._held.values())
-        self._held.clear()
-        if held:
-            now = self._clock.now()
-            await self._storage.write(
-                lambda uow: self._queue.release(uow, held, now=now, has_started=True)
-            )
+        await self.rounds.stop(drain_s)
 
-    @property
-    def under_way(self) -> list[Job]:
-        return list(self._runs.values())
-
-    # Claiming
-
-    async def _claim_for_ever(self) -> None:
-        while not self._is_draining:
-            try:
-                while not self._is_draining and await self.turn():
-                    pass
-            except Exception as exc:  # the database may be well again at the next turn
-                log.warning("deliveries not claimed", extra={"reason": type(exc).__name__})
-            await self._bell.wait(self._poll_s)
-
-    async def turn(self) -> bool:
-        """Fill free workers; whether anything was claimed."""
-        room = self._limits.workers - len(self._runs)
-        if room <= 0:
-            return False
-        jobs = self.under_way
-        busy = Counter((job.project_id, job.function_id) for job in jobs)
-        projects = Counter(job.project_id for job in jobs)
-        claimed, dropped = await self._storage.write(
-            lambda uow: self._claim(uow, room, projects, busy)
-        )
-        for job, webhook in claimed:
-            self._begin(job, webhook)
-        if dropped:
-            log.info("deliveries dropped: their webhook is off", extra={"deliveries": dropped})
-        return bool(claimed or dropped)
-
-    def _claim(
-        self,
-        uow: UnitOfWork,
-        limit: int,
-        projects: Mapping[str, int],
-        busy: Mapping[tuple[str, str], int],
-    ) -> tuple[list[tuple[Job, Webhook]], int]:
-        now = self._clock.now()
-        jobs = self._queue.claim(
-            uow,
-            owner=self._owner,
-            limit=limit,
-            now=now,
-            until=now + self._lease,
-            project_limit=self._project_slots,
-            held=projects,
-            room_for=lambda *place: self._limits.per_webhook - busy.get(place, 0),
-        )
-        claimed, dropped = [], []
+    def _pick(self, uow: UnitOfWork, jobs: Sequence[Job]) -> list[Task]:
+        """Those for webhooks that are switched on."""
+        tasks: list[Task] = []
         webhooks: dict[tuple[str, str], Webhook | None] = {}
         for job in jobs:
             place = (job.project_id, job.function_id)
@@ -224,43 +153,8 @@ class Courier:
                 webhooks[place] = uow.webhooks.get(*place)
             webhook = webhooks[place]
             if webhook is not None and webhook.is_enabled:
-                claimed.append((job, webhook))
-            else:
-                dropped.append(job)
-        self._queue.ack(uow, dropped)
-        return claimed, len(dropped)
-
-    def _begin(self, job: Job, webhook: Webhook) -> None:
-        self._held[_claim_of(job)] = replace(job, sealed=b"")
-        task = asyncio.create_task(self._carry(job, webhook), name=f"delivery-{job.id}")
-        self._runs[task] = job
-        task.add_done_callback(self._over)
-
-    def _over(self, task: asyncio.Task[None]) -> None:
-        self._runs.pop(task)
-        self._bell.ring()
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a delivery's task failed", exc_info=task.exception())
-
-    # Leases
-
-    async def _beat_for_ever(self) -> None:
-        while True:
-            await self._clock.sleep(self._lease.total_seconds() / 3)
-            try:
-                await self.extend()
-            except Exception as exc:  # tried again in a third of a lease; the lease bears that
-                log.warning("leases not extended", extra={"reason": type(exc).__name__})
-
-    async def extend(self) -> None:
-        """Extend every lease; forget those that somebody else has taken over."""
-        held = list(self._held.values())
-        if not held:
-            return
-        until = self._clock.now() + self._lease
-        kept = await self._storage.write(lambda uow: self._queue.extend(uow, held, until=until))
-        for claim in {_claim_of(job) for job in held} - {_claim_of(job) for job in kept}:
-            self._held.pop(claim, None)
+                tasks.append((job, partial(self._carry, job, webhook)))
+        return tasks
 
     # Sending
 
@@ -314,20 +208,7 @@ class Courier:
     # Ending
 
     async def _store(self, job: Job, delivery: Delivery | None, result: Result) -> None:
-        """Store how it went, however long the database takes; a lost lease ends this too."""
-        waits_s = _forever(_STORE_AGAIN_S)
-        while _claim_of(job) in self._held:
-            try:
-                await self._store_once(job, delivery, result)
-            except Exception as exc:  # whatever the database says, the outcome must survive it
-                log.warning(
-                    "delivery outcome not stored",
-                    extra={"webhook_id": job.function_id, "reason": type(exc).__name__},
-                )
-                await asyncio.sleep(next(waits_s))
-            else:
-                self._held.pop(_claim_of(job), None)
-                return
+        await self.rounds.store(job, lambda: self._store_once(job, delivery, result))
 
     async def _store_once(self, job: Job, delivery: Delivery | None, result: Result) -> None:
         failures = job.failures + 1
@@ -387,13 +268,3 @@ class Courier:
 def _told(webhook: Webhook, delivery: Delivery, why: str) -> str:
     events = delivery.names.replace(",", ", ")
     return f"URL: {webhook.url}\nMethod: POST\nEvents: {events}\n{why}"
-
-
-def _claim_of(job: Job) -> Claim:
-    return (job.project_id, job.id, job.attempt)
-
-
-def _forever(waits_s: Sequence[float]) -> Iterator[float]:
-    yield from waits_s
-    while True:
-        yield waits_s[-1]

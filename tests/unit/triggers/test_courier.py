@@ -101,11 +101,13 @@ class Office:
         """Until everything that may be sent now has been, and its outcome is stored."""
         async with asyncio.timeout(5):
             while True:
-                if await self.courier.turn():
+                if await self.courier.rounds.turn():
                     continue
-                if not all(self._is_held(job) for job in self.courier.under_way):
+                if not all(self._is_held(job) for job in self.courier.rounds.under_way):
                     await asyncio.sleep(0.001)
-                elif not await self.courier.turn():  # what ended since the last one made room
+                elif (
+                    not await self.courier.rounds.turn()
+                ):  # what ended since the last one made room
                     return
 
     def _is_held(self, job: Job) -> bool:
@@ -341,8 +343,8 @@ async def test_a_server_that_died_in_the_middle_sends_again() -> None:
         await office.storage.write(
             lambda uow: office.queue.release_all(uow, now=office.clock.now())
         )
-        other = office.courier
-        other._held.clear()  # as if it had lost its lease
+        other = office.courier.rounds
+        other.lose()
         office.poster.closed_urls = set()
         await other.turn()
         office.poster.open.set()
@@ -360,7 +362,7 @@ async def test_leases_are_extended_while_a_receiver_thinks() -> None:
         await office.settle()
         for _ in range(4):
             office.clock.advance(20)
-            await office.courier.extend()
+            await office.courier.rounds.extend()
         (job,) = await office.waiting()
         assert job.ready_at == office.clock.now() + timedelta(seconds=30)
 

@@ -8,10 +8,10 @@ lost a lease can store nothing any more.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from runwright.bell import Bell
 from runwright.clock import Clock
@@ -22,10 +22,12 @@ from runwright.ports.storage import Storage, UnitOfWork
 
 log = logging.getLogger(__name__)
 
-LEASE_S: Final = 60.0
 POLL_S: Final = 1.0
 _STORE_AGAIN_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 
+Task = tuple[Job, Callable[[], Coroutine[Any, Any, None]]]
+# What is to be done for the claimed jobs. Those that it leaves out are dropped.
+Pick = Callable[[UnitOfWork, Sequence[Job]], Sequence[Task]]
 _Claim = tuple[str, str, int]
 
 
@@ -33,28 +35,33 @@ _Claim = tuple[str, str, int]
 class RoundLimits:
     workers: int  # jobs under way at once
     per_project: int
+    per_subject: int | None = None  # what a job is for: a webhook, say
 
 
 class Rounds:
-    """`start`, then `stop`. `do` is called for each job, in a task of its own; it calls `end`."""
+    """`start`, then `stop`. What `pick` returns is run, each in a task of its own, and calls
+    `end` or `store`."""
 
     def __init__(
         self,
         *,
+        name: str,
         storage: Storage,
         clock: Clock,
         queue: Queue,
         limits: RoundLimits,
-        do: Callable[[Job], Awaitable[None]],
+        pick: Pick,
         is_alone: bool,
-        lease_s: float = LEASE_S,
+        lease_s: float,
         poll_s: float = POLL_S,
     ) -> None:
+        """`name` says in tasks and logs what a job is; `is_alone`: no other server claims."""
+        self._name = name
         self._storage = storage
         self._clock = clock
         self._queue = queue
         self._limits = limits
-        self._do = do
+        self._pick = pick
         self._is_alone = is_alone
         self._lease = timedelta(seconds=lease_s)
         self._poll_s = poll_s
@@ -72,8 +79,8 @@ class Rounds:
             await self._storage.write(lambda uow: self._queue.release_all(uow, now=now))
         self.bell.ring()
         self._tasks = [
-            asyncio.create_task(self._claim_for_ever(), name="letter-claims"),
-            asyncio.create_task(self._beat_for_ever(), name="letter-leases"),
+            asyncio.create_task(self._claim_for_ever(), name=f"{self._name}-claims"),
+            asyncio.create_task(self._beat_for_ever(), name=f"{self._name}-leases"),
         ]
 
     async def stop(self, drain_s: float) -> None:
@@ -91,7 +98,7 @@ class Rounds:
             await asyncio.wait(left)
         self._tasks = []
         held = list(self._held.values())
-        self._held.clear()
+        self.lose()
         if held:
             now = self._clock.now()
             await self._storage.write(
@@ -115,7 +122,7 @@ class Rounds:
                 while not self._is_draining and await self.turn():
                     pass
             except Exception as exc:  # the database may be well again at the next turn
-                log.warning("letters not claimed", extra={"reason": type(exc).__name__})
+                self._warn("jobs not claimed", exc)
             await self.bell.wait(self._poll_s)
 
     async def turn(self) -> bool:
@@ -123,34 +130,54 @@ class Rounds:
         room = self._limits.workers - len(self._runs)
         if room <= 0:
             return False
-        busy = Counter(job.project_id for job in self._runs.values())
-        now = self._clock.now()
-        jobs = await self._storage.write(
-            lambda uow: self._queue.claim(
-                uow,
-                owner=self._owner,
-                limit=room,
-                now=now,
-                until=now + self._lease,
-                project_limit=self._limits.per_project,
-                held=busy,
-            )
+        jobs = self.under_way
+        projects = Counter(job.project_id for job in jobs)
+        subjects = Counter((job.project_id, job.function_id) for job in jobs)
+        tasks, dropped = await self._storage.write(
+            lambda uow: self._claim(uow, room, projects, subjects)
         )
-        for job in jobs:
-            self._held[_claim_of(job)] = replace(job, sealed=b"")
-            task = asyncio.create_task(self._carry(job), name=f"letter-{job.id}")
-            self._runs[task] = job
-            task.add_done_callback(self._over)
-        return bool(jobs)
+        for job, do in tasks:
+            self._begin(job, do)
+        if dropped:
+            log.info("jobs dropped", extra={"job": self._name, "jobs": dropped})
+        return bool(tasks or dropped)
 
-    async def _carry(self, job: Job) -> None:
-        await self._do(job)
+    def _claim(
+        self,
+        uow: UnitOfWork,
+        limit: int,
+        projects: Mapping[str, int],
+        subjects: Mapping[tuple[str, str], int],
+    ) -> tuple[Sequence[Task], int]:
+        now = self._clock.now()
+        most = self._limits.per_subject
+        jobs = self._queue.claim(
+            uow,
+            owner=self._owner,
+            limit=limit,
+            now=now,
+            until=now + self._lease,
+            project_limit=self._limits.per_project,
+            held=projects,
+            room_for=lambda *place: limit if most is None else most - subjects.get(place, 0),
+        )
+        tasks = self._pick(uow, jobs)
+        wanted = {_claim_of(job) for job, _ in tasks}
+        dropped = [job for job in jobs if _claim_of(job) not in wanted]
+        self._queue.ack(uow, dropped)
+        return tasks, len(dropped)
+
+    def _begin(self, job: Job, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._held[_claim_of(job)] = replace(job, sealed=b"")
+        task = asyncio.create_task(do(), name=f"{self._name}-{job.id}")
+        self._runs[task] = job
+        task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._runs.pop(task)
         self.bell.ring()
         if not task.cancelled() and task.exception() is not None:
-            log.error("a letter's task failed", exc_info=task.exception())
+            log.error("a job's task failed", extra={"job": self._name}, exc_info=task.exception())
 
     # Leases
 
@@ -160,7 +187,7 @@ class Rounds:
             try:
                 await self.extend()
             except Exception as exc:  # tried again in a third of a lease; the lease bears that
-                log.warning("leases not extended", extra={"reason": type(exc).__name__})
+                self._warn("leases not extended", exc)
 
     async def extend(self) -> None:
         """Extend every lease; forget those that somebody else has taken over."""
@@ -172,25 +199,36 @@ class Rounds:
         for claim in {_claim_of(job) for job in held} - {_claim_of(job) for job in kept}:
             self._held.pop(claim, None)
 
+    def lose(self) -> None:
+        """Forget every lease: nothing that is under way can store its outcome any more."""
+        self._held.clear()
+
     # Ending
 
     async def end(self, job: Job, then: Sequence[Job] = ()) -> None:
-        """Take the job out of the queue and put `then` into it, however long the database takes;
-        a lost lease ends this too."""
+        """Take the job out of the queue and put `then` into it, as `store` does."""
 
         def work(uow: UnitOfWork) -> None:
             if self._queue.ack(uow, [job]):
                 self._queue.put(uow, then)
 
+        await self.store(job, lambda: self._storage.write(work))
+
+    async def store(self, job: Job, work: Callable[[], Awaitable[None]]) -> None:
+        """Let `work` store the outcome of the job, however long the database takes; a lost lease
+        ends this too."""
         waits_s = _forever(_STORE_AGAIN_S)
         while _claim_of(job) in self._held:
             try:
-                await self._storage.write(work)
+                await work()
             except Exception as exc:  # whatever the database says, the outcome must survive it
-                log.warning("letter's outcome not stored", extra={"reason": type(exc).__name__})
+                self._warn("outcome not stored", exc, project_id=job.project_id)
                 await asyncio.sleep(next(waits_s))
             else:
                 self._held.pop(_claim_of(job), None)
+
+    def _warn(self, what: str, exc: Exception, **more: str) -> None:
+        log.warning(what, extra={"job": self._name, "reason": type(exc).__name__, **more})
 
 
 def _claim_of(job: Job) -> _Claim:
