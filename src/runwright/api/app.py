@@ -318,14 +318,14 @@ class Api:
     def _count(self, exchange: _Exchange, route: Route, found: Resolved) -> None:
         if route.limit is None:
             return
-        arrival = exchange.arrival
+        arrival, own = exchange.arrival, _is_about_caller(route)
         facts: dict[str, Any] = {
             "ip": arrival.client_ip,
             # By whatever path and name of the host it is called: both are the caller's choice.
             "url": f"{route.method} {route.paths[0]}",
             "method": arrival.method,
             "userId": found.principal.user_id,
-            "projectId": found.principal.project_id,
+            "projectId": _home(found.principal) if own else found.principal.project_id,
             "userAgent": arrival.headers.get("user-agent", ""),
             "chunkId": arrival.headers.get("content-range", ""),
             "known": network_of(arrival.client_ip) if self._is_known(exchange, found) else "",
@@ -334,7 +334,7 @@ class Api:
         facts.update({f"param-{name}": _spelled(name, value) for name, value in given.items()})
         try:
             exchange.counted = self._limiter.count(
-                route.limit, facts, is_exempt=found.principal.is_trusted
+                route.limit, facts, is_exempt=found.principal.is_trusted and not own
             )
         finally:
             exchange.headers += exchange.counted.headers
@@ -342,13 +342,14 @@ class Api:
     def _guessed_at(self, exchange: _Exchange, route: Route, found: Resolved) -> list[str]:
         """Whose wrong tries are counted in this request."""
         principal = found.principal
-        if route.name not in GUESSABLE or principal.is_trusted or not self._limiter.is_on:
+        is_exempt = principal.is_trusted and not _is_about_caller(route)
+        if route.name not in GUESSABLE or is_exempt or not self._limiter.is_on:
             return []
         keys = []
         if not (route.name == SIGN_IN and self._is_known(exchange, found)):
             keys.append(f"network:{network_of(exchange.arrival.client_ip)}")
         if principal.user_id:
-            keys.append(f"user:{principal.project_id}:{principal.user_id}")
+            keys.append(f"user:{_home(principal)}:{principal.user_id}")
         return keys
 
     def _is_known(self, exchange: _Exchange, found: Resolved) -> bool:
@@ -403,6 +404,17 @@ class Api:
             media_type=answer.media_type,
             parts=answer.parts,
         )
+
+
+def _is_about_caller(route: Route) -> bool:
+    """Whether it is about the caller's own account. What an admin is trusted with is the project:
+    at their own password and second factor they guess like everybody else."""
+    return "account" in route.scopes
+
+
+def _home(principal: Principal) -> str:
+    """The project of the user, which for an admin is not the one of the request."""
+    return principal.user.project_id if principal.user else principal.project_id
 
 
 async def _nothing_to_read() -> None:

@@ -249,6 +249,23 @@ async def test_a_stolen_session_does_not_guess_the_password_without_end(limited:
         assert (await elsewhere.patch("/account/email", params)).status == 429
 
 
+async def test_to_be_an_admin_of_some_project_gives_no_more_tries_at_ones_own_account(
+    limited: World,
+) -> None:
+    admin = await limited.admin()
+    for _ in range(10):
+        await admin.put("/account/mfa/challenges", {"challengeId": "c", "otp": "000000"})
+    refused = await admin.put("/account/mfa/challenges", {"challengeId": "c", "otp": "000000"})
+    assert (refused.status, refused.type) == (429, "general_rate_limit_exceeded")
+    params = {"email": "new@example.com", "password": "wrong horse"}
+    tries = [(await admin.patch("/account/email", params)).status for _ in range(BURST)]
+    assert tries.count(401) == BURST - 10, "the wrong answers count as well"
+    assert tries[-1] == 429
+    owner = await limited.owner()
+    other_way = await owner.put("/account/mfa/challenges", {"challengeId": "c", "otp": "000000"})
+    assert other_way.status == 429, "and it is the same account without a project"
+
+
 async def test_keys_and_switched_off_limits_count_nothing(limited: World) -> None:
     params = {"email": "ann@example.com", "password": "wrong horse"}
     for _ in range(BURST + 1):
