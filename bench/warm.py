@@ -2,7 +2,8 @@
 
 import tempfile
 from collections import defaultdict
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +17,29 @@ SECONDS: Final = 2.0
 FIRST_PORT: Final = 18480
 
 
+BARE: Final = "node http, bare"
+PEERS: Final[dict[str, Callable[[int], AbstractContextManager[str]]]] = {
+    BARE: peers.node_http,
+    "functions-framework (Node)": peers.functions_framework,
+    "functions-framework (Python)": peers.functions_framework_python,
+    "workerd": peers.workerd,
+    "uvicorn, bare": peers.uvicorn,
+}
+COMPARED: Final = {  # title -> peer
+    "x ff node": "functions-framework (Node)",
+    "x ff py": "functions-framework (Python)",
+    "x workerd": "workerd",
+    "x bare": BARE,
+}
+
+
 def run() -> None:
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         server = ours.start(Path(temporary))
         stack.callback(server.stop)
         targets = {
-            "node http, bare": (stack.enter_context(peers.node_http(FIRST_PORT)), "localhost"),
-            "functions-framework (Node)": (
-                stack.enter_context(peers.functions_framework(FIRST_PORT + 1)),
-                "localhost",
-            ),
+            name: (stack.enter_context(start(FIRST_PORT + at)), "localhost")
+            for at, (name, start) in enumerate(PEERS.items())
         }
         with server.client() as api:
             for language in ("node", "python"):
@@ -51,13 +65,15 @@ def measure(targets: dict[str, tuple[str, str]]) -> dict[tuple[str, int], Load]:
 
 
 def report(loads: dict[tuple[str, int], Load]) -> None:
-    bare, framework = "node http, bare", "functions-framework (Node)"
+    titles = "".join(f"{title:>11}" for title in COMPARED)
     print(f"\n{'warm, on a domain':<30}{'c':>4}{'req/s':>10}{'p50 ms':>9}{'p99 ms':>9}", end="")
-    print(f"{'x framework':>13}{'x bare':>9}{'+p50 ms':>9}{'failed':>8}")
+    print(f"{titles}{'+p50 ms':>9}{'failed':>8}")
     for (name, width), load in sorted(loads.items(), key=lambda item: item[0][1]):
+        ratios = "".join(
+            f"{load.rate / loads[peer, width].rate:>11.2f}" for peer in COMPARED.values()
+        )
         print(
             f"{name:<30}{width:>4}{load.rate:>10.0f}{load.p50_s * 1e3:>9.3f}"
-            f"{load.p99_s * 1e3:>9.2f}{load.rate / loads[framework, width].rate:>13.2f}"
-            f"{load.rate / loads[bare, width].rate:>9.2f}"
-            f"{(load.p50_s - loads[bare, width].p50_s) * 1e3:>9.3f}{load.failed:>8}"
+            f"{load.p99_s * 1e3:>9.2f}{ratios}"
+            f"{(load.p50_s - loads[BARE, width].p50_s) * 1e3:>9.3f}{load.failed:>8}"
         )

@@ -1,0 +1,5 @@
+"""A function for functions-framework."""
+
+
+def hello(request):
+    return {"message": "Hello World"}
