@@ -105,7 +105,7 @@ async def _answer(world: World, *faults: Fault) -> httpx.Response:
     route = a_route(world.seen, **changes)
     limiter = Limiter(world.clock)
     if route.limit is not None:
-        facts = {"url": "localhost/v1/things", "ip": "203.0.113.9"}
+        facts = {"url": f"{route.method} {route.paths[0]}", "ip": "203.0.113.9"}
         limiter.count(route.limit, facts, is_exempt=False)
     async with world.client(route, limiter=limiter) as client:
         return await client.get("/v1/things", headers=headers, params=params)
