@@ -13,7 +13,8 @@ from runwright.api.models.kinds import (
     text,
     texts,
 )
-from runwright.identity.oauth.providers import PROVIDERS, Extra, Provider
+from runwright.identity.oauth.provider import Extra, Provider
+from runwright.identity.oauth.providers import PROVIDERS
 
 IDENTITY: Final = Model(
     name="identity",

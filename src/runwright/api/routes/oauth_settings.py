@@ -13,7 +13,8 @@ from runwright.api.routing import Answer, Call, Route
 from runwright.api.shapes import identity as shapes
 from runwright.api.shapes import oauth as oauth_shapes
 from runwright.errors import BadArgument
-from runwright.identity.oauth.providers import PROVIDERS, Extra, Provider
+from runwright.identity.oauth.provider import Extra, Provider
+from runwright.identity.oauth.providers import PROVIDERS
 from runwright.identity.oauth.settings import OAuthSettings, every_setting, settings_of
 from runwright.identity.projects import Projects
 from runwright.model.address import WebAddress

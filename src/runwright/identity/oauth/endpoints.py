@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from runwright.identity.oauth.documents import Documents
 from runwright.identity.oauth.errors import ProviderFailed
-from runwright.identity.oauth.providers import Provider
+from runwright.identity.oauth.provider import Provider
 from runwright.identity.oauth.settings import ProviderSettings
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")

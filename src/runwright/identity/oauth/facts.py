@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from runwright.identity.oauth.providers import Profile
+from runwright.identity.oauth.provider import Profile
 
 MAX_UID: Final = 255
 MAX_EMAIL: Final = 320

@@ -14,7 +14,8 @@ import msgspec
 
 from runwright.clock import Clock
 from runwright.errors import BadArgument
-from runwright.identity.oauth.providers import PROVIDERS, Extra, Provider
+from runwright.identity.oauth.provider import Extra, Provider
+from runwright.identity.oauth.providers import PROVIDERS
 from runwright.identity.projects import required_project, touch_project
 from runwright.model.identity import Project
 from runwright.ports.storage import Storage, UnitOfWork

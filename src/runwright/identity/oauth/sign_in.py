@@ -26,7 +26,8 @@ from runwright.identity.oauth.facts import Facts, read_facts
 from runwright.identity.oauth.grants import Grant, GrantSeal
 from runwright.identity.oauth.id_tokens import Expected, IdTokens
 from runwright.identity.oauth.link import Link, attach, check_free, user_of
-from runwright.identity.oauth.providers import GONE, PROVIDERS, Provider
+from runwright.identity.oauth.provider import Provider
+from runwright.identity.oauth.providers import GONE, PROVIDERS
 from runwright.identity.oauth.settings import ProviderSecrets, ProviderSettings, settings_of
 from runwright.identity.oauth.state import Departure, States
 from runwright.identity.people import remove_session, required_user

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from runwright.identity.oauth.facts import Facts, first, is_true, read_facts
-from runwright.identity.oauth.providers import PROVIDERS, Profile
+from runwright.identity.oauth.provider import Profile
+from runwright.identity.oauth.providers import PROVIDERS
 
 GITHUB = {
     "id": 583231,

@@ -10,7 +10,8 @@ from appwrite.enums.id_token_provider import IdTokenProvider
 from appwrite.enums.o_auth_provider import OAuthProvider
 from appwrite.services.project import Project
 
-from runwright.identity.oauth.providers import GONE, NATIVE, PROVIDERS, Provider, github_at
+from runwright.identity.oauth.provider import Provider
+from runwright.identity.oauth.providers import GONE, NATIVE, PROVIDERS, github_at
 
 KNOWN = {"client", "access", "secret", "uid"}
 
