@@ -111,21 +111,10 @@ def _email(address: str | None) -> Json:
     }
 
 
-def session(
-    item: Session, *, current_id: str = "", secret: str = "", grant: Grant = NOTHING
-) -> Json:
-    """`secret` and `grant` are what its reader may see of it, mostly nothing."""
-    seen = parse_user_agent(item.user_agent)
+def client(user_agent: str) -> Json:
+    """The program, system and device that somebody used, and where."""
+    seen = parse_user_agent(user_agent)
     return {
-        "$id": item.id,
-        "$createdAt": iso_millis(item.created_at),
-        "$updatedAt": iso_millis(item.updated_at),
-        "userId": item.user_id,
-        "expire": iso_millis(item.expires_at),
-        "provider": item.provider,
-        "providerUid": item.provider_uid,
-        **of_session(grant),
-        "ip": item.ip,
         "osCode": seen.os_code,
         "osName": seen.os_name,
         "osVersion": seen.os_version,
@@ -140,6 +129,24 @@ def session(
         "deviceModel": seen.device_model,
         "countryCode": "--",  # the server has no geographic data
         "countryName": "Unknown",
+    }
+
+
+def session(
+    item: Session, *, current_id: str = "", secret: str = "", grant: Grant = NOTHING
+) -> Json:
+    """`secret` and `grant` are what its reader may see of it, mostly nothing."""
+    return {
+        "$id": item.id,
+        "$createdAt": iso_millis(item.created_at),
+        "$updatedAt": iso_millis(item.updated_at),
+        "userId": item.user_id,
+        "expire": iso_millis(item.expires_at),
+        "provider": item.provider,
+        "providerUid": item.provider_uid,
+        **of_session(grant),
+        "ip": item.ip,
+        **client(item.user_agent),
         "current": item.id == current_id,
         "factors": list(item.factors),
         "secret": secret,
