@@ -61,6 +61,11 @@ class Variant:
         return self.language in JAVASCRIPT
 
     @property
+    def is_scripted(self) -> bool:
+        """Whether functions are sources that the runner loads by itself."""
+        return self.is_javascript or self.language == "python"
+
+    @property
     def argv(self) -> list[str]:
         if self.language == "python":
             return [self.interpreter, "-I", "-S", str(RUNNERS / "python" / "runner.py")]

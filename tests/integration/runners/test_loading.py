@@ -457,7 +457,9 @@ def test_python_layout(layout: Layout, variant: Variant, tmp_path: Path) -> None
         check(layout, runner.call(), is_first=False)
 
 
-@pytest.mark.parametrize("variant", variants(), ids=lambda variant: variant.id)
+@pytest.mark.parametrize(
+    "variant", [found for found in variants() if found.is_scripted], ids=lambda variant: variant.id
+)
 def test_calls_wait_for_a_slow_module_and_then_run_together(
     variant: Variant, tmp_path: Path
 ) -> None:
@@ -487,9 +489,10 @@ def test_calls_wait_for_a_slow_module_and_then_run_together(
         ),
     }
     gate = tmp_path / "gate"
+    name = "index.js" if variant.is_javascript else variant.entrypoint
     layout = Layout(
         name="slow",
-        files={variant.entrypoint: waits[variant.entrypoint]},
+        files={variant.entrypoint: waits[name]},
         entrypoint=variant.entrypoint,
         env={"GATE": str(gate)},
     )
