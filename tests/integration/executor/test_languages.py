@@ -2,14 +2,15 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from runwright.clock import SystemClock
 from runwright.executor.host import BubblewrapExecutor
-from runwright.model.execution import ErrorClass
+from runwright.model.execution import ErrorClass, Workload
 from tests.integration.executor.conftest import Bench, a_config, can_isolate
-from tests.integration.runners.harness import TEST_RUNTIMES, others
+from tests.integration.runners.harness import TEST_RUNTIMES, compile_go, others
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +37,53 @@ export default async ({ req, res, log }) => {
   return res.json({ path: req.path, kind, host: req.host });
 };
 """
-CODES = {"deno": Code("mod.ts", _JAVASCRIPT), "bun": Code("index.ts", _JAVASCRIPT)}
+_GO = """package handler
+
+import (
+	"os"
+	"os/exec"
+
+	"github.com/open-runtimes/types-for-go/v4/openruntimes"
+)
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func Main(c openruntimes.Context) openruntimes.Response {
+	switch c.Req.Path {
+	case "/memory":
+		all := [][]byte{}
+		for {
+			all = append(all, make([]byte, 1<<20))
+			for i := range all[len(all)-1] {
+				all[len(all)-1][i] = 1
+			}
+		}
+	case "/spin":
+		for {
+		}
+	case "/write":
+		must(os.WriteFile("/usr/local/server/x", nil, 0o644))
+	case "/spawn":
+		must(exec.Command("/bin/sh").Run())
+	}
+	c.Log("logged")
+	return c.Res.Json(struct {
+		Path string `json:"path"`
+		Kind string `json:"kind"`
+		Host string `json:"host"`
+	}{c.Req.Path, "typed", c.Req.Host})
+}
+"""
+CODES = {
+    "deno": Code("mod.ts", _JAVASCRIPT),
+    "bun": Code("index.ts", _JAVASCRIPT),
+    "go": Code("main.go", _GO),
+}
+EXECUTABLES = {found.runtime: found.interpreter for found in others()}
 LANGUAGES = sorted({found.language: found.runtime for found in others()}.items())
 
 
@@ -59,12 +106,20 @@ async def languages(
         await executor.stop()
 
 
+def deployed(bench: Bench, language: str, runtime: str, memory_mib: int = 512) -> Workload:
+    code = CODES[language]
+    workload = bench.deploy(runtime, code.source, entrypoint=code.entrypoint, memory_mib=memory_mib)
+    if language == "go":
+        Path(workload.artifact, "go.mod").write_text("module openruntimes/handler\n\ngo 1.23\n")
+        compile_go(EXECUTABLES[runtime], Path(workload.artifact))
+    return workload
+
+
 @pytest.mark.parametrize(("language", "runtime"), LANGUAGES)
 async def test_a_function_is_mounted_late_and_answers(
     language: str, runtime: str, languages: Bench
 ) -> None:
-    code = CODES[language]
-    workload = languages.deploy(runtime, code.source, entrypoint=code.entrypoint)
+    workload = deployed(languages, language, runtime)
     outcome = await languages.run(workload, "/a?b=c")
 
     assert (outcome.status_code, outcome.errors) == (200, "")
@@ -77,8 +132,7 @@ async def test_memory_is_bounded_and_its_end_has_a_name(
     language: str, runtime: str, languages: Bench
 ) -> None:
     languages.needs_memory_groups()
-    code = CODES[language]
-    workload = languages.deploy(runtime, code.source, entrypoint=code.entrypoint, memory_mib=256)
+    workload = deployed(languages, language, runtime, memory_mib=256)
     outcome = await languages.run(workload, "/memory")
 
     assert outcome.error_class is ErrorClass.OUT_OF_MEMORY, outcome.errors
@@ -88,8 +142,7 @@ async def test_memory_is_bounded_and_its_end_has_a_name(
 async def test_a_busy_loop_ends_at_its_deadline(
     language: str, runtime: str, languages: Bench
 ) -> None:
-    code = CODES[language]
-    workload = languages.deploy(runtime, code.source, entrypoint=code.entrypoint)
+    workload = deployed(languages, language, runtime)
     assert (await languages.run(workload)).status_code == 200
     outcome = await languages.run(workload, "/spin", timeout_s=1.0)
 
@@ -102,8 +155,7 @@ async def test_a_busy_loop_ends_at_its_deadline(
 async def test_the_box_can_neither_be_written_to_nor_has_it_a_shell(
     path: str, language: str, runtime: str, languages: Bench
 ) -> None:
-    code = CODES[language]
-    workload = languages.deploy(runtime, code.source, entrypoint=code.entrypoint)
+    workload = deployed(languages, language, runtime)
     outcome = await languages.run(workload, path)
 
     assert outcome.error_class is ErrorClass.USER_EXCEPTION

@@ -69,6 +69,23 @@ PROJECTS = [
         },
         answer=b"odd true",
     ),
+    Project(
+        name="go",
+        language="go",
+        entrypoint="main.go",
+        commands="go vet ./lib && echo done",
+        files={
+            "go.mod": b"module openruntimes/handler\n\ngo 1.23\n\n"
+            b"require github.com/open-runtimes/types-for-go/v4 v4.0.8\n",
+            "main.go": b"package handler\n\nimport (\n"
+            b'\t"github.com/open-runtimes/types-for-go/v4/openruntimes"\n'
+            b'\t"openruntimes/handler/lib"\n)\n\n'
+            b"func Main(Context openruntimes.Context) openruntimes.Response {\n"
+            b"\treturn Context.Res.Text(lib.Hello())\n}\n",
+            "lib/lib.go": b'package lib\n\nfunc Hello() string { return "compiled" }\n',
+        },
+        answer=b"compiled",
+    ),
 ]
 
 
@@ -111,3 +128,32 @@ async def test_a_function_is_built_with_its_own_tools_and_runs(
     assert "done\n" in ready.build_logs
     outcome = await run(yard, executor, ready)
     assert (outcome.status_code, outcome.body) == (200, project.answer), outcome.errors
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"main.go": b"package handler\n"}, "There is no go.mod at the root."),
+        (
+            {"go.mod": b"module other\n\ngo 1.23\n"},
+            "The module of go.mod has to be openruntimes/handler.",
+        ),
+        (
+            {
+                "go.mod": b"module openruntimes/handler\n\ngo 1.23\n",
+                "main.go": b"package handler\n\nfunc Main() {\n",
+            },
+            "main.go:",
+        ),
+    ],
+    ids=["no module", "another module", "does not compile"],
+)
+async def test_go_that_does_not_compile_fails_its_build(
+    files: dict[str, bytes], reason: str, yard: Yard
+) -> None:
+    if "go" not in RUNTIMES:
+        pytest.skip("not installed")
+    await yard.create_function("made", runtime=RUNTIMES["go"], entrypoint="main.go")
+    failed = await built(yard, await yard.upload(source(files), function_id="made", commands=""))
+    assert failed.status is DeploymentStatus.FAILED
+    assert reason in failed.build_logs

@@ -1,5 +1,7 @@
 """Runs a runner as a child process and speaks the host's side of the frame protocol to it."""
 
+import atexit
+import functools
 import json
 import os
 import select
@@ -7,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,7 +34,7 @@ from runwright.executor.wire import (
 
 RUNNERS = Path(runwright.__file__).parent / "executor" / "runners"
 TEST_RUNTIMES = Path(sys.prefix) / "test-runtimes"  # filled by `make test`
-ENTRYPOINTS = {"deno": "index.cjs", "bun": "index.js"}
+ENTRYPOINTS = {"deno": "index.cjs", "bun": "index.js", "go": "main.go"}
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 JAVASCRIPT = ("node", "deno", "bun")
 DEADLINE_S = 20.0
@@ -78,7 +81,23 @@ class Variant:
 
     @property
     def root(self) -> Path:
+        if self.language == "go":
+            return _compiled(self.interpreter)
         return FUNCTIONS / ("node" if self.is_javascript else self.language)
+
+    @property
+    def notice(self) -> str:
+        names = (
+            ("Context.Log()", "Context.Error()")
+            if self.language == "go"
+            else ("context.log()", "context.error()")
+        )
+        return f"Native logs detected. Use {names[0]} or {names[1]} for better experience.\n"
+
+    @property
+    def crash_code(self) -> int:
+        """With what the process ends for a failure that nobody caught."""
+        return 2 if self.language == "go" else 1
 
     def can(self, trait: str) -> bool:
         """Whether the language has what a row of the checklist asks about."""
@@ -91,7 +110,40 @@ LACKING: Mapping[str, tuple[str, ...]] = {
     "deno": ("hard exit",),
     "bun": ("hard exit",),
     "python": ("fatal rejections",),
+    "go": (
+        "hard exit",
+        "missing return",  # the compiler insists on one, and on its type
+        "values of any type",
+        "header lists",
+        "native output apart",  # while several calls run
+    ),
 }
+
+
+@functools.cache
+def _compiled(starter: str) -> Path:
+    """The Go function of the checklist."""
+    folder = Path(tempfile.mkdtemp(prefix="runwright-checklist-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(FUNCTIONS / "go", folder, dirs_exist_ok=True)
+    compile_go(starter, folder)
+    return folder
+
+
+def compile_go(starter: str, folder: Path) -> None:
+    """Compile a function where it lies, as its build would do it."""
+    target = Path(starter).parent.parent
+    env = {
+        "PATH": f"{target}/go/bin:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "GOROOT": f"{target}/go",
+        "GOCACHE": f"{target}/cache",
+        "GOTOOLCHAIN": "local",
+        "GOPROXY": "off",
+        "CGO_ENABLED": "0",
+    }
+    script = [str(RUNNERS / "go/compile.sh"), str(RUNNERS / "go"), ""]
+    subprocess.run(["sh", *script], cwd=folder, env=env, check=True)
 
 
 def _version_of(argv: Sequence[str]) -> tuple[int, ...] | None:

@@ -164,6 +164,29 @@ def test_deno_finds_the_packages_that_its_build_cached() -> None:
     assert build_tree(deno).binds == run_tree(deno).binds
 
 
+def test_a_sandbox_of_go_gets_the_starter_and_a_build_the_compiler() -> None:
+    go = Interpreter(
+        runtime="go-1.26", version="1.26.6", source="added", executable="/go/bin/function-starter"
+    )
+    starter = "/usr/local/bin/function-starter"
+    assert run_tree(go).binds == {starter: "/go/bin/function-starter"}
+    assert runner_command(go, heap_mib=0) == [starter]
+    tree = build_tree(go)
+    assert tree.binds["/usr/local/go"] == "/go/go"
+    assert tree.binds[f"{BUILD_TOOLS}/go-cache"] == "/go/cache"
+    assert tree.links["/usr/local/bin/go"] == "/usr/local/go/bin/go"
+
+
+def test_go_that_does_not_compile_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adding, "discover", lambda data_dir: [])
+    monkeypatch.setattr(adding, "_succeeds", lambda command: True)
+    with pytest.raises(RuntimeMissing, match=r"Go 1\.26 could not be installed"):
+        adding.add("go-1.26", tmp_path)
+    assert os.listdir(tmp_path / "runtimes") == []
+
+
 def test_an_added_program_is_kept_where_it_is_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,7 +217,8 @@ def test_a_failed_install_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mon
 def test_every_offered_runtime_has_a_runner() -> None:
     for runtime in RUNTIMES:
         language = runtime.partition("-")[0]
-        assert list((runtimes.RUNNERS / language).glob("runner.*"))
+        folder = runtimes.RUNNERS / language
+        assert [*folder.glob("runner.*"), *folder.glob("starter/main.go")]
 
 
 def test_only_builds_for_python_share_the_pip_of_the_server() -> None:

@@ -1,0 +1,3 @@
+module runwright/starter
+
+go 1.23
