@@ -44,8 +44,11 @@ def opened_answer(call: Call, opened: Opened, *, grant: Grant = NOTHING) -> Answ
 
 
 def token_answer(call: Call, made: NewToken) -> Answer:
-    """The secret goes by mail or text; only servers read it from the body."""
-    return Answer(content=shapes.token(made, shows_secret=call.principal.is_trusted))
+    """The secret goes by mail or text; only servers read it from the body, and only those of
+    their project's users: the account of an admin is the console's."""
+    is_theirs = made.token.project_id == call.project_id
+    shows_secret = call.principal.is_trusted and is_theirs
+    return Answer(content=shapes.token(made, shows_secret=shows_secret))
 
 
 _Handler = Callable[[Call, Any], Awaitable[Answer]]

@@ -168,3 +168,19 @@ async def test_ten_tries_an_hour_for_one_user() -> None:
             await world.guest.put(LINK, wrong)
             assert (await world.guest.put(CODE, wrong)).status == 401
         assert (await world.guest.put("/account/verification", wrong)).status == 429
+
+
+@pytest.mark.parametrize(
+    ("path", "ask"),
+    [
+        ("/account/verifications/email", {"url": "http://localhost/v"}),
+        ("/account/verifications/email/otp", {}),
+    ],
+)
+async def test_an_admin_of_a_project_proves_their_own_address_like_everybody(
+    world: World, path: str, ask: dict[str, object]
+) -> None:
+    """What is shown to servers are secrets of the project's users; an admin is none of these."""
+    admin = await world.admin()
+    made = await admin.post(path, ask)
+    assert (made.status, made.body["secret"]) == (201, "")
