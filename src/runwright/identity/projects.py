@@ -194,8 +194,8 @@ class Projects:
         return await self._change(project_id, {"labels": tuple(dict.fromkeys(labels))})
 
     async def move(self, principal: Principal, project_id: str, team_id: str) -> Project:
-        """Give a project to another organization that the caller manages, its environments
-        with it.
+        """Give a project to another organization, its environments with it. The caller has to
+        manage both: a role on one project is no right to take it away.
 
         Raises TeamNotFound, Unauthorized, EnvironmentMoves.
         """
@@ -206,8 +206,8 @@ class Projects:
                 raise ProjectNotFound(project_id)
             if uow.teams.get(CONSOLE, team_id) is None:
                 raise TeamNotFound(team_id)
-            if not manages(principal, team_id):
-                raise Unauthorized("Only an owner or developer of the organization may do this.")
+            if not (manages(principal, project.team_id) and manages(principal, team_id)):
+                raise Unauthorized("Only an owner or developer of both organizations may do this.")
             if project.parent_id:
                 raise EnvironmentMoves()
             for environment in uow.projects.find(CONSOLE, parent_id=project.id):

@@ -311,3 +311,8 @@ async def test_roles_on_one_project_show_that_project_alone() -> None:
             f"/organization/projects/{PROJECT_ID}", x_appwrite_organization=team_id
         )
         assert (elsewhere.status, elsewhere.type) == (404, "project_not_found")
+        # Who looks after one project of an organization must not take it away from there.
+        await eve.post("/teams", {"teamId": "eve-org", "name": "Eve"})
+        taken = await eve.patch("/projects/shop/team", {"teamId": "eve-org"})
+        assert (taken.status, taken.type) == (401, "user_unauthorized")
+        assert (await owner.get("/projects/shop")).body["teamId"] == team_id
