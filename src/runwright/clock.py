@@ -30,3 +30,8 @@ class SystemClock:
 def iso_millis(moment: datetime) -> str:
     """`2026-08-21T13:42:57.000+00:00`: the only datetime form the API prints."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def millis_or_empty(moment: datetime | None) -> str:
+    """The same; "" where there is no moment, as most fields of the API have it."""
+    return "" if moment is None else iso_millis(moment)

@@ -11,6 +11,7 @@ from runwright.api.shapes import (
     identity,
     oauth,
     organization,
+    projects,
     webhooks,
 )
 from runwright.executions.service import Finished
@@ -84,9 +85,9 @@ def newest() -> dict[str, Json]:
         "proxyRule": functions.rule(replace(rule, resource_type="function", resource_id="fn")),
         "runtime": functions.runtime(RUNTIMES[0]),
         "specification": functions.specification(SPECIFICATIONS[0]),
-        "project": identity.project(a_project(PROJECT, description="Our shop")),
-        "key": identity.key(a_key("users.read")),
-        "ephemeralKey": identity.ephemeral_key(
+        "project": projects.project(a_project(PROJECT, description="Our shop")),
+        "key": projects.key(a_key("users.read")),
+        "ephemeralKey": projects.ephemeral_key(
             NewKey(a_key("users.read", expires_at=START), "ephemeral_x")
         ),
         "user": identity.user(Person(a_user("ann"), (TARGET,))),

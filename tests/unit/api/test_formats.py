@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from runwright.api.formats import NEWEST, adapt_answer, adapt_params, parse_version
 from runwright.api.request_formats import PARAMS
 from runwright.api.routing import Answer, Version
-from runwright.api.shapes import identity
+from runwright.api.shapes import projects
 from tests.unit.api.samples import newest
 from tests.unit.api.world import PROJECT, World, a_project, a_route, about
 
@@ -362,7 +362,7 @@ async def test_the_header_chooses_the_shape_and_newer_versions_are_warned_about(
 
 def test_older_formats_list_no_policies_that_their_clients_do_not_know() -> None:
     _sdk_22()
-    ours = identity.policies(a_project(PROJECT))
+    ours = projects.policies(a_project(PROJECT))
     answer = {"total": len(ours), "policies": ours}
     _check(_model("policyList", "appwrite"), adapt_answer("policyList", answer, NEWEST))
     older = adapt_answer("policyList", answer, (1, 9, 5))

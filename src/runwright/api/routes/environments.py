@@ -8,7 +8,7 @@ from runwright.api.lists import Listing, cursor_errors, listed
 from runwright.api.params import Id, ProjectId, Text
 from runwright.api.routes.projects import FILTERS
 from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
-from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as shapes
 from runwright.identity.environments import Environments
 
 

@@ -9,7 +9,7 @@ from runwright.api.lists import Listing, cursor_errors, listed
 from runwright.api.params import CustomId, DateTime, Id, ListOf, OneOf, Range, Text
 from runwright.api.queries import Attributes
 from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
-from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as shapes
 from runwright.identity.keys import Keys
 from runwright.identity.scopes import PROJECT_SCOPES
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from runwright.api.params import Bool, Email, ListOf, OneOf, OrEmpty, Range, Text
 from runwright.api.routing import Answer, Call, Route, empty
-from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as shapes
 from runwright.identity.mail import SECURE, MailChange
 from runwright.letters.servers import MOST_TESTED, MailServers
 

@@ -9,7 +9,7 @@ from runwright.api.lists import Listing, listed
 from runwright.api.params import Checked, Phone, Text
 from runwright.api.queries import Attributes
 from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
-from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as shapes
 from runwright.identity.mock_phones import MockPhones
 from runwright.model.query import Page
 

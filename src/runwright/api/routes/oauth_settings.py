@@ -10,8 +10,8 @@ from runwright.api.lists import Listing
 from runwright.api.params import Bool, Checked, ListOf, Named, OneOf, OrEmpty, Range, Text
 from runwright.api.queries import Attributes
 from runwright.api.routing import Answer, Call, Route
-from runwright.api.shapes import identity as shapes
 from runwright.api.shapes import oauth as oauth_shapes
+from runwright.api.shapes import projects as shapes
 from runwright.errors import BadArgument
 from runwright.identity.oauth.provider import Extra, Provider
 from runwright.identity.oauth.providers import PROVIDERS

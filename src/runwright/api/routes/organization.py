@@ -12,7 +12,7 @@ from runwright.api.routes import keys as project_keys
 from runwright.api.routes import teams as of_teams
 from runwright.api.routes.teams import MembershipHandlers
 from runwright.api.routing import USUAL_STATUS, Answer, Call, Limit, Nothing, Route, empty
-from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as shapes
 from runwright.api.shapes.organization import organization
 from runwright.identity.keys import Keys
 from runwright.identity.projects import Projects

@@ -10,7 +10,7 @@ from runwright.api.organization import named_organization
 from runwright.api.params import CustomId, DateTime, Id, ListOf, OneOf, Text
 from runwright.api.routes.keys import DEFAULT_LIMIT, FILTERS, MAX_SCOPES
 from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
-from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as shapes
 from runwright.identity.owner_keys import OwnerKeys, OwnerKind, team_owner, user_owner
 from runwright.identity.scopes import ACCOUNT_SCOPES, ORGANIZATION_SCOPES
 from runwright.ids import UNIQUE

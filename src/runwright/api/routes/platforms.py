@@ -8,7 +8,7 @@ from runwright.api.lists import Listing, cursor_errors, listed
 from runwright.api.params import Checked, CustomId, Id, ListOf, Text
 from runwright.api.queries import Attributes
 from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
-from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as shapes
 from runwright.errors import InvalidParam
 from runwright.identity import platforms as kinds
 from runwright.identity.platforms import PlatformFields, Platforms, check_hostname

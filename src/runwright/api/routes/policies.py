@@ -10,7 +10,7 @@ from runwright.api.queries import Attributes
 from runwright.api.routes.mock_phones import number_and_code
 from runwright.api.routing import Answer, Call, Route
 from runwright.api.shapes import factors
-from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as shapes
 from runwright.identity.mock_phones import MOST, MockPhones
 from runwright.identity.passkeys import Passkeys
 from runwright.identity.policies import MAX_SESSION_S, MAX_SESSIONS, MAX_USERS, Policies

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from runwright.api.params import Bool, Label, ListOf, OneOf, Text
 from runwright.api.routing import Answer, Call, Nothing, Route, empty
-from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as shapes
 from runwright.errors import MissingParam
 from runwright.identity.projects import AUTH_METHODS, PROTOCOLS, SERVICES, Projects
 from runwright.model.identity import Project

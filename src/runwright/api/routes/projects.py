@@ -9,7 +9,7 @@ from runwright.api.organization import named_organization
 from runwright.api.params import Id, ProjectId, Text
 from runwright.api.queries import Attributes
 from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
-from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as shapes
 from runwright.identity.projects import REGION, Projects
 from runwright.model.identity import Project
 

@@ -9,7 +9,7 @@ import msgspec
 from runwright.api.params import Bool, ListOf, Range, Text
 from runwright.api.routes.policies import SetSwitch, set_route
 from runwright.api.routing import Answer, Call, Route
-from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as shapes
 from runwright.errors import FeatureUnsupported, InvalidParam
 from runwright.identity.policies import Policies, stored
 from runwright.identity.projects import Projects

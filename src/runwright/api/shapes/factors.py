@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runwright.clock import iso_millis
+from runwright.clock import iso_millis, millis_or_empty
 from runwright.identity.factors import Available
 from runwright.identity.mfa import NewAuthenticator
 from runwright.identity.passkey_registration import Begun
@@ -50,7 +50,7 @@ def passkey(item: Passkey) -> Json:
         "$createdAt": iso_millis(item.created_at),
         "$updatedAt": iso_millis(item.updated_at),
         "name": item.name,
-        "accessedAt": iso_millis(item.accessed_at) if item.accessed_at else "",
+        "accessedAt": millis_or_empty(item.accessed_at),
     }
 
 

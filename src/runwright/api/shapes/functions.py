@@ -1,9 +1,8 @@
 """Functions and what belongs to them, as JSON."""
 
-from datetime import datetime
 from typing import Any, Final
 
-from runwright.clock import iso_millis
+from runwright.clock import iso_millis, millis_or_empty
 from runwright.functions.catalog import ShownFunction
 from runwright.functions.runtimes import Runtime
 from runwright.functions.templates import Template, TemplateRuntime, TemplateVariable
@@ -23,10 +22,6 @@ _SHOWN_STATUS: Final = {
 }
 
 
-def _moment(moment: datetime | None) -> str:
-    return "" if moment is None else iso_millis(moment)
-
-
 def function(shown: ShownFunction) -> Json:
     item = shown.function
     return {
@@ -42,9 +37,9 @@ def function(shown: ShownFunction) -> Json:
         "runtime": item.runtime,
         "deploymentRetention": item.deployment_retention_days,
         "deploymentId": item.deployment_id,
-        "deploymentCreatedAt": _moment(item.deployment_created_at),
+        "deploymentCreatedAt": millis_or_empty(item.deployment_created_at),
         "latestDeploymentId": item.latest_deployment_id,
-        "latestDeploymentCreatedAt": _moment(item.latest_deployment_created_at),
+        "latestDeploymentCreatedAt": millis_or_empty(item.latest_deployment_created_at),
         "latestDeploymentStatus": item.latest_deployment_status,
         "scopes": list(item.scopes),
         "vars": [variable(each) for each in shown.variables],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runwright.clock import iso_millis
+from runwright.clock import iso_millis, millis_or_empty
 from runwright.identity.oauth.grants import Grant
 from runwright.identity.oauth.settings import ProviderSettings, every_setting
 from runwright.model.identity import Identity, Project
@@ -49,7 +49,7 @@ def identity(item: Identity, grant: Grant) -> Json:
         "providerUid": item.provider_uid,
         "providerEmail": item.provider_email,
         "providerAccessToken": grant.access_token,
-        "providerAccessTokenExpiry": iso_millis(grant.expires_at) if grant.expires_at else "",
+        "providerAccessTokenExpiry": millis_or_empty(grant.expires_at),
         "providerRefreshToken": grant.refresh_token,
         "providerIdToken": grant.id_token,
     }
@@ -59,6 +59,6 @@ def of_session(grant: Grant) -> Json:
     """The fields of a session that came of a provider."""
     return {
         "providerAccessToken": grant.access_token,
-        "providerAccessTokenExpiry": iso_millis(grant.expires_at) if grant.expires_at else "",
+        "providerAccessTokenExpiry": millis_or_empty(grant.expires_at),
         "providerRefreshToken": grant.refresh_token,
     }

@@ -25,6 +25,7 @@ from appwrite.models.user import User as UserModel
 from pydantic import BaseModel
 
 from runwright.api.shapes import identity as shapes
+from runwright.api.shapes import projects as project_shapes
 from runwright.identity.keys import NewKey
 from runwright.identity.memberships import Member
 from runwright.identity.people import Person
@@ -113,18 +114,18 @@ def platform(kind: str) -> Platform:
         (TeamModel, shapes.team(TEAM)),
         (MembershipModel, shapes.membership(MEMBER, shapes.EVERYTHING)),
         (MembershipModel, shapes.membership(MEMBER, MembershipPrivacy())),
-        (ProjectModel, shapes.project(PROJECT)),
-        (Key, shapes.key(KEY)),
-        (Key, shapes.new_key(NewKey(KEY, "standard_x"))),
-        (EphemeralKey, shapes.ephemeral_key(NewKey(replace(KEY, expires_at=START), "x"))),
-        (PlatformWeb, shapes.platform(platform("web"))),
-        (PlatformAndroid, shapes.platform(platform("android"))),
-        (PlatformApple, shapes.platform(platform("apple"))),
-        (PlatformWindows, shapes.platform(platform("windows"))),
-        (PlatformLinux, shapes.platform(platform("linux"))),
+        (ProjectModel, project_shapes.project(PROJECT)),
+        (Key, project_shapes.key(KEY)),
+        (Key, project_shapes.new_key(NewKey(KEY, "standard_x"))),
+        (EphemeralKey, project_shapes.ephemeral_key(NewKey(replace(KEY, expires_at=START), "x"))),
+        (PlatformWeb, project_shapes.platform(platform("web"))),
+        (PlatformAndroid, project_shapes.platform(platform("android"))),
+        (PlatformApple, project_shapes.platform(platform("apple"))),
+        (PlatformWindows, project_shapes.platform(platform("windows"))),
+        (PlatformLinux, project_shapes.platform(platform("linux"))),
         (
             PolicyList,
-            {"total": 10, "policies": shapes.policies(PROJECT)},
+            {"total": 10, "policies": project_shapes.policies(PROJECT)},
         ),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",
@@ -166,7 +167,7 @@ def test_moments_have_three_digits_and_a_numeric_offset() -> None:
 
 def test_an_ephemeral_key_ends_at_a_moment_with_six_digits_and_a_z() -> None:
     made = NewKey(replace(KEY, expires_at=START), "ephemeral_x")
-    assert shapes.ephemeral_key(made)["expire"] == "2026-08-21T13:42:57.000000Z"
+    assert project_shapes.ephemeral_key(made)["expire"] == "2026-08-21T13:42:57.000000Z"
 
 
 def test_a_session_tells_system_and_browser() -> None:
@@ -188,7 +189,7 @@ def test_privacy_empties_what_it_hides_and_nothing_else() -> None:
 
 
 def test_a_project_lists_every_switch() -> None:
-    shown = shapes.project(PROJECT)
+    shown = project_shapes.project(PROJECT)
     services = {item["$id"]: item["enabled"] for item in shown["services"]}
     assert services["teams"] is False
     assert services["functions"] is True
