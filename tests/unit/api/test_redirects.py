@@ -1,3 +1,5 @@
+"""Addresses that people may be sent to."""
+
 import pytest
 
 from runwright.api.redirects import is_plain

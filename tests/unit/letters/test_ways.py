@@ -1,3 +1,5 @@
+"""Which way a letter goes, and who it comes from."""
+
 from datetime import UTC, datetime
 from typing import Any
 
