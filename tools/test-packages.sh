@@ -16,6 +16,7 @@ need() {
 }
 
 if [ "${1:-}" = runtimes ]; then
+  need php-cli php
   exit
 fi
 need curl curl

@@ -45,6 +45,12 @@ def add(runtime: str, data_dir: Path, tell: Tell = lambda _step: None) -> Interp
             f"Python {series} is not on this machine. Install it (for instance the package "
             f"python{series}), see that `python{series}` is in the PATH, and start again."
         )
+    if language in LANGUAGES and LANGUAGES[language].package:
+        title, package = LANGUAGES[language].title, LANGUAGES[language].package
+        raise RuntimeMissing(
+            f"{title} {series} is not on this machine. Install it (Debian's package is "
+            f"{package}), see that `{LANGUAGES[language].program}` is in the PATH, and start again."
+        )
     target = data_dir / "runtimes" / runtime
     for source, install in _sources(language):
         shutil.rmtree(target, ignore_errors=True)

@@ -33,6 +33,7 @@ _SOURCES: Final = {
     "node": ("main.js", "module.exports = ({ res }) => res.text('well');"),
     "deno": ("mod.ts", "export default ({ res }) => res.text('well');"),
     "bun": ("index.ts", "export default ({ res }) => res.text('well');"),
+    "php": ("index.php", "<?php return fn ($context) => $context->res->text('well');"),
     "python": ("main.py", "def main(context):\n    return context.res.text('well')\n"),
 }
 _KNOBS: Final = {

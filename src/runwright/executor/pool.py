@@ -23,7 +23,7 @@ from typing import Final
 from runwright.executor.bubblewrap import FUNCTION_DIR
 from runwright.executor.call import NOT_BEGUN, Call
 from runwright.executor.cgroups import Limits
-from runwright.executor.runtimes import Interpreter
+from runwright.executor.runtimes import Interpreter, calls_at_once
 from runwright.executor.sandbox import Owner, Sandbox, State
 from runwright.executor.spawn import Exit, Mount, Spawner, SpawnFailed, Uids
 from runwright.executor.stock import Key, PoolLimits, Stock
@@ -182,7 +182,8 @@ class Pool(Owner):
             if sandbox.is_askable():
                 sandbox.ask()
                 return
-        if len(group.waiters) > group.starting * self._limits.max_calls and self._has_room(group):
+        most = calls_at_once(group.workload.runtime, self._limits.max_calls)
+        if len(group.waiters) > group.starting * most and self._has_room(group):
             group.starting += 1
             self._spawn_task(self._start_for(group), f"cold-{group.workload.deployment_id}")
 

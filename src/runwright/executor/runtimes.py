@@ -37,6 +37,8 @@ class Interpreter:
     library: str = ""  # Python: libpython, when it is a file of its own
     npm: str = ""  # Node: the folder node_modules that holds npm
     headers: str = ""  # Node: the include folder, for native modules
+    folders: tuple[str, ...] = ()  # mounted where they are on the host
+    options: tuple[str, ...] = ()  # of every start
 
     @property
     def language(self) -> str:
@@ -60,6 +62,12 @@ def has_heap_limit(runtime: str) -> bool:
     """Whether its program takes a memory limit at start, so that sandboxes come in classes."""
     language = language_of(runtime)
     return language == "node" or (language in LANGUAGES and LANGUAGES[language].has_heap_limit)
+
+
+def calls_at_once(runtime: str, most: int) -> int:
+    """How many calls one sandbox may have at once."""
+    row = LANGUAGES.get(language_of(runtime))
+    return min(most, row.calls_at_once) if row is not None and row.calls_at_once else most
 
 
 def runtime_of(language: str, version: str) -> str | None:
@@ -109,7 +117,8 @@ def build_tree(interpreter: Interpreter) -> Tree:
 
 
 def _program_bind(interpreter: Interpreter, row: Language) -> dict[str, str]:
-    return {f"/usr/local/bin/{row.program}": interpreter.executable}
+    binds = {f"/usr/local/bin/{row.program}": interpreter.executable}
+    return {**binds, **{path: path for path in interpreter.folders}}
 
 
 def _other_build_tree(interpreter: Interpreter, row: Language, name: str) -> Tree:
@@ -186,10 +195,13 @@ def runner_command(
         return [program, f"--max-old-space-size={heap_mib}", f"{folder}/node/runner.cjs"]
     program = executable or f"/usr/local/bin/{program_name(interpreter)}"
     if interpreter.row is not None:
-        return [
-            program,
-            *(word.format(runners=folder, heap=heap_mib) for word in interpreter.row.runner),
-        ]
+        words = [program]
+        for word in interpreter.row.runner:
+            if word == "{options}":
+                words += interpreter.options
+            else:
+                words.append(word.format(runners=folder, heap=heap_mib))
+        return words
     command = [program, "-I", "-S", f"{folder}/python/runner.py"]
     modules = ",".join(preload)
     return [*command, f"--preload={modules}"] if modules else command

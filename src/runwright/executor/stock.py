@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from runwright.executor.cgroups import Limits
-from runwright.executor.runtimes import Interpreter, base_env, has_heap_limit
+from runwright.executor.runtimes import Interpreter, base_env, calls_at_once, has_heap_limit
 from runwright.executor.sandbox import Owner, Sandbox, State
 from runwright.executor.spawn import Exit, Launch, Spawner, SpawnFailed, Uids
 
@@ -150,7 +150,7 @@ class Stock:
             sandbox_id,
             self._owner,
             send_signal=self._spawner.signal,
-            max_calls=limits.max_calls,
+            max_calls=calls_at_once(key.runtime, limits.max_calls),
             max_body_bytes=limits.max_body_bytes,
             now=self._now,
         )

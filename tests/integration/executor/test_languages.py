@@ -1,5 +1,6 @@
 """Every language in a real sandbox: it starts, is mounted into, is bounded and cleaned up."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,30 @@ func Main(c openruntimes.Context) openruntimes.Response {
 	}{c.Req.Path, "typed", c.Req.Host})
 }
 """
+_PHP = """<?php
+return function ($context) {
+    switch ($context->req->path) {
+        case '/memory':
+            for ($all = [];;) $all[] = str_repeat('x', 1 << 20);
+        case '/spin':
+            while (true);
+        case '/write':
+            if (@file_put_contents('/usr/local/server/x', '') === false) throw new Exception('no');
+            break;
+        case '/spawn':
+            if (@exec('true', $lines, $code) === false || $code !== 0) throw new Exception('no');
+            break;
+        case '/sleep':
+            usleep(300000);
+    }
+    $context->log('logged');
+    return $context->res->json([
+        'path' => $context->req->path, 'kind' => 'typed', 'host' => $context->req->host,
+    ]);
+};
+"""
 CODES = {
+    "php": Code("index.php", _PHP),
     "deno": Code("mod.ts", _JAVASCRIPT),
     "bun": Code("index.ts", _JAVASCRIPT),
     "go": Code("main.go", _GO),
@@ -159,3 +183,16 @@ async def test_the_box_can_neither_be_written_to_nor_has_it_a_shell(
     outcome = await languages.run(workload, path)
 
     assert outcome.error_class is ErrorClass.USER_EXCEPTION
+
+
+async def test_a_sandbox_of_php_takes_one_call_so_two_calls_have_two(languages: Bench) -> None:
+    runtimes = dict(LANGUAGES)
+    if "php" not in runtimes:
+        pytest.skip("not installed")
+    workload = deployed(languages, "php", runtimes["php"])
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(languages.run(workload, "/sleep")) for _ in range(2)]
+    outcomes = [task.result() for task in tasks]
+
+    assert [outcome.status_code for outcome in outcomes] == [200, 200]
+    assert [outcome.is_cold for outcome in outcomes] == [True, True]

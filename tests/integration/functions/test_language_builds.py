@@ -70,6 +70,18 @@ PROJECTS = [
         answer=b"odd true",
     ),
     Project(
+        name="php",
+        language="php",
+        entrypoint="src/index.php",
+        commands="php -l src/index.php && echo done",
+        files={
+            "src/index.php": b"<?php\nrequire_once __DIR__ . '/../lib/greet.php';\n"
+            b"return fn ($context) => $context->res->text(greet());\n",
+            "lib/greet.php": b"<?php\nfunction greet() { return 'hello from a file'; }\n",
+        },
+        answer=b"hello from a file",
+    ),
+    Project(
         name="go",
         language="go",
         entrypoint="main.go",

@@ -34,7 +34,7 @@ from runwright.executor.wire import (
 
 RUNNERS = Path(runwright.__file__).parent / "executor" / "runners"
 TEST_RUNTIMES = Path(sys.prefix) / "test-runtimes"  # filled by `make test`
-ENTRYPOINTS = {"deno": "index.cjs", "bun": "index.js", "go": "main.go"}
+ENTRYPOINTS = {"deno": "index.cjs", "bun": "index.js", "go": "main.go", "php": "index.php"}
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 JAVASCRIPT = ("node", "deno", "bun")
 DEADLINE_S = 20.0
@@ -50,6 +50,7 @@ class Variant:
     interpreter: str
     entrypoint: str
     runtime: str = ""
+    options: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -75,7 +76,11 @@ class Variant:
         if self.language == "node":
             return [self.interpreter, str(RUNNERS / "node" / "runner.cjs")]
         found = Interpreter(
-            runtime=self.runtime, version=self.version, source="added", executable=self.interpreter
+            runtime=self.runtime,
+            version=self.version,
+            source="added",
+            executable=self.interpreter,
+            options=self.options,
         )
         return runner_command(found, heap_mib=400, folder=str(RUNNERS), executable=self.interpreter)
 
@@ -93,6 +98,10 @@ class Variant:
             else ("context.log()", "context.error()")
         )
         return f"Native logs detected. Use {names[0]} or {names[1]} for better experience.\n"
+
+    @property
+    def empty_call(self) -> str:
+        return "$context->res->empty()" if self.language == "php" else "context.res.empty()"
 
     @property
     def crash_code(self) -> int:
@@ -114,8 +123,18 @@ LACKING: Mapping[str, tuple[str, ...]] = {
         "hard exit",
         "missing return",  # the compiler insists on one, and on its type
         "values of any type",
+        "strict text",
         "header lists",
         "native output apart",  # while several calls run
+    ),
+    "php": (
+        "calls at once",
+        "captured stderr",
+        "fatal rejections",
+        "hard exit",
+        "native output apart",
+        "private socket",  # no way to keep it from child processes
+        "strict text",
     ),
 }
 
@@ -199,7 +218,12 @@ def others() -> list[Variant]:
         raise LookupError(f"not installed: {', '.join(sorted(lacking))}")
     return [
         Variant(
-            item.language, item.version, item.executable, ENTRYPOINTS[item.language], item.runtime
+            item.language,
+            item.version,
+            item.executable,
+            ENTRYPOINTS[item.language],
+            item.runtime,
+            item.options,
         )
         for item in here
     ]

@@ -14,6 +14,7 @@ from runwright.executor.runtimes import (
     Interpreter,
     base_env,
     build_tree,
+    calls_at_once,
     has_heap_limit,
     run_tree,
     runner_command,
@@ -175,6 +176,28 @@ def test_a_sandbox_of_go_gets_the_starter_and_a_build_the_compiler() -> None:
     assert tree.binds["/usr/local/go"] == "/go/go"
     assert tree.binds[f"{BUILD_TOOLS}/go-cache"] == "/go/cache"
     assert tree.links["/usr/local/bin/go"] == "/usr/local/go/bin/go"
+
+
+def test_php_brings_its_extensions_and_takes_one_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = "php 8.2.36\nfolder /usr/lib/php/x\noption -dextension_dir=/usr/lib/php/x\n"
+    monkeypatch.setattr(discovery, "_answer", lambda command: answer)
+    monkeypatch.setattr(discovery, "_asked", {})
+    php = discovery.ask_language("php", a_program(tmp_path / "php8.2", is_elf=True), "host")
+    assert php is not None
+    assert php.runtime == "php-8.2"
+    assert run_tree(php).binds["/usr/lib/php/x"] == "/usr/lib/php/x"
+    assert "-dextension_dir=/usr/lib/php/x" in runner_command(php, heap_mib=0)
+    assert (calls_at_once("php-8.2", 64), calls_at_once("node-22", 64)) == (1, 64)
+
+
+def test_what_only_the_host_has_is_named_with_its_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adding, "discover", lambda data_dir: [])
+    with pytest.raises(RuntimeMissing, match=r"PHP 8\.3 is not on this machine.*php-cli"):
+        adding.add("php-8.3", tmp_path)
 
 
 def test_go_that_does_not_compile_is_not_kept(
