@@ -548,3 +548,19 @@ async def test_a_text_is_no_file(world: World) -> None:
                 "/v1/graphql", json={"query": query, "variables": variables}, headers=about()
             )
             assert answer.json()["errors"][0]["extensions"]["code"] == 400
+
+
+@pytest.mark.parametrize("place", ["variables.prefs", "variables.prefs.a", "variables.prefs.b.0"])
+async def test_a_file_inside_an_object_is_refused(front: Front, place: str) -> None:
+    """It would be stored with the place at which this server keeps it."""
+    query = 'mutation m($prefs: Assoc!) { thingsCreate(name: "n", prefs: $prefs) { _id } }'
+    operations = {"query": query, "variables": {"prefs": {"a": None, "b": [None]}}}
+    answer = await front.client.post(
+        "/v1/graphql",
+        data={"operations": json.dumps(operations), "map": json.dumps({"0": [place]})},
+        files={"0": ("a.txt", b"text")},
+        headers=about(),
+    )
+    [error] = answer.json()["errors"]
+    assert error["extensions"]["type"] == "general_argument_invalid"
+    assert not front.world.seen.calls

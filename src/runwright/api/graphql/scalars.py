@@ -12,10 +12,25 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
+def _plain(value: Any) -> Any:
+    """What a variable holds. A file would be stored with what it says of this server."""
+    if _holds_file(value):
+        raise GraphQLError("A file cannot be a part of an object.")
+    return value
+
+
+def _holds_file(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_file, value.values()))
+    if isinstance(value, list):
+        return any(map(_holds_file, value))
+    return isinstance(value, Upload)
+
+
 def _object(value: Any) -> Any:
     """An object, or the text of one: that is how it is written inside a query."""
     if not isinstance(value, str):
-        return value
+        return _plain(value)
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, RecursionError) as exc:
@@ -39,7 +54,7 @@ def _no_file(node: ValueNode, variables: Any = None) -> Any:
 
 
 JSON: Final = GraphQLScalarType(
-    "Json", description="Any JSON value.", serialize=_as_it_is, parse_value=_as_it_is
+    "Json", description="Any JSON value.", serialize=_as_it_is, parse_value=_plain
 )
 ASSOC: Final = GraphQLScalarType(
     "Assoc",
