@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
-from runwright.api.params import CustomId, Id, OrEmpty, Text
+from runwright.api.params import Checked, CustomId, Email, Id, OrEmpty, Phone, Text
 from runwright.api.routes.account_parts import current_id, own_route, user_of
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
@@ -13,10 +13,25 @@ from runwright.user_agents import parse_user_agent
 _NAME_CHARS: Final = 128
 
 
+def _no_address(text: str) -> str:
+    """An identifier is a target once in a project, so who took somebody's address for a device
+    would keep its owner from using it."""
+    for address in (Email(), Phone()):
+        try:
+            address.parse(text)
+        except ValueError:
+            continue
+        raise ValueError("Value must be the token of a device, no e-mail address or phone number")
+    return text
+
+
+_Token = Annotated[str, Checked(Text(255), _no_address)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CreatePushTarget:
     target_id: Annotated[str, CustomId()]
-    identifier: Annotated[str, Text(255)]
+    identifier: _Token
     provider_id: Annotated[str, OrEmpty(Id())] = ""
 
 
@@ -27,7 +42,7 @@ class OneTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class UpdatePushTarget(OneTarget):
-    identifier: Annotated[str, Text(255)]
+    identifier: _Token
 
 
 class PushTargetHandlers:

@@ -91,6 +91,19 @@ async def test_other_peoples_devices_and_ones_own_addresses_are_out_of_reach(
     assert await targets(world) == ["token-1"]
 
 
+@pytest.mark.parametrize("address", ["bob@example.com", "Bob@Example.com", "+14155552671"])
+async def test_a_device_does_not_take_the_address_of_somebody_else(
+    world: World, address: str
+) -> None:
+    """An address is a target once in a project: whoever had it first would keep its owner out."""
+    ann = await world.user("ann")
+    refused = await ann.post("/account/targets/push", device(identifier=address))
+    assert (refused.status, refused.type) == (400, "general_argument_invalid")
+    await ann.post("/account/targets/push", device())
+    refused = await ann.put("/account/targets/phone/push", {"identifier": address})
+    assert (refused.status, refused.type) == (400, "general_argument_invalid")
+
+
 async def test_no_provider_can_be_named_while_there_is_none(world: World) -> None:
     ann = await world.user("ann")
     refused = await ann.post("/account/targets/push", device() | {"providerId": "fcm"})
