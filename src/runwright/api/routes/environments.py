@@ -1,13 +1,14 @@
 """Environments of a project."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 from runwright.api.lists import Listing, cursor_errors, listed
 from runwright.api.params import Id, ProjectId, Text
+from runwright.api.routes.project_parts import project_route
 from runwright.api.routes.projects import FILTERS
-from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
+from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import projects as shapes
 from runwright.identity.environments import Environments
 
@@ -58,35 +59,16 @@ class EnvironmentHandlers:
         return empty()
 
 
+_route = partial(project_route, scope="project", model="project")
+
+
 def environment_routes(environments: Environments) -> list[Route]:
     of = EnvironmentHandlers(environments)
-    path, one = "/project/environments", "/project/environments/{environmentId}"
+    every, one = ("/project/environments",), ("/project/environments/{environmentId}",)
     return [
-        _route("createEnvironment", "POST", path, of.create, CreateEnvironment),
-        _route("listEnvironments", "GET", path, of.list, Listing, "projectList"),
+        _route("createEnvironment", "POST", every, of.create, CreateEnvironment),
+        _route("listEnvironments", "GET", every, of.list, Listing, model="projectList"),
         _route("getEnvironment", "GET", one, of.get, OneEnvironment),
         _route("updateEnvironment", "PATCH", one, of.rename, Rename),
-        _route("deleteEnvironment", "DELETE", one, of.delete, OneEnvironment, ""),
+        _route("deleteEnvironment", "DELETE", one, of.delete, OneEnvironment, model=""),
     ]
-
-
-def _route(
-    name: str,
-    method: str,
-    path: str,
-    handler: Callable[[Call, Any], Awaitable[Answer]],
-    params: type[Any],
-    model: str = "project",
-) -> Route:
-    return Route(
-        name=f"project.{name}",
-        method=method,
-        paths=(f"/v1{path}",),
-        scopes=("project.read" if method == "GET" else "project.write",),
-        handler=handler,
-        params=params,
-        status=USUAL_STATUS[method],
-        model=model,
-        group="project",
-        service="project",
-    )

@@ -1,14 +1,15 @@
 """API keys of a project."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Annotated, Final
 
 from runwright.api.lists import Listing, cursor_errors, listed
 from runwright.api.params import CustomId, DateTime, Id, ListOf, OneOf, Range, Text
 from runwright.api.queries import Attributes
-from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
+from runwright.api.routes.project_parts import project_route
+from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import projects as shapes
 from runwright.identity.keys import Keys
 from runwright.identity.scopes import PROJECT_SCOPES
@@ -99,6 +100,9 @@ class KeyHandlers:
         return empty()
 
 
+_route = partial(project_route, scope="keys", model="key")
+
+
 def key_routes(keys: Keys) -> list[Route]:
     of = KeyHandlers(keys)
     all_keys = ("/project/keys", "/projects/{projectId}/keys")
@@ -111,32 +115,10 @@ def key_routes(keys: Keys) -> list[Route]:
             ("/project/keys/ephemeral", "/projects/{projectId}/jwts"),
             of.create_ephemeral,
             CreateEphemeralKey,
-            "ephemeralKey",
+            model="ephemeralKey",
         ),
-        _route("listKeys", "GET", all_keys, of.list, Listing, "keyList"),
+        _route("listKeys", "GET", all_keys, of.list, Listing, model="keyList"),
         _route("getKey", "GET", one, of.get, OneKey),
         _route("updateKey", "PUT", one, of.update, UpdateKey),
-        _route("deleteKey", "DELETE", one, of.delete, OneKey, ""),
+        _route("deleteKey", "DELETE", one, of.delete, OneKey, model=""),
     ]
-
-
-def _route(
-    name: str,
-    method: str,
-    paths: tuple[str, ...],
-    handler: Callable[[Call, Any], Awaitable[Answer]],
-    params: type[Any],
-    model: str = "key",
-) -> Route:
-    return Route(
-        name=f"project.{name}",
-        method=method,
-        paths=tuple(f"/v1{path}" for path in paths),
-        scopes=("keys.read" if method == "GET" else "keys.write",),
-        handler=handler,
-        params=params,
-        status=USUAL_STATUS[method],
-        model=model,
-        group="project",
-        service="project",
-    )

@@ -1,14 +1,16 @@
 """Numbers of a project for trying out sign-in by phone."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import Listing, listed
 from runwright.api.params import Checked, Phone, Text
 from runwright.api.queries import Attributes
-from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
+from runwright.api.routes.project_parts import project_route
+from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import projects as shapes
 from runwright.identity.mock_phones import MockPhones
 from runwright.model.query import Page
@@ -68,36 +70,16 @@ class MockPhoneHandlers:
         return empty()
 
 
+_route = partial(project_route, scope="mocks", model="mockNumber")
+
+
 def mock_phone_routes(phones: MockPhones) -> list[Route]:
     of = MockPhoneHandlers(phones)
-    one = "/{number}"
+    every, one = ("/project/mock-phones",), ("/project/mock-phones/{number}",)
     return [
-        _route("createMockPhone", "POST", "", of.create, SetMockPhone),
-        _route("listMockPhones", "GET", "", of.list, Listing, model="mockNumberList"),
+        _route("createMockPhone", "POST", every, of.create, SetMockPhone),
+        _route("listMockPhones", "GET", every, of.list, Listing, model="mockNumberList"),
         _route("getMockPhone", "GET", one, of.get, OneMockPhone),
         _route("updateMockPhone", "PUT", one, of.update, SetMockPhone),
         _route("deleteMockPhone", "DELETE", one, of.delete, OneMockPhone, model=""),
     ]
-
-
-def _route(
-    name: str,
-    method: str,
-    path: str,
-    handler: Callable[[Call, Any], Awaitable[Answer]],
-    params: type[Any],
-    *,
-    model: str = "mockNumber",
-) -> Route:
-    return Route(
-        name=f"project.{name}",
-        method=method,
-        paths=(f"/v1/project/mock-phones{path}",),
-        scopes=("mocks.read" if method == "GET" else "mocks.write",),
-        handler=handler,
-        params=params,
-        status=USUAL_STATUS[method],
-        model=model,
-        group="project",
-        service="project",
-    )

@@ -1,13 +1,14 @@
 """Platforms of a project: its client applications."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import Listing, cursor_errors, listed
 from runwright.api.params import Checked, CustomId, Id, ListOf, Text
 from runwright.api.queries import Attributes
-from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
+from runwright.api.routes.project_parts import project_route
+from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import projects as shapes
 from runwright.errors import InvalidParam
 from runwright.identity import platforms as kinds
@@ -185,6 +186,9 @@ class PlatformHandlers:
         return empty()
 
 
+_route = partial(project_route, scope="platforms", model="platform")
+
+
 def platform_routes(platforms: Platforms) -> list[Route]:
     of = PlatformHandlers(platforms)
     native: tuple[tuple[str, type[Any], type[Any]], ...] = (
@@ -193,14 +197,14 @@ def platform_routes(platforms: Platforms) -> list[Route]:
         (kinds.WINDOWS, CreateWindows, UpdateWindows),
         (kinds.LINUX, CreateLinux, UpdateLinux),
     )
-    path, older = "/v1/project/platforms", "/v1/projects/{projectId}/platforms"
+    path, older = "/project/platforms", "/projects/{projectId}/platforms"
     one = (f"{path}/{{platformId}}", f"{older}/{{platformId}}")
     routes = [
         _route("createWebPlatform", "POST", (f"{path}/web", older), of.create_web, CreateWeb),
         _route("updateWebPlatform", "PUT", (f"{path}/web/{{platformId}}",), of.update, UpdateWeb),
-        _route("listPlatforms", "GET", (path, older), of.list, Listing, "platformList"),
+        _route("listPlatforms", "GET", (path, older), of.list, Listing, model="platformList"),
         _route("getPlatform", "GET", one, of.get, OnePlatform),
-        _route("deletePlatform", "DELETE", one, of.delete, OnePlatform, ""),
+        _route("deletePlatform", "DELETE", one, of.delete, OnePlatform, model=""),
     ]
     for kind, create, update in native:
         name = kind.capitalize()
@@ -215,25 +219,3 @@ def platform_routes(platforms: Platforms) -> list[Route]:
             ),
         ]
     return routes
-
-
-def _route(
-    name: str,
-    method: str,
-    paths: tuple[str, ...],
-    handler: Callable[[Call, Any], Awaitable[Answer]],
-    params: type[Any],
-    model: str = "platform",
-) -> Route:
-    return Route(
-        name=f"project.{name}",
-        method=method,
-        paths=paths,
-        scopes=("platforms.read" if method == "GET" else "platforms.write",),
-        handler=handler,
-        params=params,
-        status=USUAL_STATUS[method],
-        model=model,
-        group="project",
-        service="project",
-    )
