@@ -17,6 +17,7 @@ need() {
 
 if [ "${1:-}" = runtimes ]; then
   need php-cli php
+  need ruby ruby
   exit
 fi
 need curl curl

@@ -34,6 +34,7 @@ _SOURCES: Final = {
     "deno": ("mod.ts", "export default ({ res }) => res.text('well');"),
     "bun": ("index.ts", "export default ({ res }) => res.text('well');"),
     "php": ("index.php", "<?php return fn ($context) => $context->res->text('well');"),
+    "ruby": ("index.rb", "def main(context)\n  context.res.text('well')\nend\n"),
     "python": ("main.py", "def main(context):\n    return context.res.text('well')\n"),
 }
 _KNOBS: Final = {

@@ -44,6 +44,14 @@ foreach (get_loaded_extensions() as $name) {
     if (is_file("$folder/$name.so")) echo "option -dextension=$name\\n";
 }
 """
+# The standard library, and the gems of the distribution.
+_RUBY_FACTS: Final = (
+    'puts "ruby #{RUBY_VERSION}";'
+    "known = [RbConfig::CONFIG['rubylibprefix'], *Gem.default_path, *Gem::Specification.dirs];"
+    "known.map { |at| at.sub(%r{/specifications.*}, '') }.uniq.each { |at|"
+    " puts \"folder #{at}\" if File.directory?(at) && at.start_with?('/usr/lib/ruby',"
+    " '/usr/share/rubygems-integration', RbConfig::CONFIG['prefix'] + '/lib/ruby') }"
+)
 
 LANGUAGES: Final[Mapping[str, Language]] = {
     "php": Language(
@@ -65,6 +73,17 @@ LANGUAGES: Final[Mapping[str, Language]] = {
         package="php-cli",
         calls_at_once=1,
         build_env={"COMPOSER_CACHE_DIR": "{cache}/composer", "COMPOSER_HOME": "{cache}/composer"},
+    ),
+    "ruby": Language(
+        title="Ruby",
+        versions=("3.1", "3.2", "3.3", "3.4"),
+        program="ruby",
+        question=("-e", _RUBY_FACTS),
+        answer=r"^ruby (\S+)",
+        runner=("{runners}/ruby/runner.rb",),
+        package="ruby",
+        run_env={"LANG": "C.UTF-8"},
+        build_env={"BUNDLE_PATH": "vendor/bundle", "BUNDLE_USER_HOME": "{cache}/bundle"},
     ),
     "deno": Language(
         title="Deno",

@@ -101,7 +101,25 @@ return function ($context) {
     ]);
 };
 """
+_RUBY = """
+def main(context)
+  case context.req.path
+  when '/memory'
+    all = []
+    loop { all << 'x' * (1 << 20) }
+  when '/spin'
+    loop {}
+  when '/write'
+    File.write('/usr/local/server/x', '')
+  when '/spawn'
+    raise 'no' unless system('true')
+  end
+  context.log('logged')
+  context.res.json({ path: context.req.path, kind: 'typed', host: context.req.host })
+end
+"""
 CODES = {
+    "ruby": Code("index.rb", _RUBY),
     "php": Code("index.php", _PHP),
     "deno": Code("mod.ts", _JAVASCRIPT),
     "bun": Code("index.ts", _JAVASCRIPT),

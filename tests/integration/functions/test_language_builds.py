@@ -82,6 +82,20 @@ PROJECTS = [
         answer=b"hello from a file",
     ),
     Project(
+        name="ruby",
+        language="ruby",
+        entrypoint="src/index.rb",
+        commands="ruby -c src/index.rb && echo done",
+        files={
+            "src/index.rb": b"require_relative '../lib/greet'\nrequire 'dep'\n"
+            b"def main(context)\n  context.res.text(greet + Dep::NAME)\nend\n",
+            "lib/greet.rb": b"def greet\n  'hello from a file and '\nend\n",
+            "vendor/bundle/ruby/3.1.0/gems/dep-1.0/lib/dep.rb": b"module Dep\n"
+            b"  NAME = 'a gem'\nend\n",
+        },
+        answer=b"hello from a file and a gem",
+    ),
+    Project(
         name="go",
         language="go",
         entrypoint="main.go",

@@ -34,7 +34,13 @@ from runwright.executor.wire import (
 
 RUNNERS = Path(runwright.__file__).parent / "executor" / "runners"
 TEST_RUNTIMES = Path(sys.prefix) / "test-runtimes"  # filled by `make test`
-ENTRYPOINTS = {"deno": "index.cjs", "bun": "index.js", "go": "main.go", "php": "index.php"}
+ENTRYPOINTS = {
+    "deno": "index.cjs",
+    "bun": "index.js",
+    "go": "main.go",
+    "php": "index.php",
+    "ruby": "index.rb",
+}
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 JAVASCRIPT = ("node", "deno", "bun")
 DEADLINE_S = 20.0
@@ -127,6 +133,7 @@ LACKING: Mapping[str, tuple[str, ...]] = {
         "header lists",
         "native output apart",  # while several calls run
     ),
+    "ruby": ("fatal rejections",),
     "php": (
         "calls at once",
         "captured stderr",
