@@ -52,7 +52,9 @@ def version() -> None:
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to make.")],
-    language: Annotated[str, typer.Option(help="node or python.")] = "node",
+    language: Annotated[
+        str, typer.Option(help="node, python, deno, bun, go, php or ruby.")
+    ] = "node",
     name: Annotated[str | None, typer.Option(help="Name of the function.")] = None,
     as_json: AsJson = False,
 ) -> None:

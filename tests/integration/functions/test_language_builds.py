@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from runwright.cli import starters
 from runwright.clock import SystemClock
 from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
 from runwright.functions.building import BuildLimits
@@ -183,3 +184,22 @@ async def test_go_that_does_not_compile_fails_its_build(
     failed = await built(yard, await yard.upload(source(files), function_id="made", commands=""))
     assert failed.status is DeploymentStatus.FAILED
     assert reason in failed.build_logs
+
+
+@pytest.mark.parametrize("language", ["bun", "deno", "go", "php", "ruby"])
+async def test_the_starter_is_built_and_runs(
+    language: str, tmp_path: Path, yard: Yard, executor: BubblewrapExecutor
+) -> None:
+    if language not in RUNTIMES:
+        pytest.skip("not installed")
+    folder = tmp_path / "starter"
+    made = starters.make(folder, language, "made")
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    await yard.create_function("made", runtime=RUNTIMES[language], entrypoint=made.entrypoint)
+    deployment = await yard.upload(source(files), function_id="made", commands=made.commands)
+    ready = await built(yard, deployment)
+    assert ready.status is DeploymentStatus.READY, ready.build_logs
+    outcome = await run(yard, executor, ready)
+    assert (outcome.status_code, outcome.errors) == (200, "")
+    assert outcome.logs == "GET /\n"
+    assert b'"message":"Hello from ' in outcome.body
