@@ -29,6 +29,7 @@ def function(
     variant: Variant, root: Path, code: str, env: Mapping[str, str] | None = None
 ) -> Iterator[Runner]:
     """A function of one file."""
-    name = variant.entrypoint if variant.is_javascript else "main.py"
+    names = {"node": "index.js", "bun": "index.js", "deno": "index.cjs"}
+    name = names.get(variant.language, "main.py")
     with deployed(variant, root, {name: code}, name, env) as runner:
         yield runner

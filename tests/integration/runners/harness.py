@@ -36,7 +36,7 @@ RUNNERS = Path(runwright.__file__).parent / "executor" / "runners"
 TEST_RUNTIMES = Path(sys.prefix) / "test-runtimes"  # filled by `make test`
 ENTRYPOINTS = {
     "deno": "index.cjs",
-    "bun": "index.js",
+    "bun": "index.cjs",
     "go": "main.go",
     "php": "index.php",
     "ruby": "index.rb",
@@ -208,7 +208,7 @@ def _pythons() -> dict[tuple[int, ...], str]:
 def variants() -> list[Variant]:
     found = []
     for versions, language, entrypoints in (
-        (_nodes(), "node", ["index.js"]),
+        (_nodes(), "node", ["index.cjs"]),
         (_pythons(), "python", ["main.py", "async_main.py"]),
     ):
         for version, path in sorted(versions.items()):

@@ -98,7 +98,7 @@ def test_an_exception_is_logged_with_its_stack_and_no_colours(
     assert result.result == ResultClass.USER_EXCEPTION
     assert "outer" in result.errors
     assert "Caused by: RangeError: in" in result.errors
-    assert engine.entrypoint in result.errors
+    assert "/index." in result.errors
     assert "\x1b" not in result.errors
 
 

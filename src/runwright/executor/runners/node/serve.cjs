@@ -151,8 +151,8 @@ async function onLoad(text) {
 }
 
 // A load and a call that nobody asked for; see rehearsal.cjs.
-async function rehearse() {
-  const rehearsed = await loading.load({ root: __dirname, entrypoint: 'rehearsal.cjs' });
+async function rehearse({ rehearsal = `${__dirname}/rehearsal.cjs` }) {
+  const rehearsed = await loading.load({ root: '/', entrypoint: rehearsal });
   const call = new Call(wire, 0, false, Buffer.from('GET /\nhost:rehearsal'), undefined);
   call.onEnd = forget;
   call.began = performance.now();
@@ -160,7 +160,7 @@ async function rehearse() {
   wire.discard(() => call.succeed(response));
 }
 
-// `engine`: { channel, version, isConsoleApart }.
+// `engine`: { channel, version, isConsoleApart, rehearsal }; the last two may be left out.
 function serve(engine) {
   wire = new Wire(engine.channel, onFrame);
   process.on('exit', () => {
@@ -174,7 +174,7 @@ function serve(engine) {
   native.capture(() => running.getStore(), engine);
   wire.hello(engine.version);
   // Without it the first call is merely slower.
-  rehearse().catch(() => {});
+  rehearse(engine).catch(() => {});
 }
 
 module.exports = { serve };
