@@ -50,8 +50,12 @@ unit: $(VENV)/.installed-dev
 contract: $(VENV)/.installed-dev
 	@$(BIN)/pytest tests/contract -q -n 2
 
+# They start sandboxes and measure the machine, so they have it to themselves.
+MACHINE := $(addprefix tests/integration/,executor runners functions gateway templates chaos)
+
 integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes
-	@$(BIN)/pytest tests/integration -q
+	@$(BIN)/pytest tests/integration -q -n 2 $(addprefix --ignore=,$(MACHINE))
+	@$(BIN)/pytest $(MACHINE) -q
 
 acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node
 	@sh tools/test-packages.sh

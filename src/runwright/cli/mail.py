@@ -48,8 +48,9 @@ def list_letters(
 @mail.command()
 def show(
     letter: Annotated[
-        str, typer.Argument(help="Id of the letter, or the beginning of it; left out: the newest.")
-    ] = "",
+        str | None,
+        typer.Argument(help="Id of the letter, or the beginning of it; left out: the newest."),
+    ] = None,
     html: Annotated[bool, typer.Option("--html", help="Its HTML form, not the text.")] = False,
     data_dir: DataDir = None,
     config: Config = None,
@@ -60,14 +61,14 @@ def show(
 
     with errors_shown(as_json=as_json):
         settings = Settings.load(flags={"data_dir": data_dir}, file=config)
-        newest = "" if letter else next((item.id for item in wiring.mail_folder(settings)[-1:]), "")
-        found = wiring.mail_letter(settings, letter or newest) if letter or newest else None
+        if letter is None:
+            letter = next((item.id for item in wiring.mail_folder(settings)[-1:]), None)
+        if letter is None:
+            err.print("The mail folder is empty.")
+            raise typer.Exit(FAILED)
+        found = wiring.mail_letter(settings, letter)
         if found is None:
-            err.print(
-                "[red]error:[/red] No letter, or more than one, has an id like that."
-                if letter
-                else "The mail folder is empty."
-            )
+            err.print("[red]error:[/red] No letter, or more than one, has an id like that.")
             raise typer.Exit(FAILED)
         kept, message = found
         if as_json:

@@ -127,6 +127,7 @@ async def test_commands_list_and_show_letters(tmp_path: Path, clock: ManualClock
     shown = json.loads(run("show", "a1", "--json"))
     assert shown["from"] == "no-reply@localhost"
     assert shown["subject"] == "Set a new password for Shop"
+    assert run("show").endswith("123456 is your code for Shop.\n")  # the newest
     run("show", "c", code=1)
     run("show", "", code=1)  # more than one begins like this
 

@@ -17,6 +17,14 @@ from runwright.model.job import JobKind
 from runwright.model.lineage import Lineage
 from runwright.model.retry import Retry
 from tests.fakes.user_code import answering
+from tests.integration.executions.test_retries import (
+    FAILURE,
+    SUCCESS,
+    dispatching,
+    ended,
+    jobs,
+    stored,
+)
 from tests.unit.executions.bench import (
     FUNCTION,
     Bench,
@@ -29,7 +37,6 @@ from tests.unit.executions.bench import (
     signed_in,
     until,
 )
-from tests.unit.executions.test_retries import FAILURE, SUCCESS, dispatching, ended, jobs, stored
 
 pytestmark = pytest.mark.anyio
 ENTRYPOINT = replace(FAILURE, error_class=ErrorClass.ENTRYPOINT)  # fails for good at once

@@ -26,6 +26,8 @@ from runwright.storage.database import open_memory
 from tests.fakes.announced import Announced, listening
 from tests.fakes.clock import ManualClock
 from tests.fakes.user_code import answering
+from tests.integration.executions.test_replays import accepted
+from tests.integration.executions.test_retries import dispatching, ended
 from tests.unit.executions.bench import (
     FUNCTION,
     NOW,
@@ -41,8 +43,6 @@ from tests.unit.executions.bench import (
     until,
 )
 from tests.unit.executions.test_reading import an_execution
-from tests.unit.executions.test_replays import accepted
-from tests.unit.executions.test_retries import dispatching, ended
 
 pytestmark = pytest.mark.anyio
 TALKING = answering(
