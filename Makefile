@@ -59,7 +59,7 @@ integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes
 
 acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node
 	@sh tools/test-packages.sh
-	@$(BIN)/pytest tests/acceptance -q
+	@$(BIN)/pytest tests/acceptance -q -n 2 --dist loadfile
 
 chaos: $(VENV)/.installed-dev  ## the crash rig; with CHAOS="--seed 7 --executions 3000" another round
 	@$(BIN)/python -m tests.chaos $(CHAOS)
