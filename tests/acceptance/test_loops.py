@@ -198,7 +198,8 @@ def test_a_loop_that_hides_behind_a_key_of_its_own_is_stopped_by_its_rate(
     # Others are not held up by it.
     other = a_user(api)
     api.patch(f"/users/{other}/name", json={"name": "changed"})
-    assert ended(api, "hidden", 32)
+    # To its end: a rename that is still on its way would be heard by the next test's function.
+    assert len(ended(api, "hidden", 62)) == 62
 
 
 def test_a_loop_that_acts_as_its_user_is_stopped_as_well(alone: Running, api: httpx.Client) -> None:
