@@ -74,7 +74,8 @@ def test_no_file_names_the_machine_or_the_place_it_was_made_on() -> None:
 
 def test_lock_files_hold_no_addresses_but_those_of_sponsors() -> None:
     locks = [path for pattern in LOCKS for path in ROOT.glob(pattern)]
-    locks = [path for path in locks if "node_modules" not in path.parts]
+    # Ours, not those of what is installed: the folder of an added runtime holds some, too.
+    locks = [path for path in locks if not {"node_modules", ".venv"} & set(path.parts)]
     assert len(locks) >= 4
     for path in locks:
         text = path.read_text()
