@@ -54,6 +54,7 @@ contract: $(VENV)/.installed-dev
 MACHINE := $(addprefix tests/integration/,executor runners functions gateway templates chaos)
 
 integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes
+	@sh tools/test-packages.sh network
 	@$(BIN)/pytest tests/integration -q -n 2 $(addprefix --ignore=,$(MACHINE))
 	@$(BIN)/pytest $(MACHINE) -q
 

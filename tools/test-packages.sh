@@ -1,6 +1,6 @@
 #!/bin/sh
 # Debian packages that the tests use and a bare machine may lack; with the word `runtimes` those of
-# the languages that come from the host.
+# the languages that come from the host, with `network` those that make networks to attack.
 set -eu
 
 # need PACKAGE PROGRAM...: one of the programs is enough.
@@ -20,5 +20,7 @@ if [ "${1:-}" = runtimes ]; then
   need ruby ruby
   exit
 fi
+need iproute2 ip
+if [ "${1:-}" = network ]; then exit; fi
 need curl curl
 need chromium chromium chromium-browser google-chrome
