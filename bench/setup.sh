@@ -20,7 +20,8 @@ for package in redis-server postgresql; do
 done
 if [ ! -x bench/peers/python/.venv/bin/functions-framework ]; then
   echo "==> Installing the peers in Python"
-  python3 -m venv --without-pip bench/peers/python/.venv
-  python3 -m pip --python bench/peers/python/.venv/bin/python --disable-pip-version-check install \
+  python=$(sh tools/python.sh) # the peers run on what the server runs on
+  "$python" -m venv --without-pip bench/peers/python/.venv
+  "$python" -m pip --python bench/peers/python/.venv/bin/python --disable-pip-version-check install \
     --quiet --require-hashes --only-binary :all: -r bench/peers/python/requirements.txt
 fi

@@ -2,8 +2,9 @@
 
 Sources, best first: `<data>/runtimes/<id>` filled by `adding.py`; the Node package this server
 is installed with; interpreters of the host (the one the server runs on, its sibling versions,
-the PATH). Within a source the newest patch of a version wins. Scripts that pick a version at
-run time (shims) are passed over: the real program beside them is found on its own.
+the PATH). Within a source the newest patch of a version wins; but the Python this server runs on
+was chosen for its speed and wins over all of its version. Scripts that pick a version at run time
+(shims) are passed over: the real program beside them is found on its own.
 """
 
 import json
@@ -45,10 +46,15 @@ def discover(data_dir: Path) -> list[Interpreter]:
     return [found[runtime] for runtime in RUNTIMES if runtime in found]
 
 
-def _rank(interpreter: Interpreter) -> tuple[int, tuple[int, ...]]:
+def _rank(interpreter: Interpreter) -> tuple[int, bool, tuple[int, ...]]:
     order = ("host", "package", "added")
     numbers = tuple(int(part) for part in re.findall(r"\d+", interpreter.version)[:3])
-    return order.index(interpreter.source), numbers
+    is_own = interpreter.executable == str(_own_python().resolve())
+    return order.index(interpreter.source), is_own, numbers
+
+
+def _own_python() -> Path:
+    return Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
 
 
 def _candidates(data_dir: Path) -> Iterator[Interpreter]:
@@ -81,8 +87,8 @@ def _node_programs(data_dir: Path) -> Iterator[tuple[str, Path]]:
 
 def _python_programs() -> Iterator[Path]:
     """The server's own interpreter, its siblings in a folder of versions, then the PATH."""
+    yield _own_python()
     own = Path(sys.base_prefix).resolve()
-    yield own / "bin" / f"python3.{sys.version_info.minor}"
     for prefix in sorted(own.parent.iterdir()) if own.parent.name == "versions" else ():
         yield from sorted(prefix.glob("bin/python3.*"))
     for folder in os.get_exec_path():

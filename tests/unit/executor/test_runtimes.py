@@ -77,6 +77,17 @@ def test_the_best_source_and_the_newest_patch_win() -> None:
     ]
 
 
+def test_the_python_that_the_server_runs_on_wins_over_newer_patches() -> None:
+    def a_python(executable: str, version: str) -> Interpreter:
+        return Interpreter(
+            runtime="python-3.11", version=version, source="host", executable=executable
+        )
+
+    own = str(discovery._own_python().resolve())
+    ranked = sorted([a_python(own, "3.11.2"), a_python("/p", "3.11.9")], key=discovery._rank)
+    assert [item.executable for item in ranked] == ["/p", own]
+
+
 def a_program(path: Path, *, is_elf: bool) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes((b"\x7fELF" if is_elf else b"#!/bin/sh\n") + b"rest")
