@@ -246,6 +246,9 @@ class Settings:
     pool_idle_s: int = _setting(
         300, "idle time after which a warm sandbox is ended", unit="s", low=1
     )
+    kept_instances: int = _setting(
+        32, "sandboxes kept ready by `minInstances`, of all functions together", low=0, high=8192
+    )
     sandboxes: int = _setting(512, "sandboxes alive at once, idle ones included", low=1, high=8192)
     tmp_mib: int = _setting(256, "size of a sandbox's private /tmp", unit="MiB", low=1)
     uid_base: int = _setting(

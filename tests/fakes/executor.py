@@ -75,6 +75,8 @@ class FakeExecutor(Begins):
     def retire(self, deployment_id: str) -> None:
         self.retired.append(deployment_id)
 
+    def keep(self, wanted: Sequence[tuple[Workload, int]]) -> None: ...
+
     def runtimes(self) -> Sequence[RuntimeStatus]:
         return [
             RuntimeStatus(id=item, interpreter_version="1.0.0", source="host")

@@ -64,6 +64,7 @@ class UserCode(Begins):
     run_next: Run = hello
     calls: list[tuple[Workload, Invocation]] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
+    kept: dict[tuple[str, str], int] = field(default_factory=dict)
     installed: tuple[str, ...] = ("node-22", "python-3.12")
     outputs: dict[str, Printed] = field(default_factory=dict)
     running: dict[str, asyncio.Future[Outcome]] = field(default_factory=dict)
@@ -102,6 +103,9 @@ class UserCode(Begins):
 
     def retire(self, deployment_id: str) -> None:
         self.retired.append(deployment_id)
+
+    def keep(self, wanted: Sequence[tuple[Workload, int]]) -> None:
+        self.kept = {(item.function_id, item.key): count for item, count in wanted}
 
     def runtimes(self) -> Sequence[RuntimeStatus]:
         return [

@@ -40,6 +40,8 @@ OPTIONAL: Final = {
     "concurrency",
     "requestRetention",
     "loopLimit",
+    "minInstances",
+    "maxInstances",
     "runtimeSpecification",
     "buildSpecification",
     "description",

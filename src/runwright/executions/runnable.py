@@ -103,4 +103,5 @@ class Preparer:
             env=env,
             cpus=size.cpus,
             memory_mib=size.memory_mib,
+            max_instances=function.max_instances,
         )

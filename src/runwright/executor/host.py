@@ -248,6 +248,10 @@ class BubblewrapExecutor:
         if self._pool is not None:
             self._pool.retire(deployment_id)
 
+    def keep(self, wanted: Sequence[tuple[Workload, int]]) -> None:
+        if self._pool is not None:
+            self._pool.keep(wanted)
+
     def runtimes(self) -> Sequence[RuntimeStatus]:
         return [
             RuntimeStatus(id=item.runtime, interpreter_version=item.version, source=item.source)

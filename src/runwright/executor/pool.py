@@ -23,6 +23,7 @@ from typing import Final
 from runwright.executor.bubblewrap import FUNCTION_DIR
 from runwright.executor.call import NOT_BEGUN, Call
 from runwright.executor.cgroups import Limits
+from runwright.executor.keeping import Keeping
 from runwright.executor.runtimes import Interpreter, calls_at_once
 from runwright.executor.sandbox import Owner, Sandbox, State
 from runwright.executor.spawn import Exit, Mount, Spawner, SpawnFailed, Uids
@@ -50,6 +51,14 @@ class Group:
         self.members: list[Sandbox] = []
         self.waiters: deque[Call] = deque()
         self.starting = 0
+        self.most = workload.max_instances  # 0 = any number
+
+    def live(self) -> int:
+        """Sandboxes that take calls, or soon will."""
+        return self.starting + sum(item.state is State.ASSIGNED for item in self.members)
+
+    def may_grow(self) -> bool:
+        return not self.most or len(self.members) + self.starting < self.most
 
 
 class Pool(Owner):
@@ -68,6 +77,7 @@ class Pool(Owner):
         self._groups: dict[str, Group] = {}
         self._group_of: dict[int, Group] = {}
         self._busy: set[Sandbox] = set()
+        self._keeping = Keeping()
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -140,6 +150,7 @@ class Pool(Owner):
             raise NoSlot
         if group is None:
             group = self._new_group(workload)
+        group.most = workload.max_instances
         group.waiters.append(call)
         self._waiting += 1
         self._watch_time()
@@ -183,9 +194,13 @@ class Pool(Owner):
                 sandbox.ask()
                 return
         most = calls_at_once(group.workload.runtime, self._limits.max_calls)
-        if len(group.waiters) > group.starting * most and self._has_room(group):
-            group.starting += 1
-            self._spawn_task(self._start_for(group), f"cold-{group.workload.deployment_id}")
+        is_short = len(group.waiters) > group.starting * most
+        if is_short and group.may_grow() and self._has_room(group):
+            self._start_one(group)
+
+    def _start_one(self, group: Group) -> None:
+        group.starting += 1
+        self._spawn_task(self._start_for(group), f"cold-{group.workload.deployment_id}")
 
     def _has_room(self, group: Group) -> bool:
         if self._stock.has_ready(group.key) or self._stock.is_below_bound():
@@ -194,13 +209,19 @@ class Pool(Owner):
 
     def _make_room(self) -> bool:
         """End the longest idle sandbox; a pre-started one of another runtime if none is."""
-        idle = [
-            item for item in self._stock.all() if item.state is State.ASSIGNED and not item.calls
-        ]
+        idle = [item for item in self._stock.all() if self._is_spare(item)]
         if idle:
             min(idle, key=lambda item: item.idle_since).end()
             return True
         return self._stock.give_up_one()
+
+    def _is_spare(self, sandbox: Sandbox) -> bool:
+        """Whether it is idle, and not one of those that are kept ready."""
+        if sandbox.state is not State.ASSIGNED or sandbox.calls:
+            return False
+        group = self._group_of.get(sandbox.id)
+        least = self._keeping.least(group.workload.key) if group is not None else 0
+        return group is None or least == 0 or group.live() > least
 
     def _new_group(self, workload: Workload) -> Group:
         code_dir = self._spawner.code_dir(workload.artifact)
@@ -218,6 +239,7 @@ class Pool(Owner):
         for other in list(self._groups.values()):
             if other.workload.deployment_id == workload.deployment_id:
                 self._drain(other)
+        self._keeping.drop(workload.deployment_id, but=workload.key)
         self._groups[workload.key] = group
         return group
 
@@ -230,9 +252,41 @@ class Pool(Owner):
         return self._stock.is_full()
 
     def retire(self, deployment_id: str) -> None:
+        self._keeping.drop(deployment_id)
         for group in list(self._groups.values()):
             if group.workload.deployment_id == deployment_id:
                 self._drain(group)
+
+    # Numbers of instances
+
+    def keep(self, wanted: Sequence[tuple[Workload, int]]) -> None:
+        """Bound these workloads from now on, from below and above, and no others."""
+        if self._is_closed:
+            return
+        self._keeping.replace(wanted)
+        bounds = {workload.key: workload.max_instances for workload, _ in wanted}
+        for key, group in self._groups.items():
+            group.most = bounds.get(key, 0)
+        self.keep_numbers()
+
+    def keep_numbers(self) -> None:
+        """Start what is missing of the kept ones and drain what is beyond a bound."""
+        now = self._now()
+        for kept in self._keeping.all():
+            group = self._groups.get(kept.workload.key) or self._new_group(kept.workload)
+            for _ in range(kept.to_start(group.live(), now)):
+                if group.may_grow() and self._has_room(group):
+                    self._start_one(group)
+            self._forget_if_empty(group)
+        for group in self._groups.values():
+            self._trim(group)
+
+    def _trim(self, group: Group) -> None:
+        if group.most and group.live() > group.most:
+            surplus = group.live() - group.most
+            usable = [item for item in group.members if item.state is State.ASSIGNED]
+            for sandbox in sorted(usable, key=lambda item: len(item.calls))[:surplus]:
+                sandbox.drain()
 
     # Starting
 
@@ -268,6 +322,7 @@ class Pool(Owner):
         sandbox.memory_mib = workload.memory_mib
         sandbox.start_s = self._now() - began
         sandbox.idle_since = self._now()
+        sandbox.is_fresh = bool(group.waiters)  # else nobody waits for this start
         sandbox.load(group.load)
         group.members.append(sandbox)
         self._group_of[sandbox.id] = group
@@ -362,9 +417,10 @@ class Pool(Owner):
     def _sweep(self) -> None:
         self._sweep_timer = self._loop.call_later(_SWEEP_S, self._sweep)
         self.evict_idle()
+        self.keep_numbers()
 
     def evict_idle(self) -> None:
         limit = self._now() - self._limits.idle_s
         for sandbox in self._stock.all():
-            if sandbox.state is State.ASSIGNED and not sandbox.calls and sandbox.idle_since < limit:
+            if sandbox.idle_since < limit and self._is_spare(sandbox):
                 sandbox.end()

@@ -82,7 +82,7 @@ class Sandbox(asyncio.Protocol):
         self.calls: dict[int, Call] = {}
         self.live_calls = 0  # those whose caller has no outcome yet
         self.idle_since = 0.0
-        self.is_fresh = True  # no call was ever submitted
+        self.is_fresh = True  # it was started for calls, and none has come yet
         self.start_s = 0.0  # what getting it ready took, for the calls that waited for it
         self.is_stalled = False
         self.memory_mib = 0

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 MAX_INTERVAL_MIN: Final = 525_600  # a year
 MAX_CONCURRENCY: Final = 10_000
+MAX_MIN_INSTANCES: Final = 100
+MAX_INSTANCES: Final = 8192
 MAX_REQUEST_RETENTION_S: Final = 604_800  # a week
 
 
@@ -85,6 +87,8 @@ class FunctionSettings:
     retry: Retry | None = None
     request_retention_s: int | None = None
     loop_limit: int | None = None
+    min_instances: int | None = None
+    max_instances: int | None = None
     description: str | None = None
     is_email_enabled: bool | None = None
 
@@ -149,8 +153,9 @@ class FunctionSettings:
     def created(
         self, function_id: str, project_id: str, now: datetime, limits: FunctionLimits
     ) -> Function:
+        """The new function. Raises InvalidParam."""
         default = limits.default_specification
-        return Function(
+        made = Function(
             id=function_id,
             project_id=project_id,
             created_at=now,
@@ -168,6 +173,8 @@ class FunctionSettings:
             retry=self.retry or NO_RETRY,
             request_retention_s=self.request_retention_s or 0,
             loop_limit=_given(self.loop_limit, SAME_FUNCTION_RUNS),
+            min_instances=self.min_instances or 0,
+            max_instances=self.max_instances or 0,
             timeout_s=self.timeout_s,
             is_enabled=self.is_enabled,
             is_logging=self.is_logging,
@@ -185,9 +192,11 @@ class FunctionSettings:
             provider_branches=self.provider_branches or (),
             provider_paths=self.provider_paths or (),
         )
+        _check_instances(made)
+        return made
 
     def applied_to(self, stored: Function, now: datetime) -> Function:
-        """The function after an update with these settings."""
+        """The function after an update with these settings. Raises InvalidParam."""
         changed = replace(
             stored,
             updated_at=now,
@@ -204,6 +213,8 @@ class FunctionSettings:
             retry=_given(self.retry, stored.retry),
             request_retention_s=_given(self.request_retention_s, stored.request_retention_s),
             loop_limit=_given(self.loop_limit, stored.loop_limit),
+            min_instances=_given(self.min_instances, stored.min_instances),
+            max_instances=_given(self.max_instances, stored.max_instances),
             timeout_s=self.timeout_s,
             is_enabled=self.is_enabled,
             is_logging=self.is_logging,
@@ -221,6 +232,7 @@ class FunctionSettings:
             provider_branches=_given(self.provider_branches, stored.provider_branches),
             provider_paths=_given(self.provider_paths, stored.provider_paths),
         )
+        _check_instances(changed)
         return replace(changed, is_live=stored.is_live and not _needs_build(stored, changed))
 
     def _interval_after(self, stored: Function) -> int | None:
@@ -228,6 +240,16 @@ class FunctionSettings:
         if self.interval_min is not None:
             return self.interval_min or None
         return None if self.schedule else stored.interval_min
+
+
+def _check_instances(function: Function) -> None:
+    """An update may name one of the two bounds, so they are held against each other here."""
+    if function.max_instances and function.min_instances > function.max_instances:
+        raise InvalidParam(
+            "minInstances",
+            f"It is {function.min_instances}, which is more than the "
+            f"{function.max_instances} of `maxInstances`.",
+        )
 
 
 def _needs_build(stored: Function, changed: Function) -> bool:

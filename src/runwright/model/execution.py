@@ -121,6 +121,7 @@ class Workload:
     env: Mapping[str, str] = field(default_factory=dict)
     cpus: float = 0.5
     memory_mib: int = 512
+    max_instances: int = 0  # 0 = any number; no part of the key, user code cannot see it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

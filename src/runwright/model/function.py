@@ -62,6 +62,8 @@ class Function:
     retry: Retry = NO_RETRY
     request_retention_s: int = 0  # how long requests of ended queued runs stay replayable
     loop_limit: int = SAME_FUNCTION_RUNS  # see model/lineage.py; 0 = never stopped
+    min_instances: int = 0  # sandboxes that are kept ready, whether or not anybody calls
+    max_instances: int = 0  # sandboxes at once; 0 = only the server's own limits
     timeout_s: int = 15
     is_enabled: bool = True
     is_live: bool = True  # the active deployment was built with the present settings

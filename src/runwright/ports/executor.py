@@ -139,6 +139,11 @@ class Executor(Protocol):
     def retire(self, deployment_id: str) -> None:
         """Stop lending sandboxes of a deployment; idle ones end now, busy ones when done."""
 
+    def keep(self, wanted: Sequence[tuple[Workload, int]]) -> None:
+        """Hold at least so many sandboxes of each workload ready, from now on and whether or not
+        anybody calls. The list is whole: what it does not name is kept no longer, and a
+        workload's `max_instances` holds for its sandboxes that are alive already."""
+
     def runtimes(self) -> Sequence[RuntimeStatus]:
         """Every runtime that can run here now."""
 

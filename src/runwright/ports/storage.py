@@ -98,6 +98,10 @@ class FunctionRepository(Repository[Function], Protocol):
     def listening(self, project_id: str) -> list[Function]:
         """Those of a project that are enabled and subscribe to some event, oldest first."""
 
+    def with_instances(self) -> list[Function]:
+        """Those of every project that are enabled and bound the number of their instances
+        from below or above, oldest first."""
+
 
 class ExecutionRepository(Repository[Execution], Protocol):
     def add_all(self, items: Sequence[Execution]) -> None:

@@ -175,6 +175,12 @@ class SqlFunctions(SqlRepository[Function]):
         )
         return self._values(statement)
 
+    def with_instances(self) -> list[Function]:
+        column = self._table.c
+        is_bounded = (column.min_instances > 0) | (column.max_instances > 0)
+        statement = self._codec.select().where(column.is_enabled.is_(True), is_bounded)
+        return self._values(statement.order_by(column[SEQUENCE]))
+
 
 class SqlExecutions(SqlRepository[Execution]):
     _codec: ExecutionCodec

@@ -7,6 +7,7 @@ from pathlib import Path
 from runwright.executions.cancelling import Cancelling
 from runwright.executions.dispatcher import Dispatcher
 from runwright.executions.eviction import Eviction
+from runwright.executions.instances import Instances
 from runwright.executions.records import Recorder
 from runwright.executions.repeats import Repeats
 from runwright.executions.replays import Replays
@@ -82,6 +83,15 @@ async def make_executions(
     )
     await executions.start()
     stack.push_async_callback(executions.stop, settings.drain_s)
+    instances = Instances(
+        storage=core.storage,
+        signals=core.signals,
+        executions=executions,
+        executor=executor,
+        most=settings.kept_instances,
+    )
+    instances.start()
+    stack.push_async_callback(instances.stop)
     retention = Retention(
         core.storage,
         core.clock,

@@ -219,6 +219,8 @@ def a_function(id: str = "fn", project_id: str = PROJECT, **more: Any) -> Functi
         retry=Retry(attempts=3, backoff_s=0.5, classes=("exit", "timeout")),
         request_retention_s=60,
         loop_limit=0,
+        min_instances=1,
+        max_instances=3,
     )
     return replace(base, **more)
 

@@ -259,3 +259,17 @@ async def test_functions_that_listen_are_enabled_and_subscribe_to_something(
     await storage.write(adding("functions", *rows))
     found = await storage.read(lambda work: work.functions.listening("shop"))
     assert [item.id for item in found] == ["first", "second"]
+
+
+async def test_functions_with_numbers_of_instances_are_found_in_every_project(
+    storage: Storage,
+) -> None:
+    rows = (
+        a_function("kept", min_instances=1, max_instances=0),
+        a_function("plain", min_instances=0, max_instances=0),
+        a_function("off", is_enabled=False, min_instances=1),
+        a_function("bounded", "other", min_instances=0, max_instances=2),
+    )
+    await storage.write(adding("functions", *rows))
+    found = await storage.read(lambda work: work.functions.with_instances())
+    assert [item.id for item in found] == ["kept", "bounded"]

@@ -33,6 +33,8 @@ OUR_FIELDS = {"timezone", "scheduleCatchUp", "scheduleOverlap"} | {
     "retry",
     "requestRetention",
     "loopLimit",
+    "minInstances",
+    "maxInstances",
 }
 
 
@@ -301,6 +303,18 @@ async def test_retries_and_limits_of_queued_runs_stay_until_they_are_changed(
     assert (cleared["retry"], cleared["concurrency"], cleared["requestRetention"]) == (None, 0, 0)
 
 
+async def test_numbers_of_instances_stay_until_they_are_changed(front: Front) -> None:
+    plain = (await front.send("POST", "/functions", json=FUNCTION)).json()
+    assert (plain["minInstances"], plain["maxInstances"]) == (0, 0)
+    sent = {"name": "Mail", "minInstances": 1, "maxInstances": 2}
+    changed = (await front.send("PUT", "/functions/f1", json=sent)).json()
+    assert (changed["minInstances"], changed["maxInstances"]) == (1, 2)
+    kept = (await front.send("PUT", "/functions/f1", json={"name": "Mail"})).json()
+    assert (kept["minInstances"], kept["maxInstances"]) == (1, 2)
+    crossed = await front.send("PUT", "/functions/f1", json={"name": "Mail", "minInstances": 3})
+    assert (crossed.status_code, crossed.json()["type"]) == (400, "general_argument_invalid")
+
+
 # -- errors ---------------------------------------------------------------------------------
 
 
@@ -339,6 +353,14 @@ async def test_retries_and_limits_of_queued_runs_stay_until_they_are_changed(
         ({"concurrency": 10_001}, 400, "general_argument_invalid", "concurrency"),
         ({"requestRetention": 604_801}, 400, "general_argument_invalid", "requestRetention"),
         ({"loopLimit": -1}, 400, "general_argument_invalid", "loopLimit"),
+        ({"minInstances": 101}, 400, "general_argument_invalid", "minInstances"),
+        ({"maxInstances": -1}, 400, "general_argument_invalid", "maxInstances"),
+        (
+            {"minInstances": 3, "maxInstances": 2},
+            400,
+            "general_argument_invalid",
+            "maxInstances",
+        ),
         ({"retry": "often"}, 400, "general_argument_invalid", "retry"),
         ({"retry": {"backoff": 5}}, 400, "general_argument_invalid", "attempts"),
         ({"retry": {"attempts": 101}}, 400, "general_argument_invalid", "attempts"),

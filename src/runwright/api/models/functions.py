@@ -75,6 +75,8 @@ FUNCTION: Final = Model(
         one("retry", RETRY, "When failed runs are run again; null for never.", null=True),
         whole("requestRetention", "Seconds for which requests can be replayed."),
         whole("loopLimit", "How often it may start itself; 0 for any number of times."),
+        whole("minInstances", "Sandboxes that are kept ready."),
+        whole("maxInstances", "Most sandboxes at once; 0 for any number."),
         text("entrypoint", "The file that is loaded."),
         text("commands", "Commands of the build."),
         text("version", "Version of the contract between platform and code."),

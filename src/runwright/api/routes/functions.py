@@ -15,7 +15,9 @@ from runwright.functions.catalog import FunctionCatalog
 from runwright.functions.runtimes import RUNTIME_IDS, ready
 from runwright.functions.settings import (
     MAX_CONCURRENCY,
+    MAX_INSTANCES,
     MAX_INTERVAL_MIN,
+    MAX_MIN_INSTANCES,
     MAX_REQUEST_RETENTION_S,
     FunctionSettings,
 )
@@ -57,6 +59,8 @@ class _Settings:
     retry: Annotated[Retry | None, RetryRule()] = None
     request_retention: Annotated[int | None, Range(0, MAX_REQUEST_RETENTION_S)] = None
     loop_limit: Annotated[int | None, Range(0, MAX_SAME_FUNCTION_RUNS)] = None
+    min_instances: Annotated[int | None, Range(0, MAX_MIN_INSTANCES)] = None
+    max_instances: Annotated[int | None, Range(0, MAX_INSTANCES)] = None
     enabled: Annotated[bool, Bool()] = True
     logging: Annotated[bool, Bool()] = True
     entrypoint: Annotated[str, Text(1028, least=0)] = ""
@@ -91,6 +95,8 @@ class _Settings:
             retry=self.retry,
             request_retention_s=self.request_retention,
             loop_limit=self.loop_limit,
+            min_instances=self.min_instances,
+            max_instances=self.max_instances,
             is_enabled=self.enabled,
             is_logging=self.logging,
             entrypoint=self.entrypoint,

@@ -54,6 +54,8 @@ def function(shown: ShownFunction) -> Json:
         "retry": retry(item.retry),
         "requestRetention": item.request_retention_s,
         "loopLimit": item.loop_limit,
+        "minInstances": item.min_instances,
+        "maxInstances": item.max_instances,
         "entrypoint": item.entrypoint,
         "commands": item.commands,
         "version": _PROTOCOL,

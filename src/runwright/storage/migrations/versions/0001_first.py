@@ -235,6 +235,8 @@ def upgrade() -> None:
         sa.Column("retry", sa.Text(), nullable=False),
         sa.Column("request_retention_s", sa.BigInteger(), nullable=False),
         sa.Column("loop_limit", sa.BigInteger(), nullable=False),
+        sa.Column("min_instances", sa.BigInteger(), nullable=False),
+        sa.Column("max_instances", sa.BigInteger(), nullable=False),
         sa.Column("timeout_s", sa.BigInteger(), nullable=False),
         sa.Column("is_enabled", sa.Boolean(), nullable=False),
         sa.Column("is_live", sa.Boolean(), nullable=False),
