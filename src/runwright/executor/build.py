@@ -229,6 +229,7 @@ class Builder:
             tmp_mib=self._limits.tmp_mib,
             open_files=_OPEN_FILES,
             limits=Limits(job.memory_mib, self._limits.pids, job.cpus),
+            profile="build",
         )
 
     async def stop(self) -> None:

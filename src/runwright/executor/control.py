@@ -266,6 +266,7 @@ class Control:
                 "tmp_mib": launch.tmp_mib,
                 "files": launch.open_files,
                 "limits": asdict(launch.limits),
+                "profile": launch.profile,
                 "network": {"api_port": self._config.api_port},
             },
             fds,

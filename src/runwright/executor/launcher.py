@@ -72,7 +72,7 @@ class Launcher:
         self._controllers = Controllers({}, is_v2=False)
         self._own_mounts = -1
         self._is_root = os.geteuid() == 0
-        self._filter = seccomp.program()
+        self._filters = {name: seccomp.program(profile=name) for name in seccomp.PROFILES}
         self._pid = os.getpid()
 
     def run(self) -> None:
@@ -254,7 +254,7 @@ class Launcher:
                     1: output,
                     2: output,
                     FRAMES_FD: frames,
-                    _SECCOMP_FD: _memory_file(self._filter),
+                    _SECCOMP_FD: _memory_file(self._filters[request["profile"]]),
                     _STATUS_FD: status,
                     _ARGS_FD: _memory_file(b"".join(os.fsencode(word) + b"\0" for word in words)),
                 }

@@ -1,121 +1,152 @@
 """The system call filter of a sandbox, as a classic BPF program.
 
-A deny list: everything a runtime or a compiler needs passes; what reaches deep into the
-kernel, changes namespaces or looks into other processes does not. Each group says why.
-`clone3` and io_uring answer ENOSYS, not EPERM: glibc and libuv then take the older call,
-while EPERM from clone3 would keep them from starting threads at all.
+An allow-list: what the runtimes, their standard libraries and ordinary programs use passes,
+and everything else is refused. Each group says why it is there. There are four answers:
+
+* allowed, for some calls only with harmless arguments;
+* EPERM, where the kernel would refuse an ordinary user too, or might: programs expect it;
+* ENOSYS for all the rest, also for calls that are newer than this list: a program then does
+  what it does on an older kernel. EPERM would stop it; from `clone3` it keeps glibc from
+  starting threads, from `faccessat2` it once broke every shell in containers;
+* "done" without doing it, for what would make the whole machine wait.
+
+Another architecture's calls end the process: its numbers would slip past every rule.
 """
 
 import errno
 import platform
 import socket
 import struct
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from runwright.executor.syscalls import NUMBERS
+
+Profile = Literal["function", "build"]
+PROFILES: Final[tuple[Profile, ...]] = get_args(Profile)
 
 _LD_ABS: Final = 0x20
+_JA: Final = 0x05
 _JEQ: Final = 0x15
 _JGE: Final = 0x35
 _JSET: Final = 0x45
 _AND: Final = 0x54
 _RET: Final = 0x06
+_FARTHEST: Final = 255  # a conditional jump has eight bits
 
 ALLOW: Final = 0x7FFF0000
 KILL_PROCESS: Final = 0x80000000
 _ERRNO: Final = 0x00050000
+_EPERM: Final = _ERRNO | errno.EPERM
+_ENOSYS: Final = _ERRNO | errno.ENOSYS
+_DONE: Final = _ERRNO  # error number 0: the call returns 0
 
 _NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
 _X32_BIT: Final = 0x40000000
 
+_AUDIT_ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+
+_ALLOWED: Final[Mapping[str, str]] = {
+    # What files a process reaches is decided by its mount namespace and user, not here.
+    "files": """
+        open openat openat2 creat close close_range read write readv writev pread64 pwrite64
+        preadv pwritev preadv2 pwritev2 lseek stat fstat lstat newfstatat statx access faccessat
+        faccessat2 truncate ftruncate fallocate fadvise64 readahead sendfile splice tee
+        copy_file_range fcntl flock fsync fdatasync sync_file_range getdents getdents64 getcwd
+        chdir fchdir rename renameat renameat2 mkdir mkdirat rmdir link linkat unlink unlinkat
+        symlink symlinkat readlink readlinkat chmod fchmod fchmodat fchmodat2 chown fchown lchown
+        fchownat umask utime utimes futimesat utimensat statfs fstatfs dup dup2 dup3 pipe pipe2
+        memfd_create inotify_init inotify_init1 inotify_add_watch inotify_rm_watch""",
+    # tar, cp and Python's shutil carry them over; the tmpfs inside takes few.
+    "extended attributes": """
+        getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr setxattr lsetxattr fsetxattr
+        removexattr lremovexattr fremovexattr""",
+    # The garbage collectors and just-in-time compilers of every runtime; keys are V8's.
+    "memory": """
+        mmap munmap mremap mprotect brk madvise msync mincore mlock mlock2 munlock mlockall
+        munlockall pkey_alloc pkey_free pkey_mprotect membarrier map_shadow_stack mseal""",
+    # Shared memory and semaphores of the sandbox's own IPC namespace, for PHP's and Perl's
+    # extensions and for databases in tests. Message queues have served too many exploits.
+    "shared memory": "shmget shmat shmctl shmdt semget semop semctl semtimedop",
+    "processes": """
+        fork vfork execve execveat exit exit_group wait4 waitid kill tkill tgkill
+        rt_sigqueueinfo rt_tgsigqueueinfo pidfd_open pidfd_send_signal getpid getppid gettid
+        getpgid setpgid getpgrp setsid getsid arch_prctl set_tid_address""",
+    "threads": """
+        futex futex_waitv futex_wake futex_wait futex_requeue set_robust_list get_robust_list
+        rseq sched_yield sched_getaffinity sched_setaffinity sched_getparam sched_setparam
+        sched_getscheduler sched_setscheduler sched_getattr sched_setattr
+        sched_get_priority_max sched_get_priority_min sched_rr_get_interval getpriority
+        setpriority ioprio_get ioprio_set getcpu""",
+    # Without a capability and with a single user in the namespace these change nothing, but
+    # programs that drop rights call them and stop when they are refused.
+    "users": """
+        getuid geteuid getgid getegid getresuid getresgid getgroups setuid setgid setreuid
+        setregid setresuid setresgid setfsuid setfsgid setgroups capget capset""",
+    "signals": """
+        rt_sigaction rt_sigprocmask rt_sigpending rt_sigsuspend rt_sigtimedwait rt_sigreturn
+        sigaltstack signalfd signalfd4 pause restart_syscall""",
+    "time": """
+        clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times alarm
+        getitimer setitimer timer_create timer_settime timer_gettime timer_getoverrun
+        timer_delete timerfd_create timerfd_settime timerfd_gettime""",
+    "waiting": """
+        select pselect6 poll ppoll epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait
+        epoll_pwait2 eventfd eventfd2""",
+    "connections": """
+        bind connect listen accept accept4 getsockname getpeername sendto recvfrom sendmsg
+        recvmsg sendmmsg recvmmsg shutdown getsockopt""",
+    "the machine, read": "getrandom uname sysinfo getrusage getrlimit setrlimit prlimit64",
+}
+# What compilers, package managers and their wrappers ask for besides.
+_ALLOWED_IN_BUILDS: Final[Mapping[str, str]] = {
+    "fakeroot speaks to its daemon by message queues": "msgget msgsnd msgrcv msgctl",
+    # Such a program gives rights up; `file` and Chromium stop when they cannot.
+    "filters and rules of the program's own": """
+        seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self""",
+}
+_REFUSED: Final[Mapping[str, str]] = {
+    "mounts: a sandbox's tree is what the launcher made it": """
+        mount umount2 pivot_root chroot open_tree move_mount fsopen fsconfig fsmount fspick
+        mount_setattr""",
+    "a fresh user namespace hands out capabilities and with them kernel surface": "unshare setns",
+    "other processes' memory and descriptors": """
+        ptrace process_vm_readv process_vm_writev process_madvise process_mrelease kcmp
+        pidfd_getfd""",
+    # Keyrings belong to a user, not to a namespace; without users of their own, sandboxes share.
+    "the kernel's secrets and its log": "add_key request_key keyctl syslog lookup_dcookie",
+    "large and often broken interfaces that functions do not need": """
+        bpf perf_event_open userfaultfd fanotify_init fanotify_mark vmsplice remap_file_pages
+        memfd_secret modify_ldt personality""",
+    # They name files by number and so pass by every folder's rights.
+    "files without a path": "open_by_handle_at name_to_handle_at",
+    "where memory lies, for all of the machine": """
+        mbind set_mempolicy get_mempolicy migrate_pages move_pages set_mempolicy_home_node""",
+    "what the page cache holds of others": "cachestat",
+    "the machine itself": """
+        kexec_load kexec_file_load init_module finit_module delete_module reboot swapon swapoff
+        acct quotactl quotactl_fd settimeofday clock_settime adjtimex clock_adjtime sethostname
+        setdomainname ioperm iopl vhangup nfsservctl""",
+}
+# They flush the disks of the whole machine, and every other process waits. The files of a
+# sandbox are in memory; those of a build are flushed by the server.
+_PRETENDED: Final = "sync syncfs"
+# These are not even listed, for the reasons given: `clone3` (its flags lie in memory, where a
+# filter cannot look), io_uring (a second system call table), the older asynchronous io_* (its
+# number of requests is bounded for the machine, not for a user), statmount and listmount (they
+# tell more of mounts than /proc does), POSIX message queues, user event and LSM calls.
+
 # Every CLONE_NEW* flag: time, mount, cgroup, uts, ipc, user, pid, net.
 NAMESPACE_FLAGS: Final = 0x7E020080
 _SOCK_TYPE_MASK: Final = 0xF
-_TIOCSTI: Final = 0x5412
-_TIOCLINUX: Final = 0x541C
-
-_AUDIT_ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-
-# name: (x86_64, aarch64); None = the architecture has no such call.
-_DENIED: Final[Mapping[str, tuple[int | None, int | None]]] = {
-    # Mounts: a sandbox's tree is what the launcher made it.
-    "mount": (165, 40),
-    "umount2": (166, 39),
-    "pivot_root": (155, 41),
-    "chroot": (161, 51),
-    "open_tree": (428, 428),
-    "move_mount": (429, 429),
-    "fsopen": (430, 430),
-    "fsconfig": (431, 431),
-    "fsmount": (432, 432),
-    "fspick": (433, 433),
-    "mount_setattr": (442, 442),
-    "open_tree_attr": (467, 467),
-    # Namespaces: a fresh user namespace hands out capabilities and with them kernel surface.
-    "unshare": (272, 97),
-    "setns": (308, 268),
-    # Other processes' memory, descriptors and secrets of the kernel.
-    "ptrace": (101, 117),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "process_madvise": (440, 440),
-    "kcmp": (312, 272),
-    "pidfd_getfd": (438, 438),
-    "add_key": (248, 217),
-    "request_key": (249, 218),
-    "keyctl": (250, 219),
-    "syslog": (103, 116),
-    "lookup_dcookie": (212, 18),
-    # Large or often broken kernel interfaces that functions do not need.
-    "bpf": (321, 280),
-    "perf_event_open": (298, 241),
-    "userfaultfd": (323, 282),
-    "fanotify_init": (300, 262),
-    "open_by_handle_at": (304, 265),
-    "name_to_handle_at": (303, 264),
-    "vmsplice": (278, 75),
-    "mbind": (237, 235),
-    "set_mempolicy": (238, 237),
-    "migrate_pages": (256, 238),
-    "move_pages": (279, 239),
-    "modify_ldt": (154, None),
-    "uselib": (134, None),
-    "_sysctl": (156, None),
-    "sysfs": (139, None),
-    "ustat": (136, None),
-    # The machine itself.
-    "kexec_load": (246, 104),
-    "kexec_file_load": (320, 294),
-    "init_module": (175, 105),
-    "finit_module": (313, 273),
-    "delete_module": (176, 106),
-    "create_module": (174, None),
-    "reboot": (169, 142),
-    "swapon": (167, 224),
-    "swapoff": (168, 225),
-    "acct": (163, 89),
-    "quotactl": (179, 60),
-    "quotactl_fd": (443, 443),
-    "settimeofday": (164, 170),
-    "clock_settime": (227, 112),
-    "adjtimex": (159, 171),
-    "clock_adjtime": (305, 266),
-    "sethostname": (170, 161),
-    "setdomainname": (171, 162),
-    "ioperm": (173, None),
-    "iopl": (172, None),
-    "vhangup": (153, 58),
-    "nfsservctl": (180, 42),
-}
-_MISSING: Final[Mapping[str, tuple[int, int]]] = {
-    "clone3": (435, 435),  # its flags lie in memory, where a filter cannot look
-    "io_uring_setup": (425, 425),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
-}
-_CLONE: Final = (56, 220)
-_SOCKET: Final = (41, 198)
-_SOCKETPAIR: Final = (53, 199)
-_IOCTL: Final = (16, 29)
+_TCP_ULP: Final = 31
+_FILE_TYPE_MASK: Final = 0o170000
+_DEVICES: Final = (0o020000, 0o060000)
+_PR_SET_SECCOMP: Final = 22
+# Characters typed into a terminal's shell, the virtual console, the console's redirection and
+# line disciplines, each of which loads a kernel module.
+_TERMINAL_REQUESTS: Final = (0x5412, 0x541C, 0x541D, 0x5423)
 
 
 class UnknownMachine(Exception):
@@ -123,77 +154,143 @@ class UnknownMachine(Exception):
         super().__init__(f"no system call table for {machine}")
 
 
-def _refuse(code: int) -> int:
-    return _ERRNO | code
-
-
 def _op(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
     return struct.pack("=HBBI", code, yes, no, value)
 
 
-def _when(number: int, *block: bytes) -> list[bytes]:
-    """Run `block` only for one call; the block must end in a return."""
-    return [_op(_JEQ, number, 0, len(block)), *block]
+def _ret(value: int) -> list[bytes]:
+    return [_op(_RET, value)]
 
 
-def program(machine: str | None = None) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """System calls from `first` on, up to the next range, have one answer."""
+
+    first: int
+    answer: Sequence[bytes]  # ends in a return on every path
+
+
+def program(machine: str | None = None, profile: Profile = "function") -> bytes:
     """The filter for `machine` (the present one by default), as `struct sock_filter[]`."""
     machine = machine or platform.machine()
     if machine not in _AUDIT_ARCH:
         raise UnknownMachine(machine)
-    column = 0 if machine == "x86_64" else 1
-    eperm, enosys = _refuse(errno.EPERM), _refuse(errno.ENOSYS)
     code = [
         _op(_LD_ABS, _ARCH),
         _op(_JEQ, _AUDIT_ARCH[machine], 1, 0),
-        _op(_RET, KILL_PROCESS),  # another ABI's numbers would slip past every rule below
+        _op(_RET, KILL_PROCESS),
         _op(_LD_ABS, _NR),
     ]
     if machine == "x86_64":
-        code += [_op(_JGE, _X32_BIT, 0, 1), _op(_RET, enosys)]
-    for numbers in _MISSING.values():
-        code += _when(numbers[column], _op(_RET, enosys))
-    for pair in _DENIED.values():
-        number = pair[column]
-        if number is not None:
-            code += _when(number, _op(_RET, eperm))
-    code += _when(
-        _CLONE[column],
-        _op(_LD_ABS, _ARG0),
-        _op(_JSET, NAMESPACE_FLAGS, 0, 1),
-        _op(_RET, eperm),
-        _op(_RET, ALLOW),
-    )
-    for call in (_SOCKET[column], _SOCKETPAIR[column]):
-        code += _when(call, *_socket_rules())
-    code += _when(
-        _IOCTL[column],  # a pushed-back character would be typed into a terminal's shell
-        _op(_LD_ABS, _ARG1),
-        _op(_JEQ, _TIOCSTI, 1, 0),
-        _op(_JEQ, _TIOCLINUX, 0, 1),
-        _op(_RET, eperm),
-        _op(_RET, ALLOW),
-    )
-    code.append(_op(_RET, ALLOW))
-    return b"".join(code)
+        code += [_op(_JGE, _X32_BIT, 0, 1), _op(_RET, _ENOSYS)]
+    return b"".join([*code, *_search(_ranges(_answers(machine, profile)))])
+
+
+def _answers(machine: str, profile: Profile) -> dict[int, Sequence[bytes]]:
+    """What each known system call of this machine is answered; the others have ENOSYS."""
+    column = 0 if machine == "x86_64" else 1
+    named: dict[str, Sequence[bytes]] = {}
+    for groups, answer in ((_ALLOWED, ALLOW), (_REFUSED, _EPERM)):
+        for names in groups.values():
+            named |= dict.fromkeys(names.split(), _ret(answer))
+    named |= dict.fromkeys(_PRETENDED.split(), _ret(_DONE))
+    named |= _judged_calls()
+    if profile == "build":
+        named["prctl"] = _ret(ALLOW)
+        for names in _ALLOWED_IN_BUILDS.values():
+            named |= dict.fromkeys(names.split(), _ret(ALLOW))
+    numbers = {name: NUMBERS[name][column] for name in named}
+    return {number: named[name] for name, number in numbers.items() if number is not None}
+
+
+def _ranges(answers: Mapping[int, Sequence[bytes]]) -> list[_Range]:
+    """Neighbours with the same answer joined, so that a search takes few steps."""
+    found = [_Range(0, _ret(_ENOSYS))]
+    for number in range(max(answers) + 2):
+        answer = answers.get(number, _ret(_ENOSYS))
+        if list(answer) != list(found[-1].answer):
+            found.append(_Range(number, answer))
+    return found
+
+
+def _search(ranges: Sequence[_Range]) -> list[bytes]:
+    """Find the accumulator's range by halving; about seven comparisons for any call."""
+    if len(ranges) == 1:
+        return list(ranges[0].answer)
+    middle = len(ranges) // 2
+    below, above = _search(ranges[:middle]), _search(ranges[middle:])
+    first = ranges[middle].first
+    if len(below) <= _FARTHEST:
+        return [_op(_JGE, first, len(below), 0), *below, *above]
+    return [_op(_JGE, first, 0, 1), _op(_JA, len(below)), *below, *above]
+
+
+# Calls that are judged by their arguments. The kernel shows the filter whole registers, of
+# which the calls below read the lower half.
+
+
+def _judged_calls() -> dict[str, Sequence[bytes]]:
+    return {
+        "clone": [  # threads and processes, but no namespaces
+            _op(_LD_ABS, _ARG0),
+            _op(_JSET, NAMESPACE_FLAGS, 0, 1),
+            _op(_RET, _EPERM),
+            _op(_RET, ALLOW),
+        ],
+        "socket": _socket_rules(),
+        "socketpair": _socket_rules(),
+        "setsockopt": [  # upper layer protocols: kernel modules that few machines need
+            _op(_LD_ABS, _ARG1),
+            _op(_JEQ, socket.IPPROTO_TCP, 0, 3),
+            _op(_LD_ABS, _ARG2),
+            _op(_JEQ, _TCP_ULP, 0, 1),
+            _op(_RET, _ERRNO | errno.ENOPROTOOPT),
+            _op(_RET, ALLOW),
+        ],
+        "ioctl": _unless(_ARG1, _TERMINAL_REQUESTS, _EPERM),
+        "mknod": _unless(_ARG1, _DEVICES, _EPERM, mask=_FILE_TYPE_MASK),
+        "mknodat": _unless(_ARG2, _DEVICES, _EPERM, mask=_FILE_TYPE_MASK),
+        # A filter is a program that the kernel compiles; functions bring none.
+        "prctl": _unless(_ARG0, (_PR_SET_SECCOMP,), _ERRNO | errno.EINVAL),
+    }
+
+
+def _unless(argument: int, values: Sequence[int], answer: int, mask: int = 0) -> list[bytes]:
+    """`answer` when the argument is one of `values`, else allowed."""
+    code = [_op(_LD_ABS, argument)]
+    if mask:
+        code.append(_op(_AND, mask))
+    for at, value in enumerate(values):
+        is_last = at == len(values) - 1
+        code.append(_op(_JEQ, value, len(values) - at - 1, 1 if is_last else 0))
+    return [*code, _op(_RET, answer), _op(_RET, ALLOW)]
 
 
 def _socket_rules() -> list[bytes]:
-    """Unix, IPv4 and IPv6 streams and datagrams; netlink only to read routes (getifaddrs)."""
-    no_family = _refuse(errno.EAFNOSUPPORT)
+    """Unix sockets; IPv4 and IPv6 by TCP and UDP; netlink only to read routes (getifaddrs).
+
+    Other protocols load kernel modules. Go tries multipath TCP first and takes the plain one
+    when it is told that there is none.
+    """
+    no_family, no_protocol = _ERRNO | errno.EAFNOSUPPORT, _ERRNO | errno.EPROTONOSUPPORT
     return [
         _op(_LD_ABS, _ARG0),
-        _op(_JEQ, socket.AF_UNIX, 11, 0),
+        _op(_JEQ, socket.AF_UNIX, 16, 0),
         _op(_JEQ, socket.AF_INET, 5, 0),
         _op(_JEQ, socket.AF_INET6, 4, 0),
         _op(_JEQ, socket.AF_NETLINK, 0, 2),
         _op(_LD_ABS, _ARG2),
-        _op(_JEQ, socket.NETLINK_ROUTE, 6, 0),
+        _op(_JEQ, socket.NETLINK_ROUTE, 11, 0),
         _op(_RET, no_family),
         _op(_LD_ABS, _ARG1),
         _op(_AND, _SOCK_TYPE_MASK),
         _op(_JEQ, socket.SOCK_STREAM, 2, 0),
         _op(_JEQ, socket.SOCK_DGRAM, 1, 0),
-        _op(_RET, _refuse(errno.EPERM)),
+        _op(_RET, _EPERM),
+        _op(_LD_ABS, _ARG2),
+        _op(_JEQ, 0, 3, 0),
+        _op(_JEQ, socket.IPPROTO_TCP, 2, 0),
+        _op(_JEQ, socket.IPPROTO_UDP, 1, 0),
+        _op(_RET, no_protocol),
         _op(_RET, ALLOW),
     ]

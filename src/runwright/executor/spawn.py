@@ -12,6 +12,7 @@ from typing import Protocol
 from runwright.errors import ServiceUnavailable
 from runwright.executor.cgroups import Limits
 from runwright.executor.runtimes import Interpreter
+from runwright.executor.seccomp import Profile
 from runwright.ports.executor import BuildJob
 
 
@@ -36,6 +37,7 @@ class Launch:
     tmp_mib: int = 64
     open_files: int = 1024
     limits: Limits
+    profile: Profile = "function"  # which system calls pass
 
 
 @dataclass(frozen=True, slots=True)
