@@ -10,11 +10,10 @@ class Ending(Generic[T]):
     """What is used of a future, without the turn of the event loop that a future takes to tell
     and without anybody who waits. `on_end` gets the result or the error; it must not raise."""
 
-    __slots__ = ("_is_cancelled", "_on_end")
+    _is_cancelled = False
 
     def __init__(self, on_end: Callable[[T | Exception], None]) -> None:
         self._on_end: Callable[[T | Exception], None] | None = on_end
-        self._is_cancelled = False
 
     def done(self) -> bool:
         return self._on_end is None

@@ -88,85 +88,57 @@ class Host(Protocol):
         """End this call and, as soon as no other needs it, the process that runs it."""
 
 
-class CallEnding(Ending[Outcome]):
-    """Takes the call off the list of those that run, too."""
+class Call(Ending[Outcome]):
+    """One invocation; ends with its Outcome exactly once. Answers the `Output` port."""
 
-    __slots__ = ("_calls", "_execution_id")
-
-    def __init__(
-        self, on_end: OnEnd, calls: "dict[str, Call] | None" = None, execution_id: str = ""
-    ) -> None:
-        super().__init__(on_end)
-        self._calls = calls
-        self._execution_id = execution_id
-
-    def _forget(self) -> None:
-        self._on_end = None
-        calls = self._calls
-        if calls is not None:
-            call = calls.get(self._execution_id)
-            if call is not None and call.ending is self:
-                del calls[self._execution_id]
-
-
-class Call:
-    """One invocation. `ending` gets its Outcome exactly once. Answers the `Output` port."""
-
-    __slots__ = (
-        "_errors",
-        "_logs",
-        "_readers",
-        "asked_at",
-        "body",
-        "body_bytes",
-        "credit",
-        "deadline",
-        "ending",
-        "head",
-        "headers",
-        "invocation",
-        "is_cold",
-        "lent_at",
-        "owed",
-        "parts",
-        "sandbox",
-        "sink",
-        "start_s",
-        "stream",
-    )
+    # Most calls never differ from these, so what differs is set when it does.
+    deadline = 0.0
+    is_cold = False
+    sandbox: Host | None = None  # None while it waits for one
+    start_s = 0.0
+    head: wire.ResponseHead | None = None
+    headers: Headers = ()
+    body_bytes = 0
+    credit = wire.WINDOW_BYTES
+    owed = 0  # bytes that were taken and that the runner was not told of yet
+    parts: bytearray | None = None  # body of a response without a sink
+    stream: "Stream | None" = None
+    _logs: LogTail | None = None
+    _errors: LogTail | None = None
+    _readers: tuple[asyncio.Future[None], ...] = ()  # they wait for news
 
     def __init__(
         self,
         invocation: Invocation,
         sink: ResponseSink | None,
-        ending: CallEnding,
+        on_end: OnEnd,
         asked_at: float,
+        calls: "dict[str, Call] | None" = None,
     ) -> None:
+        """`calls` holds it by its execution's id until it ends."""
+        self._on_end = on_end
         self.invocation = invocation
         self.sink = sink
-        self.ending = ending
-        self.asked_at = asked_at
-        self.lent_at = asked_at
-        self.deadline = 0.0
-        self.is_cold = False
-        self.sandbox: Host | None = None  # None while it waits for one
-        self.start_s = 0.0
-        self.head: wire.ResponseHead | None = None
-        self.headers: Headers = ()
-        self.body_bytes = 0
-        self.credit = wire.WINDOW_BYTES
-        self.owed = 0  # bytes that were taken and that the runner was not told of yet
-        self.parts: bytearray | None = None  # body of a response without a sink
-        self.stream: Stream | None = None
-        self._logs: LogTail | None = None
-        self._errors: LogTail | None = None
-        self._readers: list[asyncio.Future[None]] = []  # they wait for news
+        self.asked_at = self.lent_at = asked_at
+        self._calls = calls
 
-    def lend(self, now: float, *, is_cold: bool, start_s: float) -> None:
+    def _forget(self) -> None:
+        self._on_end = None
+        calls = self._calls
+        if calls is not None:
+            execution_id = self.invocation.execution_id
+            if calls.get(execution_id) is self:
+                del calls[execution_id]
+
+    def lend(self, sandbox: Host, now: float, fresh_s: float | None) -> None:
+        """Into a sandbox, which has just been made ready for it in `fresh_s` seconds or was
+        warm (None)."""
+        self.sandbox = sandbox
         self.lent_at = now
         self.deadline = now + self.invocation.timeout_s
-        self.is_cold = is_cold
-        self.start_s = min(start_s, now - self.asked_at)
+        if fresh_s is not None:
+            self.is_cold = True
+            self.start_s = min(fresh_s, now - self.asked_at)
 
     def log(self, payload: bytes) -> None:
         if not payload or payload[0] > 1:
@@ -184,7 +156,7 @@ class Call:
 
     @property
     def is_over(self) -> bool:
-        return self.ending.done()
+        return self.done()
 
     def read(self, *, errors: bool, start: int, most: int) -> tuple[int, bytes]:
         tail = self._errors if errors else self._logs
@@ -194,18 +166,17 @@ class Call:
         if self.is_over:
             return
         reader = asyncio.get_running_loop().create_future()
-        self._readers.append(reader)
+        self._readers += (reader,)
         try:
             async with asyncio.timeout(wait_s):
                 await reader
         except TimeoutError:
             pass
         finally:
-            if reader in self._readers:
-                self._readers.remove(reader)
+            self._readers = tuple(item for item in self._readers if item is not reader)
 
     def _tell_readers(self) -> None:
-        readers, self._readers = self._readers, []
+        readers, self._readers = self._readers, ()
         for reader in readers:
             if not reader.done():
                 reader.set_result(None)
@@ -219,48 +190,27 @@ class Call:
 
     def succeed(self, head: wire.ResponseHead, body: bytes, now: float) -> None:
         """End with what user code (or the runner for it) answered."""
-        self._finish(
-            status_code=head.status_code,
-            headers=self.headers,
-            body=body,
-            error_class=_CLASSES[head.result],
-            user_s=head.user_s,
-            now=now,
-        )
+        self._finish(head.status_code, self.headers, body, _CLASSES[head.result], head.user_s, now)
 
     def finish_stream(self, result: wire.ResultClass, user_s: float, now: float) -> None:
         head = self.head
         assert head is not None
         body = bytes(self.parts) if self.parts is not None else b""
-        self._finish(
-            status_code=head.status_code,
-            headers=self.headers,
-            body=body,
-            error_class=_CLASSES[result],
-            user_s=user_s,
-            now=now,
-        )
+        self._finish(head.status_code, self.headers, body, _CLASSES[result], user_s, now)
 
     def fail(self, error_class: ErrorClass, message: str, now: float) -> None:
         """End because of us, a limit or the process: 500, no body, the reason in `errors`."""
-        if self.ending.done():
+        if self.done():
             return
         if message:
             self._error_tail().add_line(message)
         if self.stream is not None:
             self.stream.close()
-        self._finish(
-            status_code=500,
-            headers=(),
-            body=b"",
-            error_class=error_class,
-            user_s=max(now - self.lent_at, 0.0) if self.deadline else 0.0,
-            now=now,
-        )
+        user_s = max(now - self.lent_at, 0.0) if self.deadline else 0.0
+        self._finish(500, (), b"", error_class, user_s, now)
 
     def _finish(
         self,
-        *,
         status_code: int,
         headers: Headers,
         body: bytes,
@@ -268,22 +218,23 @@ class Call:
         user_s: float,
         now: float,
     ) -> None:
-        if self.ending.done():
+        if self._on_end is None:
             return
         logs, errors = self._logs, self._errors
-        waited = self.lent_at - self.asked_at
-        self.ending.set_result(
+        lent_at, start_s = self.lent_at, self.start_s
+        queue_s = lent_at - self.asked_at - start_s
+        self._end(
             Outcome(
                 status_code=status_code,
                 headers=headers,
                 body=body,
                 logs=logs.text() if logs is not None else "",
                 errors=errors.text() if errors is not None else "",
-                duration_s=now - self.lent_at,
+                duration_s=now - lent_at,
                 error_class=error_class,
                 is_cold=self.is_cold,
                 phases=Phases(
-                    queue_s=max(waited - self.start_s, 0.0), start_s=self.start_s, user_s=user_s
+                    queue_s=queue_s if queue_s > 0.0 else 0.0, start_s=start_s, user_s=user_s
                 ),
             )
         )

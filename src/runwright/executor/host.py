@@ -14,7 +14,7 @@ from typing import Final
 
 from runwright.clock import Clock
 from runwright.executor.build import Builder, BuildLimits, operator_env
-from runwright.executor.call import Call, CallEnding
+from runwright.executor.call import Call
 from runwright.executor.control import Control, ControlConfig
 from runwright.executor.discovery import discover
 from runwright.executor.egress import DNS_PORT
@@ -180,7 +180,7 @@ class BubblewrapExecutor:
         try:
             return await ended
         except asyncio.CancelledError:
-            call.ending.cancel()
+            call.cancel()
             if self._pool is not None:
                 self._pool.abandon(call)
             raise
@@ -196,21 +196,21 @@ class BubblewrapExecutor:
         if pool is None:
             raise SpawnFailed("the executor is not running")
         execution_id = invocation.execution_id
-        ending = CallEnding(on_end, self._calls, execution_id)
-        call = self._calls[execution_id] = Call(invocation, sink, ending, self._now())
+        calls = self._calls
+        call = calls[execution_id] = Call(invocation, sink, on_end, self._now(), calls)
         if self._expected:
             self._tell(execution_id, call)
         try:
             pool.submit(workload, call)
         except NoSlot as refusal:
-            call.ending.set_exception(refusal)
+            call.set_exception(refusal)
         return call
 
     def cancel(self, execution_id: str) -> bool:
         call = self._calls.get(execution_id)
         if call is None or self._pool is None:
             return False
-        if not call.ending.done():
+        if not call.done():
             self._pool.cancel(call)
         return True
 

@@ -125,8 +125,8 @@ class Pool(Owner):
             while group.waiters:
                 self._waiting -= 1
                 call = group.waiters.popleft()
-                if not call.ending.done():
-                    call.ending.set_exception(NoSlot())
+                if not call.done():
+                    call.set_exception(NoSlot())
 
     def _spawn_task(self, work: Coroutine[object, object, None], name: str) -> None:
         task = self._loop.create_task(work, name=name)
@@ -184,7 +184,7 @@ class Pool(Owner):
                 return
             call = group.waiters.popleft()
             self._waiting -= 1
-            if not call.ending.done():
+            if not call.done():
                 self._lend(sandbox, call, now)
 
     def _grow(self, group: Group) -> None:
@@ -401,11 +401,11 @@ class Pool(Owner):
     def _drop_overdue(self, group: Group, now: float) -> None:
         kept: deque[Call] = deque()
         for call in group.waiters:
-            if call.ending.done():
+            if call.done():
                 self._waiting -= 1
             elif now - call.asked_at > self._limits.wait_s:
                 self._waiting -= 1
-                call.ending.set_exception(NoSlot())
+                call.set_exception(NoSlot())
             else:
                 kept.append(call)
         group.waiters = kept

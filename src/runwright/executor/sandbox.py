@@ -22,7 +22,7 @@ from typing import Final, cast
 from runwright.executor import wire
 from runwright.executor.call import CANCELLED, TIMED_OUT, Call, Stream
 from runwright.executor.spawn import Exit
-from runwright.model.execution import ErrorClass
+from runwright.model.execution import ErrorClass, request_head
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,10 @@ _TURN_S: Final = 0.002  # of the loop for the frames of one read; more has to be
 _REST: Final = 4  # times what the read took
 _LONGEST_REST_S: Final = 0.2
 _MIB: Final = 1024 * 1024
+_JOINED_BYTES: Final = 64 * 1024  # longer frames are not worth a copy to save a write
+# Plain numbers: members of an enum are looked up at each use.
+_RESPONSE: Final = int(wire.Kind.RESPONSE)
+_LOG: Final = int(wire.Kind.LOG)
 _HEAP_EXHAUSTED: Final = re.compile(
     rb"JavaScript (?:heap )?out of memory|invalid table size Allocation failed"
 )
@@ -98,6 +102,8 @@ class Sandbox(asyncio.Protocol):
         self._heard_at = 0.0
         self._ping: asyncio.TimerHandle | None = None
         self._is_paused = False
+        self._unsent: list[bytes] = []  # frames of this turn of the loop
+        self._has_ended_calls = False  # among what is being read
         self._resting: asyncio.TimerHandle | None = None
         self._output_fd = -1
         self._output = bytearray()
@@ -139,31 +145,47 @@ class Sandbox(asyncio.Protocol):
         self._owner.sandbox_stalled(self)
 
     def submit(self, call: Call, now: float) -> None:
-        if not self.calls:
+        calls = self.calls
+        is_first = not calls
+        if is_first:
             self._heard_at = now
         request_id = self._next_id
         self._next_id = request_id + 1 if request_id < 0xFFFFFFFF else 1
-        self.calls[request_id] = call
+        calls[request_id] = call
         self.live_calls += 1
-        call.sandbox = self
-        call.lend(now, is_cold=self.is_fresh, start_s=self.start_s if self.is_fresh else 0.0)
+        call.lend(self, now, self.start_s if self.is_fresh else None)
         invocation = call.invocation
-        self._write(
-            wire.encode_request(
-                request_id,
-                invocation.method,
-                invocation.target,
-                invocation.headers,
-                invocation.body,
-                is_logging=invocation.is_logging,
-            )
+        frames = wire.encode_request(
+            request_id,
+            invocation.head
+            or request_head(invocation.method, invocation.target, invocation.headers),
+            invocation.body,
+            is_logging=invocation.is_logging,
         )
+        if is_first or len(frames) > _JOINED_BYTES:
+            self._write(frames)
+        else:
+            self._write_soon(frames)
 
     def load(self, payload: bytes) -> None:
         self.state = State.ASSIGNED
         self._write(wire.frame(wire.Kind.LOAD, 0, payload))
 
+    def _write_soon(self, data: bytes) -> None:
+        """With the rest of this turn of the loop. A busy sandbox has something to do meanwhile,
+        and neither side pays for a system call per request."""
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(data)
+
+    def _flush(self) -> None:
+        if self._unsent:
+            self._write(b"")
+
     def _write(self, data: bytes) -> None:
+        if self._unsent:
+            data = b"".join((*self._unsent, data))
+            self._unsent.clear()
         # A write after the end would raise inside the caller; the exit report comes anyway.
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
@@ -210,14 +232,16 @@ class Sandbox(asyncio.Protocol):
             self._heard_again()
         try:
             for kind, request_id, payload in self._reader.feed(data):
-                if kind == wire.Kind.RESPONSE:
+                if kind == _RESPONSE:
                     self._on_response(request_id, payload, now)
-                elif kind == wire.Kind.LOG:
+                elif kind == _LOG:
                     self._call(request_id).log(payload)
                 else:
                     self._on_rare(kind, request_id, payload, now)
         except wire.WireError as exc:
             self._break(str(exc))
+        if self._has_ended_calls:
+            self._freed(now)
         if len(data) > _BULK_BYTES and self._now() - now > _TURN_S:
             self._rest(self._now() - now)
 
@@ -246,16 +270,15 @@ class Sandbox(asyncio.Protocol):
         call.headers = head.headers()
         if head.is_complete:
             del self.calls[request_id]
-            if not call.ending.done():
+            if not call.done():
                 self.live_calls -= 1
                 call.succeed(head, head.body, now)
-            self.is_fresh = False
-            self._freed(now)
+            self._has_ended_calls = True
             return
         if call.head is not None:
             raise wire.WireError("a second RESPONSE")
         call.head = head
-        if call.ending.done():
+        if call.done():
             call.parts = bytearray()
             return
         if call.sink is None:
@@ -292,11 +315,11 @@ class Sandbox(asyncio.Protocol):
         call.credit -= len(part)
         if call.credit < 0:
             raise wire.WireError("CHUNK beyond the window")
-        if call.stream is not None and not call.ending.done():
+        if call.stream is not None and not call.done():
             call.stream.push(part)
             return
         call.body_bytes += len(part)
-        if call.parts is not None and not call.ending.done():
+        if call.parts is not None and not call.done():
             if call.body_bytes > self._max_body_bytes:
                 self.live_calls -= 1
                 limit = self._max_body_bytes // _MIB
@@ -316,16 +339,17 @@ class Sandbox(asyncio.Protocol):
         if call.head is None:
             raise wire.WireError("END before RESPONSE")
         del self.calls[request_id]
-        if not call.ending.done():
+        if not call.done():
             self.live_calls -= 1
             if call.stream is not None:
                 call.stream.end(result, user_s)
             else:
                 call.finish_stream(result, user_s, now)
-        self.is_fresh = False
-        self._freed(now)
+        self._has_ended_calls = True
 
     def _freed(self, now: float) -> None:
+        """Calls have ended; told once for all of one read."""
+        self._has_ended_calls = self.is_fresh = False
         if not self.calls:
             self.idle_since = now
         if self.live_calls == 0 and self.state is State.DRAINING:
@@ -343,17 +367,13 @@ class Sandbox(asyncio.Protocol):
 
     def check_deadlines(self, now: float) -> None:
         """Give every overdue call its outcome; a sandbox that had one is not lent again."""
-        overdue = [
-            call for call in self.calls.values() if call.deadline <= now and not call.ending.done()
-        ]
+        overdue = [call for call in self.calls.values() if call.deadline <= now and not call.done()]
         is_late = bool(overdue)
         for call in overdue:
             self.live_calls -= 1
             call.fail(ErrorClass.TIMEOUT, TIMED_OUT, now)
         if not is_late:
-            is_late = any(
-                call.deadline <= now and call.ending.cancelled() for call in self.calls.values()
-            )
+            is_late = any(call.deadline <= now and call.cancelled() for call in self.calls.values())
         if is_late:
             self.drain()
 

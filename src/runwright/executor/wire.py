@@ -40,7 +40,6 @@ The runner exits with 70 when the host breaks these rules, with 0 when the socke
 """
 
 import struct
-from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final
 
@@ -52,8 +51,12 @@ WINDOW_BYTES: Final = 1024 * 1024
 WINDOW_STEP_BYTES: Final = WINDOW_BYTES // 4
 MAX_REQUEST_BYTES: Final = 20 * 1024 * 1024
 HEADER: Final = struct.Struct("<IBI")
+_HEADER_BYTES: Final = HEADER.size
+_unpack_header: Final = HEADER.unpack_from
 _U32: Final = struct.Struct("<I")
 _REQUEST: Final = struct.Struct("<BI")
+_REQUEST_FRAME: Final = struct.Struct("<IBIBI")  # both in one
+_REQUEST_BYTES: Final = _REQUEST_FRAME.size - 4  # what a frame's length counts of it
 _RESPONSE: Final = struct.Struct("<BBHII")
 _END: Final = struct.Struct("<BI")
 
@@ -85,6 +88,11 @@ class ResultClass(IntEnum):
     PAYLOAD = 3
 
 
+# Plain numbers and a tuple: members of an enum cost a call each time.
+_REQUEST_KIND: Final = int(Kind.REQUEST)
+_RESULTS: Final = tuple(ResultClass)
+
+
 class WireError(Exception):
     """The other side broke the frame rules; the connection cannot be trusted further."""
 
@@ -93,23 +101,18 @@ def frame(kind: Kind, request_id: int, payload: bytes = b"") -> bytes:
     return HEADER.pack(len(payload) + 5, kind, request_id) + payload
 
 
-def encode_request(
-    request_id: int,
-    method: str,
-    target: str,
-    headers: Iterable[tuple[str, str]],
-    body: bytes,
-    *,
-    is_logging: bool,
-) -> bytes:
+def encode_request(request_id: int, head: bytes, body: bytes, *, is_logging: bool) -> bytes:
     """All frames of one request; a body above PART_BYTES travels in BODY frames."""
-    head = "\n".join([f"{method} {target}", *(f"{name}:{value}" for name, value in headers)])
-    raw = head.encode("utf-8", "surrogateescape")
     flags = FLAG_LOGGING if is_logging else 0
+    size = len(head)
     if len(body) <= PART_BYTES:
-        payload = _REQUEST.pack(flags | FLAG_END, len(raw)) + raw + body
-        return frame(Kind.REQUEST, request_id, payload)
-    parts = [frame(Kind.REQUEST, request_id, _REQUEST.pack(flags, len(raw)) + raw)]
+        length = size + len(body) + _REQUEST_BYTES
+        return b"%b%b%b" % (
+            _REQUEST_FRAME.pack(length, _REQUEST_KIND, request_id, flags | FLAG_END, size),
+            head,
+            body,
+        )
+    parts = [frame(Kind.REQUEST, request_id, _REQUEST.pack(flags, size) + head)]
     for start in range(0, len(body), PART_BYTES):
         is_last = start + PART_BYTES >= len(body)
         flag = b"\x01" if is_last else b"\x00"
@@ -129,8 +132,8 @@ class ResponseHead:
     def __init__(self, payload: bytes) -> None:
         try:
             flags, result, status, micros, head_length = _RESPONSE.unpack_from(payload)
-            self.result = ResultClass(result)
-        except (struct.error, ValueError) as exc:
+            self.result = _RESULTS[result]
+        except (struct.error, IndexError) as exc:
             raise WireError("malformed RESPONSE") from exc
         end = _RESPONSE.size + head_length
         if end > len(payload) or not 100 <= status <= 599:
@@ -143,23 +146,39 @@ class ResponseHead:
 
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Lower-cased names and values; raises WireError on what could split a response."""
-        if not self.raw_headers:
+        raw = self.raw_headers
+        if not raw:
             return ()
-        pairs = []
-        for line in self.raw_headers.decode("utf-8", "surrogateescape").split("\n"):
-            name, colon, value = line.partition(":")
-            if not colon or not name or "\r" in line or "\0" in line:
-                raise WireError("malformed response header")
-            pairs.append((name, value))
-        return tuple(pairs)
+        return _HEADERS_KNOWN.get(raw) or _parse_headers(raw)
+
+
+# Most responses of a function have the same headers.
+_HEADERS_KNOWN: Final[dict[bytes, tuple[tuple[str, str], ...]]] = {}
+_HEADERS_KEPT: Final = 1024
+_KEPT_BYTES: Final = 512
+
+
+def _parse_headers(raw: bytes) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for line in raw.decode("utf-8", "surrogateescape").split("\n"):
+        name, colon, value = line.partition(":")
+        if not colon or not name or "\r" in line or "\0" in line:
+            raise WireError("malformed response header")
+        pairs.append((name, value))
+    found = tuple(pairs)
+    if len(raw) <= _KEPT_BYTES:
+        if len(_HEADERS_KNOWN) >= _HEADERS_KEPT:
+            _HEADERS_KNOWN.clear()
+        _HEADERS_KNOWN[raw] = found
+    return found
 
 
 def decode_end(payload: bytes) -> tuple[ResultClass, float]:
     """Result class and user code seconds of an END frame."""
     try:
         result, micros = _END.unpack(payload)
-        return ResultClass(result), micros / 1e6
-    except (struct.error, ValueError) as exc:
+        return _RESULTS[result], micros / 1e6
+    except (struct.error, IndexError) as exc:
         raise WireError("malformed END") from exc
 
 
@@ -192,16 +211,16 @@ class FrameReader:
             held.clear()
         frames: list[tuple[int, int, bytes]] = []
         at, size = 0, len(data)
-        self._wanted = HEADER.size
-        while size - at >= HEADER.size:
-            length, kind, request_id = HEADER.unpack_from(data, at)
+        self._wanted = _HEADER_BYTES
+        while size - at >= _HEADER_BYTES:
+            length, kind, request_id = _unpack_header(data, at)
             if not 5 <= length <= MAX_FRAME_BYTES:
                 raise WireError("frame length out of bounds")
             end = at + 4 + length
             if end > size:
                 self._wanted = end - at
                 break
-            frames.append((kind, request_id, data[at + HEADER.size : end]))
+            frames.append((kind, request_id, data[at + _HEADER_BYTES : end]))
             at = end
         if at < size:
             held += memoryview(data)[at:]

@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
+from runwright.model.values import value
+
 Headers = tuple[tuple[str, str], ...]  # lower-case name, value; repeats allowed, order kept
 
 
@@ -58,7 +60,7 @@ class IllegalMove(Exception):
         super().__init__(f"execution {execution_id} cannot go from {before} to {to}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Phases:
     """Where the time of one run went; seconds."""
 
@@ -67,7 +69,7 @@ class Phases:
     user_s: float = 0.0  # inside user code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Execution:
     id: str
     project_id: str
@@ -124,7 +126,7 @@ class Workload:
     max_instances: int = 0  # 0 = any number; no part of the key, user code cannot see it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Invocation:
     """One request to user code."""
 
@@ -135,9 +137,18 @@ class Invocation:
     body: bytes = b""
     timeout_s: float = 15.0
     is_logging: bool = True
+    # Method, target and headers once more, as runners read them (see `request_head`), from who
+    # had most of it at hand already; b"" = whoever needs it makes it.
+    head: bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def request_head(method: str, target: str, headers: Headers) -> bytes:
+    """`METHOD target` and one `name:value` per header, a line each."""
+    lines = [f"{method} {target}", *[f"{name}:{value}" for name, value in headers]]
+    return "\n".join(lines).encode("utf-8", "surrogateescape")
+
+
+@value(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What one run came to. A failure of user code is an outcome, never an exception."""
 

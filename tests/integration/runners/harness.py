@@ -31,6 +31,7 @@ from runwright.executor.wire import (
     encode_window,
     frame,
 )
+from runwright.model.execution import request_head
 
 RUNNERS = Path(runwright.__file__).parent / "executor" / "runners"
 TEST_RUNTIMES = Path(sys.prefix) / "test-runtimes"  # filled by `make test`
@@ -373,7 +374,10 @@ class Runner:
             all_headers.insert(0, ("host", "localhost:3000"))
         self.results[self._last_id] = Result()
         return self._last_id, encode_request(
-            self._last_id, method, target, all_headers, data, is_logging=is_logging
+            self._last_id,
+            request_head(method, target, tuple(all_headers)),
+            data,
+            is_logging=is_logging,
         )
 
     def end(self, request_id: int) -> Result:

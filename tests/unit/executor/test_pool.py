@@ -214,7 +214,7 @@ async def test_a_cancelled_caller_leaves_its_call_running() -> None:
         call = bench.call(a_workload(), "/hold")
         runner = bench.spawner.runners[1]
         await bench.until(lambda: bool(runner.held))
-        call.ending.cancel()
+        call.cancel()
         bench.pool.abandon(call)
         runner.release()
         again = await bench.run(a_workload())

@@ -2,17 +2,15 @@
 
 import asyncio
 
-from runwright.executor.call import Call, CallEnding
+from runwright.executor.call import Call
 from runwright.model.execution import Invocation, Outcome
 from runwright.ports.executor import ResponseSink
 
 
 class WaitedCall(Call):
-    __slots__ = ("future",)
-
     def __init__(self, invocation: Invocation, sink: ResponseSink | None, asked_at: float) -> None:
         self.future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        super().__init__(invocation, sink, CallEnding(self._told), asked_at)
+        super().__init__(invocation, sink, self._told, asked_at)
 
     def _told(self, end: Outcome | Exception) -> None:
         if isinstance(end, Exception):

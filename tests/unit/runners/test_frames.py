@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runwright.executor import wire
+from runwright.model.execution import request_head
 
 IDS = st.integers(0, 2**32 - 1)
 BYTES = st.binary(max_size=300)
@@ -36,7 +37,8 @@ def test_a_stream_cut_anywhere_gives_the_same_frames(
 def test_requests_of_the_host_are_understood(
     request_id: int, headers: list[tuple[str, str]], body: bytes, is_logging: bool
 ) -> None:
-    data = wire.encode_request(request_id, "GET", "/a?b", headers, body, is_logging=is_logging)
+    head_lines = request_head("GET", "/a?b", tuple(headers))
+    data = wire.encode_request(request_id, head_lines, body, is_logging=is_logging)
 
     [(kind, got_id, payload)] = cut(data, [])
     flags, head, got_body = frames.split_request(payload)
