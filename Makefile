@@ -7,6 +7,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
+# Hundreds of processes start in a test run; where this is set, each compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run install test check unit contract integration acceptance chaos bench lock clean
 
 run: install  ## set up, start the server, deploy two sample functions, print how to reach them

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 
-START_S: Final = 60.0
+START_S: Final = 120.0
 STOP_S: Final = 15.0
 # Servers of tests that run side by side: no two sandboxes may share a user.
 UID_BASE: Final = 1_377_828_864
