@@ -64,7 +64,7 @@ integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes
 	@$(BIN)/pytest $(MACHINE) -q
 
 # They judge what a loaded server did, so nothing else loads the machine meanwhile.
-ALONE := $(addprefix tests/acceptance/,test_loops.py test_chaos.py)
+ALONE := $(addprefix tests/acceptance/,test_loops.py test_chaos.py attacks)
 
 acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node
 	@sh tools/test-packages.sh

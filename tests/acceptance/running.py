@@ -31,6 +31,7 @@ class Running:
             "RUNWRIGHT_UID_BASE": str(UID_BASE + WORKER * 65_536),
             **settings,
         }
+        self.prefix: tuple[str, ...] = ()  # a command that becomes the server
         self.credentials: dict[str, Any] = {}
         self.log = data_dir.parent / f"{data_dir.name}.log"
 
@@ -42,7 +43,7 @@ class Running:
         environ |= self.settings | {"RUNWRIGHT_DATA_DIR": str(self.data_dir)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "runwright", "serve"],
+                [*self.prefix, sys.executable, "-m", "runwright", "serve"],
                 env=environ,
                 stdout=log,
                 stderr=log,

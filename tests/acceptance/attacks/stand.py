@@ -1,0 +1,205 @@
+"""A server under attack: the hostile functions, their neighbour, and what is seen from outside."""
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from tests.acceptance.attacks import ordinary
+from tests.acceptance.attacks.neighbour import Call, Neighbour, quantile
+from tests.acceptance.attacks.rows import NODE, PYTHON, ROWS, Kind, Row
+from tests.acceptance.deploying import create, domain, upload, wait_built
+from tests.acceptance.running import UID_BASE, Running
+
+ROOT: Final = Path(__file__).parents[3]
+HOSTILE: Final = ROOT / "tests" / "functions" / "hostile"
+ENTRYPOINTS: Final = {NODE: "main.cjs", PYTHON: "main.py"}
+QUIET_CALLS: Final = 12  # of the neighbour between two attacks
+SETTLE_CALLS: Final = 3  # after an attack, before it is quiet again
+
+SECRETS: Final = ("server", "password", "neighbour", "code", "bait")
+
+
+def marker() -> str:
+    """A secret that a search can recognize without knowing it."""
+    return f"decoy-{secrets.token_hex(20)}"
+
+
+class Stand:
+    def __init__(self, who: str) -> None:
+        self.who = who
+        self.folder = Path(tempfile.mkdtemp(prefix="runwright-attacks-"))
+        self.folder.chmod(0o755)
+        self.secrets = {
+            name: marker() for name in ("server", "password", "neighbour", "code", "bait")
+        }
+        self.own = {NODE: marker(), PYTHON: marker()}  # of the hostile functions themselves
+        self.windows: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self.quiet: list[tuple[float, float]] = []
+        # A file of the host that anybody may change who can reach it.
+        self.bait = self.folder / "bait"
+        self.bait.write_text(self.secrets["bait"])
+        self.bait.chmod(0o666)
+        self._open = ExitStack()  # whatever has to be ended, last first
+        self._open.callback(shutil.rmtree, self.folder)
+
+    def start(self) -> None:
+        data_dir = self.folder / "data"
+        self.server = Running(
+            data_dir,
+            DECOY_TOKEN=self.secrets["server"],
+            RUNWRIGHT_SMTP_URL=f"smtp://me:{self.secrets['password']}@127.0.0.1:9",
+            RUNWRIGHT_UID_BASE=str(UID_BASE + 0x200_0000),
+            HOME=str(self.folder / "home"),
+        )
+        (self.folder / "home").mkdir()
+        if self.who == "ordinary":
+            data_dir.mkdir()
+            for path in (data_dir, self.folder / "home"):
+                ordinary.give(path)
+            self.server.prefix = ordinary.prefix(self.folder)
+        self.server.start()
+        self._open.callback(self._stop_server)
+        self.api = self._open.enter_context(self.server.client())
+        self._deploy_neighbour()
+        for language in (NODE, PYTHON):
+            self._deploy_hostile(language)
+        host = domain(self.api, "neighbour")
+        records = self.folder / "neighbour.records"
+        self.neighbour = Neighbour("127.0.0.1", self.server.port, host, records)
+        self._open.callback(self.neighbour.stop)
+        self.neighbour.wait(50)  # cold start and first compilations
+        self.rest()
+
+    def _deploy_neighbour(self) -> None:
+        create(self.api, "neighbour", NODE)
+        variable = {"key": "TOKEN", "value": self.secrets["neighbour"], "secret": True}
+        answer = self.api.post(
+            "/functions/neighbour/variables", json={"variableId": "token", **variable}
+        )
+        assert answer.status_code == 201, answer.text
+        source = (
+            f"// {self.secrets['code']}\nexport default ({{ req, res }}) => res.text('well');\n"
+        )
+        self._upload("neighbour", {"main.mjs": source})
+
+    def _deploy_hostile(self, language: str) -> None:
+        name = f"hostile-{language}"
+        create(self.api, name, language, entrypoint=ENTRYPOINTS[language], timeout=10)
+        answer = self.api.post(
+            f"/functions/{name}/variables",
+            json={"variableId": f"own-{language}", "key": "OWN", "value": self.own[language]},
+        )
+        assert answer.status_code == 201, answer.text
+        files = {path.name: path.read_bytes() for path in (HOSTILE / language).iterdir()
+                 if path.is_file()}  # fmt: skip
+        files["syscalls.json"] = (HOSTILE / "syscalls.json").read_bytes()
+        self._upload(name, files)
+
+    def _upload(self, name: str, files: dict[str, Any]) -> None:
+        made = upload(self.api, name, files)
+        built = wait_built(self.api, name, made["$id"])
+        assert built["status"] == "ready", built["buildLogs"]
+
+    def stop(self) -> None:
+        self._open.close()
+
+    def _stop_server(self) -> None:
+        try:
+            assert self.server.stop() == 0, self.server.tail()
+        finally:
+            if self.server.process.poll() is None:
+                self.server.kill()
+
+    # Attacks
+
+    def call(self, row: Row, language: str, *, case: str = "", **told: Any) -> dict[str, Any]:
+        """One execution of a hostile case, as its caller gets it."""
+        answer = self.api.post(
+            f"/functions/hostile-{language}/executions",
+            json={"path": f"/{case or row.case}", "method": "POST",
+                  "body": json.dumps({**row.told, **told})},
+        )  # fmt: skip
+        assert answer.status_code == 201, answer.text
+        execution: dict[str, Any] = answer.json()
+        return execution
+
+    def evidence(self, row: Row, language: str, **told: Any) -> dict[str, Any]:
+        """What a case that ends by itself says about its attempts."""
+        execution = self.call(row, language, **told)
+        assert execution["status"] == "completed", execution["errors"] or execution
+        evidence: dict[str, Any] = json.loads(execution["responseBody"])
+        return evidence
+
+    def pids(self) -> list[int]:
+        """The server, its helpers and what runs in its sandboxes."""
+        return [self.server.process.pid, *descendants(self.server.process.pid)]
+
+    @contextmanager
+    def watched(self, row: Row) -> Iterator[None]:
+        """A window of that row's; afterwards nothing outside may have changed."""
+        begin = time.monotonic()
+        yield
+        end = time.monotonic()
+        self.windows[row.name].append((begin, end))
+        self.look_around()
+        self.rest()
+
+    def look_around(self) -> None:
+        """The server lives, and the neighbour was answered rightly all along."""
+        assert self.server.process.poll() is None, self.server.tail()
+        wrong = [call for call in self.neighbour.read() if not call.is_right]
+        assert wrong == []
+
+    def rest(self) -> None:
+        self.neighbour.wait(SETTLE_CALLS)
+        begin = time.monotonic()
+        self.neighbour.wait(QUIET_CALLS)
+        self.quiet.append((begin, time.monotonic()))
+
+    # The neighbour's figures
+
+    def calls_beside(self, name: str) -> list[Call]:
+        return [call for window in self.windows[name] for call in self.neighbour.between(*window)]
+
+    def quiet_calls(self) -> list[Call]:
+        return [call for window in self.quiet for call in self.neighbour.between(*window)]
+
+    def table(self) -> str:
+        """What the neighbour noticed, attack by attack."""
+        quiet = [call.took_s for call in self.quiet_calls()]
+        lines = [f"run by {self.who}", _line("quiet", quiet, quiet)]
+        for row in ROWS:
+            took = [call.took_s for call in self.calls_beside(row.name)]
+            lines.append(_line(row.name, took, quiet))
+        return "\n".join(lines)
+
+
+def _line(name: str, took: list[float], quiet: list[float]) -> str:
+    p50, p99 = quantile(took, 0.5), quantile(took)
+    ratio = p99 / quantile(quiet) if quiet else 0.0
+    return f"{name:24} {len(took):6} {p50 * 1e3:9.2f} ms {p99 * 1e3:9.2f} ms {ratio:7.2f}"
+
+
+def descendants(pid: int) -> Iterator[int]:
+    try:
+        words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return
+    for word in words:
+        yield int(word)
+        yield from descendants(int(word))
+
+
+def can_judge(row: Row, who: str) -> str:
+    """Why a row is not run by that user, or nothing."""
+    if who == "ordinary" and row.kind is Kind.RESOURCE and not os.environ.get("ATTACKS_DELEGATED"):
+        return "no cgroup is delegated to the user, so the machine's limits are weaker here"
+    return ""
