@@ -228,7 +228,7 @@ class Builder:
             uid=uid,
             tmp_mib=self._limits.tmp_mib,
             open_files=_OPEN_FILES,
-            limits=Limits(job.memory_mib, self._limits.pids, job.cpus),
+            limits=Limits(job.memory_mib, self._limits.pids, job.cpus, self._limits.tmp_mib),
             profile="build",
         )
 

@@ -29,6 +29,7 @@ class Limits:
     memory_mib: int
     pids: int
     cpus: float = 0.0  # 0 = as much as the host gives
+    tmp_mib: int = 0  # of files in /tmp; 0 = as it was at the start
 
 
 @dataclass(frozen=True, slots=True)

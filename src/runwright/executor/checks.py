@@ -214,7 +214,15 @@ def _isolation(control: Control) -> list[Finding]:
             "Connections cannot be steered without bpf (root). Functions get out through an HTTP "
             "proxy named in their environment; programs that ignore it stay offline.",
         )
-    return [limits, network]
+    paths = Finding("paths", "ok", "No function can see where on this machine its files lie.")
+    if not control.hides_paths:
+        paths = Finding(
+            "paths",
+            "weaker",
+            "The kernel mounts no overlay here, so a function can read from /proc/self/mountinfo "
+            "in which folders of this machine its files lie.",
+        )
+    return [limits, network, paths]
 
 
 def _build_tools() -> Finding:

@@ -125,6 +125,7 @@ class Control:
         self.on_network_lost: Callable[[], None] = lambda: None
         self.controllers: tuple[str, ...] = ()
         self.is_transparent = False
+        self.hides_paths = False  # of the host, from sandboxes
         self._config = config
         self._launcher = Helper("launcher")
         self._forwarder = Helper("forwarder")
@@ -290,6 +291,10 @@ class Control:
         finally:
             del self._assigning[sandbox_id]
 
+    def settle(self, sandbox_id: int) -> None:
+        with contextlib.suppress(SpawnFailed):
+            self._send({"op": "settle", "id": sandbox_id})
+
     def signal(self, sandbox_id: int, number: int) -> None:
         if sandbox_id in self._alive:
             with contextlib.suppress(SpawnFailed):
@@ -309,6 +314,7 @@ class Control:
         if kind == "staged":
             self.controllers = tuple(event["controllers"])
             self.is_transparent = event["is_transparent"]
+            self.hides_paths = event["hides_paths"]
             if event["swept"]:
                 log.warning(
                     "limits of an earlier server were cleaned up",

@@ -16,6 +16,9 @@ _NUMBERS: Final = {
 }
 _OPEN_TREE: Final = 428  # the same on every architecture, like all calls since 5.1
 _MOVE_MOUNT: Final = 429
+_FSOPEN: Final = 430
+_FSCONFIG: Final = 431
+_FSMOUNT: Final = 432
 _MOUNT_SETATTR: Final = 442
 
 CLONE_NEWNS: Final = 0x00020000
@@ -40,6 +43,10 @@ _MOVE_MOUNT_F_EMPTY_PATH: Final = 0x4
 _MOUNT_ATTR_RDONLY: Final = 0x1
 _MOUNT_ATTR_NOSUID: Final = 0x2
 _MOUNT_ATTR_NODEV: Final = 0x4
+_FSOPEN_CLOEXEC: Final = 1
+_FSMOUNT_CLOEXEC: Final = 1
+_FSCONFIG_SET_STRING: Final = 1
+_FSCONFIG_CMD_CREATE: Final = 6
 _PR_SET_PDEATHSIG: Final = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -114,6 +121,33 @@ def clone_tree(path: str, *, is_read_only: bool) -> int:
         os.close(tree)
         raise
     return tree
+
+
+def layer_tree(path: str, beside: str) -> int:
+    """Like `clone_tree(path, is_read_only=True)`, but nothing tells where `path` lies.
+
+    /proc/self/mountinfo shows the folder that a bind mount was made of; of an overlay it shows
+    the options, and `path` stands in them as ".". `beside` is an empty folder: an overlay has
+    two layers at least. What is mounted below `path` is not in it. About 0.1 ms.
+    """
+    os.chdir(path)
+    try:
+        context = _call(_FSOPEN, b"overlay", _FSOPEN_CLOEXEC)
+        try:
+            for key, value in ((b"source", b"files"), (b"lowerdir", b".:" + beside.encode())):
+                _call(_FSCONFIG, context, _FSCONFIG_SET_STRING, key, value, 0)
+            _call(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
+            flags = _MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV
+            return _call(_FSMOUNT, context, _FSMOUNT_CLOEXEC, flags)
+        finally:
+            os.close(context)
+    finally:
+        os.chdir("/")
+
+
+def _call(number: int, *arguments: int | bytes | None) -> int:
+    words = [ctypes.c_long(word) if isinstance(word, int) else word for word in arguments]
+    return _check(_libc.syscall(ctypes.c_long(number), *words), f"system call {number}")
 
 
 def attach_tree(tree: int, target: str) -> None:

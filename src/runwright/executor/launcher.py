@@ -8,7 +8,7 @@ trusted, they come from the server; nothing from inside a sandbox ever reaches t
 Slow work (joining cgroups, filling a network namespace, starting bubblewrap) is done by the
 forked child, so that a cold start never waits behind a pool refill.
 
-Requests: stage, start, assign, signal, forwarder, stop. Events: staged, started,
+Requests: stage, start, settle, assign, signal, forwarder, stop. Events: staged, started,
 assigned, exited, failed. When the server's end closes, every sandbox is killed, every group
 removed and the process ends; when this process dies, the kernel kills every sandbox.
 """
@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from runwright.executor import bubblewrap, kernel, netns, seccomp, stage
+from runwright.executor import bubblewrap, inside, kernel, netns, seccomp, stage
 from runwright.executor.cgroups import Controllers, Group, Limits
 
 MAX_MESSAGE_BYTES: Final = 512 * 1024
@@ -57,6 +57,7 @@ class Child:
     group: Group
     init_pid: int = 0  # bubblewrap inside: killing it ends everything in the pid namespace
     init_fd: int = -1
+    is_covered: bool = False
     status: bytes = b""
     error: str = ""
 
@@ -73,6 +74,7 @@ class Launcher:
         self._own_mounts = -1
         self._is_root = os.geteuid() == 0
         self._filters = {name: seccomp.program(profile=name) for name in seccomp.PROFILES}
+        self._covered = inside.covered()
         self._pid = os.getpid()
 
     def run(self) -> None:
@@ -132,7 +134,8 @@ class Launcher:
         gc.freeze()
         self._send({"ev": "staged", "id": 0, "controllers": list(self._controllers.names),
                     "is_v2": self._controllers.is_v2, "swept": swept,
-                    "is_transparent": is_transparent})  # fmt: skip
+                    "is_transparent": is_transparent,
+                    "hides_paths": stage.hides_paths()})  # fmt: skip
 
     def _do_forwarder(self, request: dict[str, Any], fds: list[int]) -> None:
         if self._forwarder is not None:
@@ -171,9 +174,35 @@ class Launcher:
         limits = Limits(**request["limits"])
         child.group.limit(limits)
         self._limit_processes(child, limits)
-        for source, target, is_read_only in request["mounts"]:
-            self._mount_into(child, source, target, is_read_only=is_read_only)
+        trees: list[tuple[int, str]] = []
+        try:
+            for source, target, is_read_only in request["mounts"]:
+                trees.append((_tree_of(source, is_read_only=is_read_only), target))
+            with inside.mounts_of(child.init_pid, self._own_mounts):
+                self._cover(child)
+                if limits.tmp_mib:
+                    inside.bound_files(limits.tmp_mib)
+                for tree, target in trees:
+                    kernel.attach_tree(tree, target)
+        finally:
+            for tree, _ in trees:
+                os.close(tree)
         self._send({"ev": "assigned", "id": child.id})
+
+    def _do_settle(self, request: dict[str, Any], fds: list[int]) -> None:
+        """While it waits for code, so that taking it is quick."""
+        child = self._children.get(request["id"])
+        if child is None:
+            return
+        self._read_status(child)
+        if child.init_pid:
+            with inside.mounts_of(child.init_pid, self._own_mounts):
+                self._cover(child)
+
+    def _cover(self, child: Child) -> None:
+        if not child.is_covered:
+            inside.cover(self._covered)
+            child.is_covered = True
 
     def _limit_processes(self, child: Child, limits: Limits) -> None:
         """Where no cgroup can be had: bounds per process, inherited by all it starts.
@@ -190,21 +219,6 @@ class Launcher:
             for kind, value in wanted.items():
                 with contextlib.suppress(OSError, ValueError):
                     resource.prlimit(pid, kind, (value, value))
-
-    def _mount_into(self, child: Child, source: str, target: str, *, is_read_only: bool) -> None:
-        tree = kernel.clone_tree(stage.host_path(source), is_read_only=is_read_only)
-        try:
-            theirs = os.open(f"/proc/{child.init_pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                kernel.setns(theirs, kernel.CLONE_NEWNS)
-                try:
-                    kernel.attach_tree(tree, target)
-                finally:
-                    kernel.setns(self._own_mounts, kernel.CLONE_NEWNS)
-            finally:
-                os.close(theirs)
-        finally:
-            os.close(tree)
 
     def _do_signal(self, request: dict[str, Any], fds: list[int]) -> None:
         child = self._children.get(request["id"])
@@ -369,6 +383,12 @@ class Launcher:
                 os.kill(child.monitor_pid, _KILL)
         self._controllers.sweep(_kill_pid)
         self._controllers.remove()
+
+
+def _tree_of(source: str, *, is_read_only: bool) -> int:
+    if is_read_only:
+        return stage.take_code(source)
+    return kernel.clone_tree(stage.host_path(source), is_read_only=False)
 
 
 def _tree(entry: dict[str, Any]) -> stage.Tree:

@@ -26,7 +26,7 @@ from runwright.executor.cgroups import Limits
 from runwright.executor.keeping import Keeping
 from runwright.executor.runtimes import Interpreter, calls_at_once
 from runwright.executor.sandbox import Owner, Sandbox, State
-from runwright.executor.spawn import Exit, Mount, Spawner, SpawnFailed, Uids
+from runwright.executor.spawn import Exit, Mount, Spawner, SpawnFailed, Uids, tmp_share
 from runwright.executor.stock import Key, PoolLimits, Stock
 from runwright.model.execution import ErrorClass, Workload
 from runwright.ports.executor import NoSlot
@@ -311,7 +311,10 @@ class Pool(Owner):
         began = self._now()
         sandbox = await self._stock.take(group.key)
         mounts = (Mount(group.artifact, FUNCTION_DIR),)
-        limits = Limits(workload.memory_mib, self._limits.pids, workload.cpus)
+        memory_mib, tmp_mib = workload.memory_mib, self._limits.tmp_mib
+        limits = Limits(
+            memory_mib, self._limits.pids, workload.cpus, tmp_share(memory_mib, tmp_mib)
+        )
         try:
             await self._spawner.assign(sandbox.id, mounts, limits)
         except SpawnFailed:
@@ -336,6 +339,7 @@ class Pool(Owner):
     # What sandboxes tell
 
     def sandbox_ready(self, sandbox: Sandbox) -> None:
+        self._spawner.settle(sandbox.id)
         self._stock.greeted(sandbox)
 
     def sandbox_freed(self, sandbox: Sandbox) -> None:

@@ -53,6 +53,8 @@ class ProcessSpawner:
     def network_env(self) -> Mapping[str, str]:
         return {}
 
+    def settle(self, sandbox_id: int) -> None: ...
+
     def runner_command(self, interpreter: Interpreter, heap_mib: int) -> list[str]:
         return runner_command(
             interpreter, heap_mib=heap_mib, folder=str(RUNNERS), executable=interpreter.executable

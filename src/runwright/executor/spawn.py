@@ -58,6 +58,11 @@ class Exit:
     is_platform: bool = False  # ended because the launcher did
 
 
+def tmp_share(memory_mib: int, most_mib: int) -> int:
+    """Files in /tmp are paid from the memory limit; a full disk is told before it is reached."""
+    return max(min(memory_mib // 2, most_mib), 1)
+
+
 class Uids:
     """Host user ids for live sandboxes, one each. Without a base nobody changes users."""
 
@@ -115,6 +120,9 @@ class Spawner(Protocol):
 
         `on_exit` is called once, later, unless SpawnFailed was raised.
         """
+
+    def settle(self, sandbox_id: int) -> None:
+        """The sandbox is ready and waits: finish what would only cost time at `assign`."""
 
     async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
         """Mount into a running sandbox and set its limits. Raises SpawnFailed."""

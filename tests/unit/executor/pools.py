@@ -97,6 +97,8 @@ class FakeSpawner:
     def code_dir(self, artifact: str) -> str:
         return artifact
 
+    def settle(self, sandbox_id: int) -> None: ...
+
     def runner_command(self, interpreter: Interpreter, heap_mib: int) -> list[str]:
         return [interpreter.executable, str(heap_mib)]
 
