@@ -4,7 +4,7 @@ import asyncio
 from typing import Final, Protocol
 
 from runwright.model.execution import Invocation, Outcome, Workload
-from runwright.ports.executor import OnEnd, ResponseSink
+from runwright.ports.executor import OnEnd, RequestSource, ResponseSink
 
 _TASKS: Final[set[asyncio.Task[Outcome]]] = set()  # the loop itself holds tasks weakly
 
@@ -16,6 +16,9 @@ class _Runs(Protocol):
 
 
 class Begins:
+    def hang_up(self, execution_id: str) -> None:
+        """Nobody here asks."""
+
     def begin(
         self: _Runs,
         workload: Workload,
@@ -23,6 +26,7 @@ class Begins:
         on_end: OnEnd,
         *,
         sink: ResponseSink | None = None,
+        source: RequestSource | None = None,
     ) -> None:
         task = asyncio.ensure_future(self.run(workload, invocation, sink=sink))
         _TASKS.add(task)

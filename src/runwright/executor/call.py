@@ -12,8 +12,9 @@ from typing import Final, Protocol
 
 from runwright.ending import Ending
 from runwright.executor import wire
+from runwright.executor.upload import Upload
 from runwright.model.execution import ErrorClass, Headers, Invocation, Outcome, Phases
-from runwright.ports.executor import OnEnd, ResponseSink
+from runwright.ports.executor import OnEnd, RequestSource, ResponseSink
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ _JOINED_BYTES: Final = 64 * 1024
 _LAST_PART_S: Final = 1.0  # for a reader that takes its first byte near the deadline
 TIMED_OUT: Final = "Execution timed out."
 NOT_BEGUN: Final = "The execution was cancelled before it began."
+CALLER_LEFT: Final = "The caller left before it had the whole response."
 CANCELLED: Final = "The execution was cancelled while it ran."
 
 _CLASSES: Final = {
@@ -84,6 +86,9 @@ class Host(Protocol):
     def caller_left(self, call: "Call") -> None:
         """Nobody waits for this call any more."""
 
+    def hang_up(self, call: "Call") -> None:
+        """Tell user code that its caller has gone."""
+
     def cancel(self, call: "Call") -> None:
         """End this call and, as soon as no other needs it, the process that runs it."""
 
@@ -103,6 +108,8 @@ class Call(Ending[Outcome]):
     owed = 0  # bytes that were taken and that the runner was not told of yet
     parts: bytearray | None = None  # body of a response without a sink
     stream: "Stream | None" = None
+    source: RequestSource | None = None  # of a streamed request body
+    upload: Upload | None = None
     _logs: LogTail | None = None
     _errors: LogTail | None = None
     _readers: tuple[asyncio.Future[None], ...] = ()  # they wait for news
@@ -124,6 +131,8 @@ class Call(Ending[Outcome]):
 
     def _forget(self) -> None:
         self._on_end = None
+        if self.upload is not None:
+            self.upload.close()
         calls = self._calls
         if calls is not None:
             execution_id = self.invocation.execution_id
@@ -187,6 +196,10 @@ class Call(Ending[Outcome]):
         if self._errors is None:
             self._errors = LogTail("Errors")
         return self._errors
+
+    def note(self, sentence: str) -> None:
+        """Add to the errors what is no failure of the run."""
+        self._error_tail().add_line(f"{sentence}\n")
 
     def succeed(self, head: wire.ResponseHead, body: bytes, now: float) -> None:
         """End with what user code (or the runner for it) answered."""
@@ -295,6 +308,8 @@ class Stream:
                 return
             self._sandbox.open_window(self._request_id, self._call, len(part))
         result, user_s = self._end
+        if not self._is_heard:
+            self._call.note(CALLER_LEFT)
         self._call.finish_stream(result, user_s, self._now())
 
     async def _deliver(self, part: bytes) -> None:
@@ -304,7 +319,9 @@ class Stream:
         try:
             await sink.write(part)
         except ConnectionError:
-            self._is_heard = False  # the run goes on; its rest is read and dropped
+            # The run goes on; its rest is read and dropped.
+            self._is_heard = False
+            self._sandbox.hang_up(self._call)
         except Exception:  # a broken sink must not leave the run without an end
             log.exception("a response could not be delivered", extra={"action": "sink_failed"})
             self._is_heard = False

@@ -38,6 +38,7 @@ from runwright.ports.executor import (
     NoSlot,
     OnEnd,
     Output,
+    RequestSource,
     ResponseSink,
     RuntimeStatus,
 )
@@ -160,11 +161,17 @@ class BubblewrapExecutor:
         on_end: OnEnd,
         *,
         sink: ResponseSink | None = None,
+        source: RequestSource | None = None,
     ) -> None:
-        self._begin(workload, invocation, on_end, sink)
+        self._begin(workload, invocation, on_end, sink, source)
 
     async def run(
-        self, workload: Workload, invocation: Invocation, *, sink: ResponseSink | None = None
+        self,
+        workload: Workload,
+        invocation: Invocation,
+        *,
+        sink: ResponseSink | None = None,
+        source: RequestSource | None = None,
     ) -> Outcome:
         ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
@@ -176,7 +183,7 @@ class BubblewrapExecutor:
             else:
                 ended.set_result(end)
 
-        call = self._begin(workload, invocation, on_end, sink)
+        call = self._begin(workload, invocation, on_end, sink, source)
         try:
             return await ended
         except asyncio.CancelledError:
@@ -191,6 +198,7 @@ class BubblewrapExecutor:
         invocation: Invocation,
         on_end: OnEnd,
         sink: ResponseSink | None,
+        source: RequestSource | None,
     ) -> Call:
         pool = self._pool
         if pool is None:
@@ -198,6 +206,8 @@ class BubblewrapExecutor:
         execution_id = invocation.execution_id
         calls = self._calls
         call = calls[execution_id] = Call(invocation, sink, on_end, self._now(), calls)
+        if source is not None:
+            call.source = source
         if self._expected:
             self._tell(execution_id, call)
         try:
@@ -205,6 +215,11 @@ class BubblewrapExecutor:
         except NoSlot as refusal:
             call.set_exception(refusal)
         return call
+
+    def hang_up(self, execution_id: str) -> None:
+        call = self._calls.get(execution_id)
+        if call is not None and call.sandbox is not None:
+            call.sandbox.hang_up(call)
 
     def cancel(self, execution_id: str) -> bool:
         call = self._calls.get(execution_id)

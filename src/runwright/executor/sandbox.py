@@ -22,6 +22,7 @@ from typing import Final, cast
 from runwright.executor import wire
 from runwright.executor.call import CANCELLED, TIMED_OUT, Call, Stream
 from runwright.executor.spawn import Exit
+from runwright.executor.upload import Upload
 from runwright.model.execution import ErrorClass, request_head
 
 log = logging.getLogger(__name__)
@@ -161,11 +162,14 @@ class Sandbox(asyncio.Protocol):
             or request_head(invocation.method, invocation.target, invocation.headers),
             invocation.body,
             is_logging=invocation.is_logging,
+            is_streamed=call.source is not None,
         )
         if is_first or len(frames) > _JOINED_BYTES:
             self._write(frames)
         else:
             self._write_soon(frames)
+        if call.source is not None:
+            call.upload = Upload(call.source, request_id, self._write, lambda: self._is_paused)
 
     def load(self, payload: bytes) -> None:
         self.state = State.ASSIGNED
@@ -197,6 +201,12 @@ class Sandbox(asyncio.Protocol):
                 self.live_calls -= 1
                 self._write(wire.frame(wire.Kind.CANCEL, request_id))
 
+    def hang_up(self, call: Call) -> None:
+        """Tell user code that its caller has gone; it goes on as it likes."""
+        for request_id, other in self.calls.items():
+            if other is call:
+                self._write(wire.frame(wire.Kind.GONE, request_id))
+
     def cancel(self, call: Call) -> None:
         """End a call; while its user code runs there is no way to end that code alone."""
         is_running = call in self.calls.values()  # else only its response is on its way yet
@@ -224,6 +234,9 @@ class Sandbox(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_paused = False
+        for call in self.calls.values():
+            if call.upload is not None:
+                call.upload.wake()
         self._owner.sandbox_freed(self)
 
     def data_received(self, data: bytes) -> None:
@@ -294,6 +307,10 @@ class Sandbox(asyncio.Protocol):
             self._on_chunk(request_id, payload)
         elif kind == wire.Kind.END:
             self._on_end(request_id, payload, now)
+        elif kind == wire.Kind.TAKEN:
+            taker = self.calls.get(request_id)  # its last frame may have left another thread first
+            if taker is not None and taker.upload is not None:
+                taker.upload.taken(wire.decode_taken(payload))
         elif kind == wire.Kind.PONG:
             if self._ping is not None:
                 self._ping.cancel()

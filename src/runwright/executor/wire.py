@@ -7,12 +7,14 @@ the sandbox itself.
 Host to runner
     LOAD      JSON: {"root", "entrypoint", "env", "cpus"}; answered lazily: when loading
               fails, each request is answered 503 with class ENTRYPOINT
-    REQUEST   u8 flags (END: the body is complete, LOGGING) | u32 head length | head | body
+    REQUEST   u8 flags (END: the body is complete, LOGGING, STREAM) | u32 head length | head | body
               head: b"METHOD target" and one b"name:value" per header, joined by b"\\n"
-    BODY      part of the request body, u8 flags (END) | bytes
+    BODY      part of the request body, u8 flags (END, BROKEN) | bytes
     CANCEL    nobody waits for this request any more; the runner may drop its answer
     WINDOW    u32: that many more response body bytes may be sent for this request
     PING      answered by PONG as soon as the runner's loop turns; tells busy from hung
+    GONE      the caller of this request has left: parts of the response are dropped from now
+              on, and user code may be told; the request goes on to its end
 
 Runner to host
     HELLO     JSON: {"version"}; sent once, when the runner can take LOAD
@@ -22,6 +24,13 @@ Runner to host
     CHUNK     part of the response body
     END       u8 class | u32 user code microseconds
     PONG
+    TAKEN     u32: user code took that many more bytes of this request's streamed body
+
+A REQUEST with STREAM begins before its body is there: the parts follow as the caller sends
+them, INTAKE_BYTES ahead of what was TAKEN at most. BROKEN, together with END, says that the
+caller broke off. A streamed request whose head has `upgrade: websocket` may be answered with
+status 101; from then on both directions carry records, each u8 kind (1 text, 2 bytes, 8 close)
+| u32 length | payload, cut anywhere; a close is u16 code | UTF-8 reason.
 
 A response that is not complete in its RESPONSE frame is streamed under a window of
 WINDOW_BYTES per request; the host opens it further as the caller takes the bytes. The time
@@ -29,7 +38,8 @@ of user code is then in END; RESPONSE has 0 when it went out before user code ha
 
 A request ends with RESPONSE (END) or END; nothing of it follows, and the id is free again.
 After CANCEL nothing of it follows either, but for frames that were under way; a request that
-had not begun never does. Frames for ids that a side does not know are ignored.
+had not begun never does. Frames for ids that a runner does not know are ignored, and TAKEN by
+the host; anything else for an unknown id breaks the rules.
 
 LOG frames hold whole lines, except for a text that was cut. The first 32 of a request leave
 before the program goes on, so they are known whatever it does next; later ones wait up to
@@ -50,6 +60,7 @@ WINDOW_BYTES: Final = 1024 * 1024
 # make the host pile up a frame for each.
 WINDOW_STEP_BYTES: Final = WINDOW_BYTES // 4
 MAX_REQUEST_BYTES: Final = 20 * 1024 * 1024
+INTAKE_BYTES: Final = 256 * 1024  # of a streamed request body that user code has not taken
 HEADER: Final = struct.Struct("<IBI")
 _HEADER_BYTES: Final = HEADER.size
 _unpack_header: Final = HEADER.unpack_from
@@ -62,6 +73,8 @@ _END: Final = struct.Struct("<BI")
 
 FLAG_END: Final = 1
 FLAG_LOGGING: Final = 2
+FLAG_STREAM: Final = 4
+FLAG_BROKEN: Final = 2  # of BODY
 
 
 class Kind(IntEnum):
@@ -71,12 +84,14 @@ class Kind(IntEnum):
     CANCEL = 4
     WINDOW = 5
     PING = 6
+    GONE = 7
     HELLO = 16
     LOG = 17
     RESPONSE = 18
     CHUNK = 19
     END = 20
     PONG = 21
+    TAKEN = 22
 
 
 class ResultClass(IntEnum):
@@ -101,10 +116,17 @@ def frame(kind: Kind, request_id: int, payload: bytes = b"") -> bytes:
     return HEADER.pack(len(payload) + 5, kind, request_id) + payload
 
 
-def encode_request(request_id: int, head: bytes, body: bytes, *, is_logging: bool) -> bytes:
-    """All frames of one request; a body above PART_BYTES travels in BODY frames."""
+def encode_request(
+    request_id: int, head: bytes, body: bytes, *, is_logging: bool, is_streamed: bool = False
+) -> bytes:
+    """All frames of one request; a body above PART_BYTES travels in BODY frames.
+
+    Of a streamed one it is the first frame alone.
+    """
     flags = FLAG_LOGGING if is_logging else 0
     size = len(head)
+    if is_streamed:
+        return frame(Kind.REQUEST, request_id, _REQUEST.pack(flags | FLAG_STREAM, size) + head)
     if len(body) <= PART_BYTES:
         length = size + len(body) + _REQUEST_BYTES
         return b"%b%b%b" % (
@@ -118,6 +140,19 @@ def encode_request(request_id: int, head: bytes, body: bytes, *, is_logging: boo
         flag = b"\x01" if is_last else b"\x00"
         parts.append(frame(Kind.BODY, request_id, flag + body[start : start + PART_BYTES]))
     return b"".join(parts)
+
+
+def encode_part(request_id: int, part: bytes | memoryview, flags: int = 0) -> bytes:
+    """A BODY frame."""
+    return frame(Kind.BODY, request_id, bytes((flags,)) + part)
+
+
+def decode_taken(payload: bytes) -> int:
+    """How many bytes a TAKEN frame tells of."""
+    if len(payload) != _U32.size:
+        raise WireError("malformed TAKEN")
+    size: int = _U32.unpack(payload)[0]
+    return size
 
 
 def encode_window(request_id: int, more_bytes: int) -> bytes:

@@ -31,6 +31,17 @@ class ResponseSink(Protocol):
         """
 
 
+class RequestSource(Protocol):
+    """Where a streamed request body comes from."""
+
+    async def read(self) -> bytes:
+        """The next part as it came; empty at the end.
+
+        Asked only when user code has room for more, which is what slows a caller down. Raises
+        ConnectionError when the caller broke off.
+        """
+
+
 class Output(Protocol):
     """What one run has printed, while it runs and for as long as somebody holds this.
 
@@ -96,11 +107,15 @@ class Executor(Protocol):
         on_end: OnEnd,
         *,
         sink: ResponseSink | None = None,
+        source: RequestSource | None = None,
     ) -> None:
         """What `run` does without a task that waits: `on_end` is called once, with the outcome
         or with NoSlot, possibly before this returns. It must not raise.
 
         On the way of every call; a task and its wake-up would cost more than the rest of it.
+
+        With a `source` the body of the invocation is empty, and user code begins at once and
+        reads the body as it comes; only for runtimes that `model/streams.py` names.
         """
 
     async def run(
@@ -116,6 +131,9 @@ class Executor(Protocol):
         Cancelling the call does not stop user code that has started; `cancel` does.
         Raises NoSlot when no slot comes free in time.
         """
+
+    def hang_up(self, execution_id: str) -> None:
+        """The caller of a run has left: user code that asks is told, and goes on as it likes."""
 
     def cancel(self, execution_id: str) -> bool:
         """End the run of an execution: its outcome has class `cancelled` and what was printed.

@@ -178,6 +178,30 @@ const actions = {
     await res.write('half');
     throw new Error('broken in the middle');
   },
+  takeStream: async ({ req, res, log }) => {
+    let size = 0;
+    let last = 0;
+    for await (const part of req.stream) {
+      if (size === 0) log('began');
+      size += part.length;
+      last = part[part.length - 1];
+    }
+    return res.json({ size, last });
+  },
+  bodyOfStream: ({ req, res }) => res.text(req.bodyText),
+  writeForEver: async ({ req, res, log }) => {
+    res.start();
+    req.signal.addEventListener('abort', () => log(`told: ${req.signal.reason.code}`));
+    for (;;) await res.write(Buffer.alloc(10_000));
+  },
+  echoSocket: async ({ upgrade, log }) => {
+    const socket = await upgrade({ protocol: 'chat', headers: { 'x-own': 'value' } });
+    for await (const message of socket) {
+      if (message === 'close') await socket.close(4001, 'as asked');
+      else await socket.send(message);
+    }
+    log(`closed: ${socket.code} ${socket.reason}`);
+  },
   spin: ({ log }) => {
     log('before the loop');
     for (;;);

@@ -376,6 +376,43 @@ def stream_then_throw(context):
 
 
 @action
+def take_stream(context):
+    size = last = 0
+    for part in context.req.stream:
+        if not size:
+            context.log("began")
+        size += len(part)
+        last = part[-1]
+    return context.res.json({"size": size, "last": last})
+
+
+@action
+def body_of_stream(context):
+    return context.res.text(context.req.body_text)
+
+
+@action
+def write_for_ever(context):
+    context.res.start()
+    try:
+        while True:
+            context.res.write(bytes(10_000))
+    finally:
+        context.log(f"told: {context.res.is_open}")
+
+
+@action
+def echo_socket(context):
+    socket = context.upgrade("chat", {"x-own": "value"})
+    for message in socket:
+        if message == "close":
+            socket.close(4001, "as asked")
+        else:
+            socket.send(message)
+    context.log(f"closed: {socket.code} {socket.reason}")
+
+
+@action
 def spin(context):
     context.log("before the loop")
     while True:

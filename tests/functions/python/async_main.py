@@ -52,6 +52,35 @@ async def stream(context):
     return "ignored"
 
 
+async def take_stream(context):
+    size = last = 0
+    async for part in context.req.stream:
+        if not size:
+            context.log("began")
+        size += len(part)
+        last = part[-1]
+    return context.res.json({"size": size, "last": last})
+
+
+async def write_for_ever(context):
+    await context.res.start()
+    try:
+        while True:
+            await context.res.write(bytes(10_000))
+    finally:
+        context.log(f"told: {context.res.is_open}")
+
+
+async def echo_socket(context):
+    socket = await context.upgrade("chat", {"x-own": "value"})
+    async for message in socket:
+        if message == "close":
+            await socket.close(4001, "as asked")
+        else:
+            await socket.send(message)
+    context.log(f"closed: {socket.code} {socket.reason}")
+
+
 async def stream_many(context):
     await context.res.start()
     for number in range(int(context.req.query["parts"])):
@@ -86,6 +115,9 @@ AWAITED = {
     "release": release,
     "stream": stream,
     "streamMany": stream_many,
+    "takeStream": take_stream,
+    "writeForEver": write_for_ever,
+    "echoSocket": echo_socket,
     "printLater": print_later,
     "lateOutput": late_output,
     "never": never,

@@ -21,12 +21,16 @@ import runwright
 from runwright.executor.discovery import discover
 from runwright.executor.runtimes import Interpreter, runner_command
 from runwright.executor.wire import (
+    INTAKE_BYTES,
+    PART_BYTES,
     FrameReader,
     Kind,
     ResponseHead,
     ResultClass,
     decode_end,
     decode_log,
+    decode_taken,
+    encode_part,
     encode_request,
     encode_window,
     frame,
@@ -133,8 +137,9 @@ LACKING: Mapping[str, tuple[str, ...]] = {
         "strict text",
         "header lists",
         "native output apart",  # while several calls run
+        "streamed requests",
     ),
-    "ruby": ("fatal rejections",),
+    "ruby": ("fatal rejections", "streamed requests"),
     "php": (
         "calls at once",
         "captured stderr",
@@ -143,6 +148,7 @@ LACKING: Mapping[str, tuple[str, ...]] = {
         "native output apart",
         "private socket",  # no way to keep it from child processes
         "strict text",
+        "streamed requests",
     ),
 }
 
@@ -250,6 +256,8 @@ class Result:
     user_s: float = 0.0
     chunks: int = 0
     order: list[Kind] = field(default_factory=list)
+    fed: int = 0  # bytes of a streamed request body that were sent, and those that were taken
+    taken: int = 0
 
     @property
     def logs(self) -> str:
@@ -343,6 +351,7 @@ class Runner:
         headers: Sequence[tuple[str, str]] = (),
         body: bytes | str = b"",
         is_logging: bool = True,
+        is_streamed: bool = False,
     ) -> int:
         """Send one request; its id."""
         request_id, data = self.prepare(
@@ -352,6 +361,7 @@ class Runner:
             headers=headers,
             body=body,
             is_logging=is_logging,
+            is_streamed=is_streamed,
         )
         self.send(data)
         return request_id
@@ -365,6 +375,7 @@ class Runner:
         headers: Sequence[tuple[str, str]] = (),
         body: bytes | str = b"",
         is_logging: bool = True,
+        is_streamed: bool = False,
     ) -> tuple[int, bytes]:
         """The id and the frames of a request that is not sent yet."""
         self._last_id += 1
@@ -378,7 +389,21 @@ class Runner:
             request_head(method, target, tuple(all_headers)),
             data,
             is_logging=is_logging,
+            is_streamed=is_streamed,
         )
+
+    def feed(self, request_id: int, data: bytes, flags: int = 0) -> None:
+        """Send more of a streamed body, as a host must: no further ahead than its window."""
+        result = self.results[request_id]
+        rest = memoryview(data)
+        while rest:
+            self.wait(lambda: result.fed - result.taken < INTAKE_BYTES)
+            piece = rest[: min(PART_BYTES, INTAKE_BYTES - (result.fed - result.taken))]
+            result.fed += len(piece)
+            self.send(encode_part(request_id, piece))
+            rest = rest[len(piece) :]
+        if flags:
+            self.send(encode_part(request_id, b"", flags))
 
     def end(self, request_id: int) -> Result:
         """Wait for the last frame of a request."""
@@ -449,6 +474,8 @@ class Runner:
                 result.chunks += 1
                 result.body += payload
                 self._open_window(request_id, len(payload))
+            case Kind.TAKEN:
+                result.taken += decode_taken(payload)
             case Kind.END:
                 result.result, result.user_s = decode_end(payload)
             case _:

@@ -3,6 +3,8 @@
 
 const { Request, EMPTY } = require('./request.cjs');
 const { Response, BadResponse, build, buildHead, buildStatus, HEAD_DEFAULT, NO_BODY, hasNoBody } = require('./response.cjs');
+const { CallerGone } = require('./inlet.cjs');
+const { accept } = require('./websocket.cjs');
 const { RESULT, PART_BYTES, WINDOW_BYTES, FLAG_END } = require('./wire.cjs');
 const text = require('./text.cjs');
 
@@ -29,6 +31,9 @@ class Call {
     this.parts = null; // BODY frames that have come so far
     this.isEnded = false;
     this.isCancelled = false;
+    this.inlet = null; // of a streamed request body
+    this.isGone = false; // the caller is
+    this.abort = null; // behind `req.signal`, once that was asked for
     this.began = 0;
     // Logs.
     this.immediate = IMMEDIATE_ENTRIES;
@@ -53,10 +58,11 @@ class Call {
 
   context() {
     return {
-      req: new Request(this.head, this.body ?? EMPTY),
+      req: new Request(this.head, this.body ?? EMPTY, this),
       res: new Response(this),
       log: (...values) => this.entry(LOGS, values),
       error: (...values) => this.entry(ERRORS, values),
+      upgrade: (options) => accept(this, options),
     };
   }
 
@@ -182,6 +188,11 @@ class Call {
 
   fail(error) {
     const micros = this.micros();
+    // That nobody takes its answer any longer is no failure of the function's.
+    if (this.isStreaming && this.isGone && error instanceof CallerGone) {
+      this.finishStream(RESULT.OK, micros);
+      return;
+    }
     this.entry(ERRORS, [error]);
     if (this.isStreaming) {
       this.finishStream(RESULT.USER_EXCEPTION, micros);
@@ -228,6 +239,7 @@ class Call {
     this.flushLogs();
     this.tellDropped();
     this.isEnded = true;
+    this.inlet?.wake();
   }
 
   // --- streaming ---
@@ -248,12 +260,13 @@ class Call {
     if (this.isStreamEnded || this.isEnded) {
       throw new Error('context.res.write() was called after the response had ended.');
     }
+    if (this.isGone) return refused();
     if (this.isCancelled || this.isBodiless || bytes.length === 0) return Promise.resolve();
     // What user code does with its buffer later must not change what is sent.
     this.queue.push(bytes.length > this.credit || this.queue.length > 0 ? Buffer.from(bytes) : bytes);
     this.pump();
     if (this.queue.length === 0) return Promise.resolve();
-    return new Promise((resolve) => this.drained.push(resolve));
+    return handled(new Promise((resolve, reject) => this.drained.push({ resolve, reject })));
   }
 
   streamEnd() {
@@ -269,7 +282,7 @@ class Call {
 
   pump() {
     const { queue, wire } = this;
-    while (queue.length > 0 && this.credit > 0 && !this.isCancelled) {
+    while (queue.length > 0 && this.credit > 0 && !this.isCancelled && !this.isGone) {
       const bytes = queue[0];
       const size = Math.min(bytes.length, PART_BYTES, this.credit);
       wire.chunk(this.id, bytes.subarray(0, size));
@@ -277,9 +290,12 @@ class Call {
       if (size === bytes.length) queue.shift();
       else queue[0] = bytes.subarray(size);
     }
-    if (this.isCancelled) queue.length = 0;
+    if (this.isCancelled || this.isGone) queue.length = 0;
     if (queue.length > 0) return;
-    for (const resolve of this.drained.splice(0)) resolve();
+    for (const waiting of this.drained.splice(0)) {
+      if (this.isGone) waiting.reject(new CallerGone());
+      else waiting.resolve();
+    }
     if (this.final === null) return;
     if (!this.isCancelled) wire.end(this.id, this.final[0], this.final[1]);
     this.final = null;
@@ -293,8 +309,42 @@ class Call {
 
   cancel() {
     this.isCancelled = true;
+    this.inlet?.breakOff();
     this.pump();
   }
+
+  // --- the caller ---
+
+  gone() {
+    if (this.isGone) return;
+    this.isGone = true;
+    this.inlet?.breakOff();
+    this.abort?.abort(new CallerGone());
+    this.pump();
+  }
+
+  // Whether the request asks for a web socket; only the host lets this header through.
+  isUpgrade() {
+    return this.inlet !== null && /^upgrade:/m.test(this.head.toString('latin1'));
+  }
+
+  signal() {
+    if (this.abort === null) {
+      this.abort = new AbortController();
+      if (this.isGone) this.abort.abort(new CallerGone());
+    }
+    return this.abort.signal;
+  }
+}
+
+// Who does not await a write does not care what became of it, and must not die of it.
+function handled(promise) {
+  promise.catch(() => {});
+  return promise;
+}
+
+function refused() {
+  return handled(Promise.reject(new CallerGone()));
 }
 
 function flushCall(call) {

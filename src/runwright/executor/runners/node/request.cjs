@@ -2,8 +2,10 @@
 // `context.req`. Everything is worked out when it is first read; assigning replaces it.
 
 const { isUtf8 } = require('node:buffer');
+const { Inlet, BodyStream } = require('./inlet.cjs');
 
 const HIDDEN = 'x-open-runtimes-';
+const STREAMED = 'The body of this request comes in parts: read them from req.stream.';
 const EMPTY = Buffer.alloc(0);
 let enforced = [];
 
@@ -73,12 +75,14 @@ function parseJson(text) {
 class Request {
   #head; // Buffer: request line and headers
   #body; // Buffer
+  #call = null;
   #lines = null;
   #values = {};
 
-  constructor(head, body) {
+  constructor(head, body, call) {
     this.#head = head;
     this.#body = body;
+    this.#call = call;
   }
 
   #line(index) {
@@ -87,6 +91,11 @@ class Request {
       this.#lines = head.toString(isUtf8(head) ? 'utf8' : 'latin1').split('\n');
     }
     return this.#lines[index];
+  }
+
+  #whole() {
+    if (this.#call?.inlet) throw new Error(STREAMED);
+    return this.#body;
   }
 
   static lazy(name, compute) {
@@ -136,21 +145,24 @@ class Request {
         const query = req.queryString === '' ? '' : `?${req.queryString}`;
         return `${req.scheme}://${req.host}${port}${req.path}${query}`;
       },
-      bodyBinary: (req) => req.#body,
-      bodyText: (req) => req.#body.toString('utf8'),
+      bodyBinary: (req) => req.#whole(),
+      bodyText: (req) => req.#whole().toString('utf8'),
       bodyRaw: (req) => req.bodyText,
       bodyJson: (req) => parseJson(req.bodyText),
       body: (req) => {
         const type = (req.headers['content-type'] ?? 'text/plain').toLowerCase();
         if (!type.startsWith('application/json')) return req.bodyText;
-        return req.#body.length === 0 ? {} : req.bodyJson;
+        return req.#whole().length === 0 ? {} : req.bodyJson;
       },
+      stream: (req) => new BodyStream(req.#call?.inlet ?? Inlet.of(req.#body)),
+      signal: (req) => req.#call.signal(),
     };
     for (const name of Object.keys(getters)) Request.lazy(name, getters[name]);
   }
 
   toJSON() {
-    const { method, headers, scheme, host, port, path, query, queryString, url, bodyText } = this;
+    const { method, headers, scheme, host, port, path, query, queryString, url } = this;
+    const bodyText = this.#call?.inlet ? undefined : this.bodyText;
     return { method, headers, scheme, host, port, path, query, queryString, url, bodyText };
   }
 }

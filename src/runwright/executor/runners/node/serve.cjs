@@ -4,11 +4,13 @@
 const { AsyncLocalStorage } = require('node:async_hooks');
 const { performance } = require('node:perf_hooks');
 const { Call } = require('./call.cjs');
+const { Inlet } = require('./inlet.cjs');
 const { enforceHeaders } = require('./request.cjs');
 const loading = require('./load.cjs');
 const native = require('./native.cjs');
 const {
-  Wire, FLAG_END, FLAG_LOGGING, MAX_REQUEST_BYTES, LOAD, REQUEST, BODY, CANCEL, WINDOW, PING,
+  Wire, FLAG_END, FLAG_LOGGING, FLAG_STREAM, FLAG_BROKEN, MAX_REQUEST_BYTES,
+  LOAD, REQUEST, BODY, CANCEL, WINDOW, PING, GONE,
 } = require('./wire.cjs');
 
 const calls = new Map(); // by request id, until their last frame
@@ -39,6 +41,9 @@ function onFrame(kind, id, buffer, start, end) {
     case CANCEL:
       cancel(id);
       break;
+    case GONE:
+      calls.get(id)?.gone();
+      break;
     case LOAD:
       onLoad(buffer.toString('utf8', start, end));
       break;
@@ -57,7 +62,10 @@ function onRequest(id, buffer, start, end) {
   const call = new Call(wire, id, (flags & FLAG_LOGGING) !== 0, copy.subarray(0, headLength), body);
   call.onEnd = forget;
   calls.set(id, call);
-  if ((flags & FLAG_END) !== 0) {
+  if ((flags & FLAG_STREAM) !== 0) {
+    call.inlet = new Inlet(call);
+    begin(call);
+  } else if ((flags & FLAG_END) !== 0) {
     begin(call);
   } else {
     call.parts = [body];
@@ -70,6 +78,13 @@ function onBody(id, buffer, start, end) {
   const call = calls.get(id);
   // The request was cancelled while its body was on the way.
   if (call === undefined) return;
+  if (call.inlet !== null) {
+    const bytes = Buffer.from(buffer.subarray(start + 1, end));
+    if (!call.inlet.push(bytes, (buffer[start] & FLAG_END) !== 0, (buffer[start] & FLAG_BROKEN) !== 0)) {
+      wire.broken('BODY after the end of its request, or beyond the window');
+    }
+    return;
+  }
   if (call.parts === null) wire.broken('BODY after the end of its request');
   call.parts.push(Buffer.from(buffer.subarray(start + 1, end)));
   call.partBytes += end - start - 1;

@@ -20,6 +20,8 @@ const WINDOW_BYTES = 1024 * 1024;
 const MAX_REQUEST_BYTES = 20 * 1024 * 1024;
 const FLAG_END = 1;
 const FLAG_LOGGING = 2;
+const FLAG_STREAM = 4;
+const FLAG_BROKEN = 2; // of BODY
 const EXIT_PROTOCOL = 70;
 
 const LOAD = 1;
@@ -28,12 +30,14 @@ const BODY = 3;
 const CANCEL = 4;
 const WINDOW = 5;
 const PING = 6;
+const GONE = 7;
 const HELLO = 16;
 const LOG = 17;
 const RESPONSE = 18;
 const CHUNK = 19;
 const END = 20;
 const PONG = 21;
+const TAKEN = 22;
 
 const RESULT = { OK: 0, USER_EXCEPTION: 1, ENTRYPOINT: 2, PAYLOAD: 3 };
 
@@ -230,6 +234,11 @@ class Wire {
     this.flushSoon();
   }
 
+  taken(id, size) {
+    this.out.writeUInt32LE(size, this.open(TAKEN, id, 4));
+    this.flushSoon();
+  }
+
   end(id, result, micros) {
     const at = this.open(END, id, 5);
     this.out[at] = result;
@@ -240,5 +249,6 @@ class Wire {
 
 module.exports = {
   Wire, RESULT, PART_BYTES, WINDOW_BYTES, MAX_REQUEST_BYTES, FLAG_END, FLAG_LOGGING,
+  FLAG_STREAM, FLAG_BROKEN, GONE,
   LOAD, REQUEST, BODY, CANCEL, WINDOW, PING,
 };

@@ -81,6 +81,7 @@ final class Runner
             CANCEL => $this->cancel($id),
             WINDOW => $this->window($id, $payload),
             PING => $this->wire->send(PONG, $id, ''),
+            GONE => null, // user code is not told
             default => $this->wire->broken("unknown frame $kind"),
         };
     }

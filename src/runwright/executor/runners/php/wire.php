@@ -19,6 +19,7 @@ const BODY = 3;
 const CANCEL = 4;
 const WINDOW = 5;
 const PING = 6;
+const GONE = 7;
 const HELLO = 16;
 const LOG = 17;
 const RESPONSE = 18;

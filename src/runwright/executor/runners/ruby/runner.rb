@@ -44,6 +44,7 @@ module Runwright
       when WINDOW then window(id, payload)
       when CANCEL then cancel(id)
       when LOAD then load(payload)
+      when GONE then nil # user code is not told
       else @wire.broken("unknown frame #{kind}")
       end
     end

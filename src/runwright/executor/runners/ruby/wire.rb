@@ -18,6 +18,7 @@ module Runwright
   CANCEL = 4
   WINDOW = 5
   PING = 6
+  GONE = 7
   HELLO = 16
   LOG = 17
   RESPONSE = 18

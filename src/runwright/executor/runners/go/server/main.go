@@ -90,6 +90,7 @@ func main() {
 			if known != nil {
 				known.open(int(binary.LittleEndian.Uint32(payload)))
 			}
+		case kindGone: // user code is not told
 		case kindPing:
 			send(kindPong, id)
 		case kindLoad:

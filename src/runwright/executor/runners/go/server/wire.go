@@ -30,6 +30,7 @@ const (
 	kindCancel   = 4
 	kindWindow   = 5
 	kindPing     = 6
+	kindGone     = 7
 	kindLog      = 17
 	kindResponse = 18
 	kindChunk    = 19

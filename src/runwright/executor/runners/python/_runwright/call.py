@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator
 
     from _runwright.engine import Engine
+    from _runwright.inlet import Inlet
+    from _runwright.websocket import WebSocket
 
 LOGS = 0
 ERRORS = 1
@@ -43,7 +45,7 @@ _lock = _thread.RLock()
 class Context:
     def __init__(self, call: Call) -> None:
         self._call = call
-        self.req = Request(call.head, call.body)
+        self.req = Request(call.head, call.body, call)
         self.res = Response(call)
 
     def log(self, *values: object) -> None:
@@ -51,6 +53,17 @@ class Context:
 
     def error(self, *values: object) -> None:
         self._call.entry(ERRORS, values)
+
+    def upgrade(self, protocol: str | None = None, headers: object = None) -> WebSocket:
+        """Accept the web socket that the request asks for; may be awaited."""
+        from _runwright.websocket import accept
+
+        return accept(self._call, protocol, headers)
+
+
+class CallerGone(ConnectionError):
+    def __init__(self) -> None:
+        super().__init__("The caller of this function has left.")
 
 
 class Call:
@@ -70,9 +83,11 @@ class Call:
         "gates",
         "head",
         "id",
+        "inlet",
         "is_bodiless",
         "is_cancelled",
         "is_ended",
+        "is_gone",
         "is_in_parts",
         "is_logging",
         "is_stream_ended",
@@ -103,6 +118,8 @@ class Call:
         self.final: bytes
         self.is_cancelled = False
         self.is_ended = False
+        self.is_gone = False  # the caller is
+        self.inlet: Inlet | None = None  # of a streamed request body
         self.is_streaming = False
         self.result = frames.RESULT_OK
         self._has_logged = False
@@ -205,6 +222,8 @@ class Call:
         with _lock:
             rest = self._take_rest() if self._has_logged else b""
             self.is_ended = True
+        if self.inlet is not None:
+            self.inlet.wake()
         return rest
 
     # --- the end ---
@@ -224,6 +243,8 @@ class Call:
         if not self.is_streaming:
             self._refuse(500, frames.RESULT_USER_EXCEPTION, traceback_text(error))
             return
+        if self.is_gone and isinstance(error, CallerGone):
+            return  # that nobody takes its answer any longer is no failure of the function's
         self.entry(ERRORS, (traceback_text(error),))
         self.result = frames.RESULT_USER_EXCEPTION
 
@@ -271,9 +292,17 @@ class Call:
             self.stream_start(200, {})
         if self.is_stream_ended or self.is_ended:
             raise RuntimeError("context.res.write() was called after the response had ended.")
+        if self.is_gone:
+            return self.refuse_part()
         if self.is_cancelled or self.is_bodiless or not data:
             return DONE
         return self.engine.push(self, data)
+
+    def refuse_part(self) -> Awaitable[None]:
+        """A part that nobody will take: user code is told, unless it is a body in one piece."""
+        if self.is_streaming and not self.is_ended:
+            raise CallerGone
+        return DONE
 
     def stream_end(self, last_write: Awaitable[None] | None) -> Awaitable[None]:
         if not self.is_streaming:

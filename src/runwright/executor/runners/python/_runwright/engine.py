@@ -64,6 +64,10 @@ class Engine:
             call = self.calls.get(request_id)
             if call is not None:
                 self._cancel(call)
+        elif kind == frames.GONE:
+            call = self.calls.get(request_id)
+            if call is not None:
+                self._gone(call)
         elif kind is None:
             put_back: Call = payload
             return put_back
@@ -77,6 +81,11 @@ class Engine:
             raise frames.Malformed("REQUEST with an id in use")
         call = Call(self, request_id, bool(flags & frames.FLAG_LOGGING), head, body)
         self.calls[request_id] = call
+        if flags & frames.FLAG_STREAM:
+            from _runwright.inlet import Inlet
+
+            call.inlet = Inlet(call)
+            return call
         if flags & frames.FLAG_END:
             return call
         call.parts = [body]
@@ -88,6 +97,13 @@ class Engine:
         call = self.calls.get(request_id)
         if call is None:
             return None  # cancelled while its body was on the way
+        if call.inlet is not None:
+            call.inlet.push(
+                payload[1:],
+                is_end=bool(payload[0] & frames.FLAG_END),
+                is_broken=bool(payload[0] & frames.FLAG_BROKEN),
+            )
+            return None
         if call.parts is None:
             raise frames.Malformed("BODY after the end of its request")
         call.parts.append(payload[1:])
@@ -103,8 +119,16 @@ class Engine:
         call.is_cancelled = True
         if call.parts is not None:
             self.calls.pop(call.id, None)
+        if call.inlet is not None:
+            call.inlet.break_off()
         if call.task is not None:
             call.task.cancel()
+        self._open_window(call, 0)
+
+    def _gone(self, call: Call) -> None:
+        call.is_gone = True
+        if call.inlet is not None:
+            call.inlet.break_off()
         self._open_window(call, 0)
 
     # --- the function ---
@@ -221,6 +245,8 @@ class Engine:
             return self.loop.push(call, data)
         view = memoryview(data)
         while len(view) and not call.is_cancelled:
+            if call.is_gone:
+                return call.refuse_part()
             with self._mutex:
                 size = min(len(view), frames.PART_BYTES, call.credit)
                 call.credit -= size

@@ -26,6 +26,8 @@ EXIT_PROTOCOL = 70
 
 FLAG_END = 1
 FLAG_LOGGING = 2
+FLAG_STREAM = 4
+FLAG_BROKEN = 2  # of BODY
 
 LOAD = 1
 REQUEST = 2
@@ -33,12 +35,14 @@ BODY = 3
 CANCEL = 4
 WINDOW = 5
 PING = 6
+GONE = 7
 HELLO = 16
 LOG = 17
 RESPONSE = 18
 CHUNK = 19
 END = 20
 PONG = 21
+TAKEN = 22
 
 RESULT_OK = 0
 RESULT_USER_EXCEPTION = 1
@@ -82,6 +86,10 @@ def response_frame(
 
 def end_frame(request_id: int, result: int, micros: int) -> bytes:
     return _END.pack(10, END, request_id, result, micros)
+
+
+def taken_frame(request_id: int, size: int) -> bytes:
+    return frame(TAKEN, request_id, _U32.pack(size))
 
 
 def split_request(payload: bytes) -> tuple[int, bytes, bytes]:

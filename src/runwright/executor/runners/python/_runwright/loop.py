@@ -9,7 +9,7 @@ from _collections import deque  # type: ignore[import-not-found]  # `collections
 from time import perf_counter
 
 from _runwright import frames, output
-from _runwright.call import DONE, Context
+from _runwright.call import DONE, CallerGone, Context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,8 +169,12 @@ class Loop:
 
     # --- bodies in parts ---
 
+    def is_here(self) -> bool:
+        """Whether the calling thread is the one of the loop, which must not block."""
+        return _thread.get_ident() == self._thread
+
     def push(self, call: Call, data: bytes) -> Awaitable[None]:
-        if _thread.get_ident() != self._thread:
+        if not self.is_here():
             asyncio.run_coroutine_threadsafe(self._push_and_wait(call, data), self._loop).result()
             return DONE
         self._queue(call).append(memoryview(data))
@@ -191,7 +195,7 @@ class Loop:
     def _pump(self, call: Call) -> None:
         self._engine.flush()  # the head goes first
         queue, wire = self._queue(call), self._engine.wire
-        while queue and call.credit and not call.is_cancelled:
+        while queue and call.credit and not call.is_cancelled and not call.is_gone:
             view = queue[0]
             size = min(len(view), frames.PART_BYTES, call.credit)
             wire.send(frames.frame(frames.CHUNK, call.id, view[:size].tobytes()))
@@ -200,12 +204,17 @@ class Loop:
                 queue.popleft()
             else:
                 queue[0] = view[size:]
-        if call.is_cancelled:
+        if call.is_cancelled or call.is_gone:
             queue.clear()
         if queue:
             return
         for drained in call.drained:
-            if not drained.done():
+            if drained.done():
+                continue
+            if call.is_gone:
+                drained.set_exception(CallerGone())
+                drained.exception()  # who does not await a write does not care
+            else:
                 drained.set_result(None)
         call.drained.clear()
         if not call.final:

@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from _runwright.call import Call
+
 HIDDEN = "x-open-runtimes-"
 enforced: dict[str, str] = {}
 
@@ -100,6 +102,19 @@ def _body(req: Request) -> object:
     return req.body_json if req.body_binary else {}
 
 
+def _no_body(req: Request) -> object:
+    raise RuntimeError(
+        "The body of this request comes in parts: read them from context.req.stream."
+    )
+
+
+def _stream(req: Request) -> object:
+    from _runwright.inlet import BodyStream, Inlet
+
+    inlet = req._call.inlet if req._call is not None else None
+    return BodyStream(inlet or Inlet.of(req.body_binary))
+
+
 _LAZY: dict[str, Callable[[Request], object]] = {
     "_lines": _head_lines,
     "method": lambda req: req._lines[0].partition(" ")[0].upper(),
@@ -115,16 +130,21 @@ _LAZY: dict[str, Callable[[Request], object]] = {
     "body_text": lambda req: req.body_binary.decode(),
     "body_raw": lambda req: req.body_text,
     "body_json": _body_json,
+    "body_binary": _no_body,
+    "stream": _stream,
 }
 
 
 class Request:
     _head: bytes
+    _call: Call | None
     body_binary: bytes
 
-    def __init__(self, head: bytes, body: bytes) -> None:
+    def __init__(self, head: bytes, body: bytes, call: Call | None = None) -> None:
         self._head = head
-        self.body_binary = body
+        self._call = call
+        if call is None or call.inlet is None:
+            self.body_binary = body
 
     def __getattr__(self, name: str) -> Any:
         # Only names without a value come here, so each is worked out once.

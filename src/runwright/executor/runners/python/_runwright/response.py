@@ -130,6 +130,11 @@ class Response:
             raise TypeError(f"context.res.write() needs str or bytes, not {type(chunk).__name__}.")
         return self._call.stream_write(bytes(chunk))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still waits for the response."""
+        return not (self._call.is_gone or self._call.is_cancelled or self._call.is_ended)
+
     def end(self, chunk: object = None) -> Awaitable[None]:
         done = self.write(chunk) if chunk is not None else None
         return self._call.stream_end(done)
