@@ -250,7 +250,19 @@ class Settings:
         32, "sandboxes kept ready by `minInstances`, of all functions together", low=0, high=8192
     )
     sandboxes: int = _setting(512, "sandboxes alive at once, idle ones included", low=1, high=8192)
-    tmp_mib: int = _setting(256, "size of a sandbox's private /tmp", unit="MiB", low=1)
+    tmp_mib: int = _setting(
+        256,
+        "most that a sandbox's private /tmp holds; at most half of the memory",
+        unit="MiB",
+        low=1,
+    )
+    build_disk_mib: int = _setting(
+        8192,
+        "disk space of one build: its files and its package cache",
+        unit="MiB",
+        low=64,
+        high=1_048_576,
+    )
     uid_base: int = _setting(
         1_377_828_864, "first host user id that sandboxes may take", low=65536, high=4_000_000_000
     )

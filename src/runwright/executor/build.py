@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR
 from runwright.executor.cgroups import Limits
+from runwright.executor.disk import exceeded, too_large, used_bytes
 from runwright.executor.runtimes import Interpreter, base_env, build_root
 from runwright.executor.sandbox import describe_code
 from runwright.executor.spawn import (
@@ -118,6 +119,7 @@ exit $code
 class BuildLimits:
     pids: int = 1024
     tmp_mib: int = 256
+    disk_mib: int = 8192  # workspace and cache together
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -198,11 +200,12 @@ class Builder:
         uid = self._uids.take()
         try:
             await asyncio.to_thread(_give, (job.workspace, job.cache), uid)
-            build = _Build(job, on_log, self._spawner)
+            build = _Build(job, on_log, self._spawner, self._limits.disk_mib)
             self._running.add(build)
             self._is_idle.clear()
             try:
-                return await build.run(self._launch(job, interpreter, uid), cancelled)
+                result = await build.run(self._launch(job, interpreter, uid), cancelled)
+                return await self._within_bound(result, job)
             finally:
                 try:
                     await asyncio.shield(asyncio.to_thread(_take_back, job.workspace, job.cache))
@@ -212,6 +215,19 @@ class Builder:
                         self._is_idle.set()
         finally:
             self._uids.give_back(uid)
+
+    async def _within_bound(self, result: BuildResult, job: BuildJob) -> BuildResult:
+        """The last look: a build may be over before the watcher saw it grow."""
+        bound = self._limits.disk_mib * _MIB
+        cached = await asyncio.to_thread(used_bytes, job.cache)
+        if cached > bound // 2:  # else the next build would have no room
+            await asyncio.to_thread(_system, "find", job.cache, "-mindepth", "1", "-delete")
+        elif (
+            result.exit_code == 0
+            and await asyncio.to_thread(used_bytes, job.workspace, job.cache) > bound
+        ):
+            return BuildResult(exit_code=-9, message=too_large(self._limits.disk_mib))
+        return result
 
     def _launch(self, job: BuildJob, interpreter: Interpreter, uid: int | None) -> Launch:
         places = self._spawner.build_places(interpreter, job)
@@ -228,6 +244,7 @@ class Builder:
             uid=uid,
             tmp_mib=self._limits.tmp_mib,
             open_files=_OPEN_FILES,
+            file_mib=self._limits.disk_mib,
             limits=Limits(job.memory_mib, self._limits.pids, job.cpus, self._limits.tmp_mib),
             profile="build",
         )
@@ -243,8 +260,11 @@ class Builder:
 class _Build:
     """One run of commands."""
 
-    def __init__(self, job: BuildJob, on_log: Callable[[str], None], spawner: Spawner) -> None:
+    def __init__(
+        self, job: BuildJob, on_log: Callable[[str], None], spawner: Spawner, disk_mib: int
+    ) -> None:
         self._job = job
+        self._disk_mib = disk_mib
         self._on_log = on_log
         self._spawner = spawner
         self._loop = asyncio.get_running_loop()
@@ -310,22 +330,26 @@ class _Build:
         self._flush_piece(is_last=True)
         return self._result(end, reason)
 
-    async def _first_of(self, cancelled: CancelSignal) -> ErrorClass | None:
+    async def _first_of(self, cancelled: CancelSignal) -> ErrorClass | str | None:
         """Wait for the end of the commands; why they have to be stopped, if that comes first."""
+        folders = (self._job.workspace, self._job.cache)
+        full = self._loop.create_task(exceeded(folders, self._disk_mib), name="build-disk")
         asked = self._loop.create_task(cancelled.wait(), name="build-cancelled")
         stopped = self._loop.create_task(self._stopped.wait(), name="build-stopped")
         try:
-            waited: list[asyncio.Future[Any]] = [self._exit, asked, stopped]
+            waited: list[asyncio.Future[Any]] = [self._exit, asked, stopped, full]
             done, _ = await asyncio.wait(
                 waited,
                 timeout=self._job.timeout_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
-            asked.cancel()
-            stopped.cancel()
+            for task in (asked, stopped, full):
+                task.cancel()
         if self._exit in done:
             return None
+        if full in done:
+            return full.result()
         return ErrorClass.CANCELLED if done else ErrorClass.TIMEOUT
 
     async def _end_soon(self) -> Exit:
@@ -341,8 +365,10 @@ class _Build:
             self._spawner.signal(sandbox_id, signal.SIGKILL)
             await asyncio.shield(self._end_soon())
 
-    def _result(self, end: Exit, reason: ErrorClass | None) -> BuildResult:
+    def _result(self, end: Exit, reason: ErrorClass | str | None) -> BuildResult:
         job = self._job
+        if isinstance(reason, str) and not isinstance(reason, ErrorClass):
+            return BuildResult(exit_code=-9, message=reason)
         if reason is ErrorClass.TIMEOUT:
             message = f"The build took longer than {job.timeout_s:g} seconds and was stopped."
             return BuildResult(exit_code=-9, error_class=reason, message=message)

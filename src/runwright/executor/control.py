@@ -266,6 +266,7 @@ class Control:
                 "uid": launch.uid,
                 "tmp_mib": launch.tmp_mib,
                 "files": launch.open_files,
+                "file_mib": launch.file_mib,
                 "limits": asdict(launch.limits),
                 "profile": launch.profile,
                 "network": {"api_port": self._config.api_port},

@@ -71,6 +71,7 @@ class ExecutorConfig:
     tmp_mib: int = 256
     pids: int = 256
     build_pids: int = 1024
+    build_disk_mib: int = 8192
     open_files: int = 1024
     max_body_bytes: int = 32 * 1024 * 1024
     default_memory_mib: int = 512
@@ -131,6 +132,7 @@ class BubblewrapExecutor:
         self._builder = Builder(
             BuildLimits(
                 pids=config.build_pids,
+                disk_mib=config.build_disk_mib,
                 tmp_mib=config.tmp_mib,
                 env={**env, **operator_env(config.environ)},
             ),

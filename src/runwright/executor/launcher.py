@@ -248,6 +248,9 @@ class Launcher:
                 self._open_network(request)
             step = "limits"
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            if request["file_mib"]:
+                size = request["file_mib"] * _MIB
+                resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
             if request["uid"] is not None:
                 os.setgroups([])
                 os.setresgid(request["uid"], request["uid"], request["uid"])

@@ -36,6 +36,7 @@ class Launch:
     uid: int | None = None  # host user id; None = stay who we are
     tmp_mib: int = 64
     open_files: int = 1024
+    file_mib: int = 0  # largest size of one file; 0 = any
     limits: Limits
     profile: Profile = "function"  # which system calls pass
 

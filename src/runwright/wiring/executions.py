@@ -49,6 +49,7 @@ def executor_config(settings: Settings, data_dir: Path, api_port: int) -> Execut
         max_waiting=settings.execution_queue,
         wait_s=settings.sync_timeout_s,
         tmp_mib=settings.tmp_mib,
+        build_disk_mib=settings.build_disk_mib,
         uid_base=settings.uid_base,
     )
 

@@ -4,10 +4,13 @@ import os
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from runwright.executor.disk import too_large
 from runwright.ports.executor import BuildResult
 from tests.integration.executor.conftest import NODE, Bench
 from tests.integration.executor.test_builds import Site
@@ -58,3 +61,50 @@ async def test_links_out_of_the_tree_are_not_followed_when_files_are_taken_back(
     assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
     assert outside.stat().st_uid == os.geteuid()
     assert not stat.S_IMODE((site.workspace / "own").stat().st_mode) & (stat.S_ISUID | stat.S_ISGID)
+
+
+@contextmanager
+def at_most(bench: Bench, disk_mib: int) -> Iterator[None]:
+    builder = bench.executor._builder
+    assert builder is not None
+    limits = builder._limits
+    builder._limits = replace(limits, disk_mib=disk_mib)
+    try:
+        yield
+    finally:
+        builder._limits = limits
+
+
+_FILL = "for n in $(seq 1000); do head -c 8M /dev/zero > %s/$n; done; sleep 60"
+
+
+@pytest.mark.parametrize("folder", ["/usr/local/build", "/usr/local/cache", "/usr/local/cache/tmp"])
+async def test_a_build_that_fills_the_disk_is_ended_and_told_why(
+    bench: Bench, site: Site, folder: str
+) -> None:
+    with at_most(bench, 64):
+        result = await site.build(_FILL % folder)
+        assert result == BuildResult(exit_code=-9, message=too_large(64))
+        for path in site.workspace.iterdir():
+            path.unlink()  # the next deployment has a workspace of its own, but the same cache
+        assert (await site.build("echo well")).exit_code == 0, site.log
+    assert "well" in site.log
+
+
+async def test_one_file_is_bounded_at_once_and_none_can_be_reserved(
+    bench: Bench, site: Site
+) -> None:
+    with at_most(bench, 64):
+        result = await site.build("head -c 200M /dev/zero > large; echo $?; exit 3")
+        assert result.exit_code == 3
+        assert (site.workspace / "large").stat().st_size == 64 << 20
+        (site.workspace / "large").unlink()
+        result = await site.build("! fallocate -l 32M reserved 2>&1")
+        assert result.exit_code == 0, site.log
+        assert (site.workspace / "reserved").stat().st_blocks == 0
+
+
+async def test_a_build_that_was_quick_is_measured_at_its_end(bench: Bench, site: Site) -> None:
+    with at_most(bench, 64):
+        result = await site.build("for n in 1 2 3; do head -c 30M /dev/zero > $n; done")
+    assert result == BuildResult(exit_code=-9, message=too_large(64))
