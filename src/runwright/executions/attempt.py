@@ -1,8 +1,8 @@
 """One attempt: a run from its start to its record, in memory."""
 
 from datetime import datetime
+from typing import Final
 
-from runwright.ending import Ending
 from runwright.executions.headers import kept
 from runwright.executions.logs import kept_errors, kept_logs, kept_path
 from runwright.executions.runnable import Runnable
@@ -16,38 +16,31 @@ from runwright.model.execution import (
     Status,
     Trigger,
 )
-from runwright.ports.executor import ResponseSink
+from runwright.ports.executor import OnEnd, ResponseSink
 
 # What the runtime itself writes; left out when the function's logging is off.
 _WRITTEN_BY_RUNTIME = frozenset({None, ErrorClass.USER_EXCEPTION, ErrorClass.ENTRYPOINT})
+
+_NONE_YET: Final = Outcome(status_code=0)
 
 
 class Attempt:
     """A run in flight. It is its own sink, so it knows whether its caller got the head.
 
-    `answer` ends when the caller may be answered, which is not always when the run ends.
+    `on_answer` is told once when the caller may be answered, which is not always when the run
+    ends; it is None before the run has begun and after it was told.
     """
 
-    __slots__ = (
-        "actor",
-        "answer",
-        "chain_id",
-        "created_at",
-        "event",
-        "event_action",
-        "has_row",
-        "invocation",
-        "is_evicted",
-        "is_streaming",
-        "number",
-        "path",
-        "record",
-        "runnable",
-        "sink",
-        "started_at",
-        "trigger",
-        "user_id",
-    )
+    # Most runs never differ from these, so what differs is set when it does.
+    on_answer: OnEnd | None = None
+    is_abandoned = False  # its caller went away before the answer
+    is_slow = False  # it has run for longer than most
+    has_row = False
+    is_streaming = False
+    event_action = ""  # as which its end is announced; "" = not at all
+    actor: Actor = PLATFORM  # whose doing that is
+    record: Execution | None = None  # the final one
+    is_evicted = False  # its project is gone, so it is recorded nowhere
 
     def __init__(
         self,
@@ -63,34 +56,39 @@ class Attempt:
         number: int = 1,
         event: str = "",
         chain_id: str = "",
+        kept_headers: Headers | None = None,
     ) -> None:
+        """`kept_headers` are those of the request that its record shows, where they are known."""
         self.runnable = runnable
         self.invocation = invocation
+        self.execution_id = invocation.execution_id
         self.path = path
         self.user_id = user_id
         self.started_at = started_at
-        self.answer: Ending[Outcome] | None = None  # set when it begins
         self.sink = sink
         self.created_at = created_at or started_at
         self.trigger = trigger
         self.number = number
         self.event = event
         self.chain_id = chain_id
-        self.has_row = False
-        self.is_streaming = False
-        self.event_action = ""  # as which its end is announced; "" = not at all
-        self.actor: Actor = PLATFORM  # whose doing that is
-        self.record: Execution | None = None  # the final one
-        self.is_evicted = False  # its project is gone, so it is recorded nowhere
+        self._kept_headers = kept_headers
+
+    def tell(self, end: Outcome | Exception) -> None:
+        """Answer the caller, unless that has been done."""
+        on_answer = self.on_answer
+        if on_answer is not None:
+            self.on_answer = None
+            on_answer(end)
+
+    def abandon(self) -> None:
+        """Nobody waits for the answer any more."""
+        self.is_abandoned = self.on_answer is not None
+        self.on_answer = None
 
     @property
     def is_awaited(self) -> bool:
         """Whether it runs and its caller has not been answered."""
-        return self.answer is not None and not self.answer.done()
-
-    @property
-    def execution_id(self) -> str:
-        return self.invocation.execution_id
+        return self.on_answer is not None
 
     def start(self, status_code: int, headers: Headers) -> None:
         if self.sink is not None and self.is_awaited:
@@ -112,19 +110,8 @@ class Attempt:
         errors = outcome.errors
         if not is_logging and outcome.error_class in _WRITTEN_BY_RUNTIME:
             errors = ""
-        phases = outcome.phases
         self.record = self._record(
-            now,
-            outcome.status,
-            response_status_code=outcome.status_code,
-            logs=kept_logs(outcome.logs) if is_logging else "",
-            errors=kept_errors(errors),
-            duration_s=outcome.duration_s,
-            error_class=outcome.error_class or _class_of(outcome.status_code),
-            is_cold=outcome.is_cold,
-            queue_s=phases.queue_s,
-            start_s=phases.start_s,
-            user_s=phases.user_s,
+            now, outcome.status, outcome, outcome.logs if is_logging else "", errors
         )
         return self.record
 
@@ -132,20 +119,14 @@ class Attempt:
         self,
         now: datetime,
         status: Status,
-        *,
-        response_status_code: int = 0,
+        outcome: Outcome = _NONE_YET,
         logs: str = "",
         errors: str = "",
-        duration_s: float = 0.0,
-        error_class: ErrorClass | None = None,
-        is_cold: bool = False,
-        queue_s: float = 0.0,
-        start_s: float = 0.0,
-        user_s: float = 0.0,
     ) -> Execution:
-        workload = self.runnable.workload
+        workload, invocation, phases = self.runnable.workload, self.invocation, outcome.phases
+        headers = self._kept_headers
         return Execution(
-            id=self.invocation.execution_id,
+            id=self.execution_id,
             project_id=workload.project_id,
             created_at=self.created_at,
             updated_at=now,
@@ -154,18 +135,18 @@ class Attempt:
             user_id=self.user_id,
             trigger=self.trigger,
             status=status,
-            request_method=self.invocation.method,
+            request_method=invocation.method,
             request_path=kept_path(self.path),
-            request_headers=kept(self.invocation.headers),
-            response_status_code=response_status_code,
-            logs=logs,
-            errors=errors,
-            duration_s=duration_s,
-            error_class=error_class,
-            is_cold=is_cold,
-            queue_s=queue_s,
-            start_s=start_s,
-            user_s=user_s,
+            request_headers=kept(invocation.headers) if headers is None else headers,
+            response_status_code=outcome.status_code,
+            logs=kept_logs(logs) if logs else "",
+            errors=kept_errors(errors) if errors else "",
+            duration_s=outcome.duration_s,
+            error_class=outcome.error_class or _class_of(outcome.status_code),
+            is_cold=outcome.is_cold,
+            queue_s=phases.queue_s,
+            start_s=phases.start_s,
+            user_s=phases.user_s,
             attempt=self.number,
             event=self.event,
             chain_id=self.chain_id,

@@ -1,7 +1,7 @@
 """Runs in flight: started here, watched here, recorded here, whatever becomes of the caller.
 
 A run belongs to nobody's task: the executor tells its end. Its caller waits for
-`Attempt.answer`, which ends with the run or, at the latest, when the synchronous limit is
+its answer, which comes with the end of the run or, at the latest, when the synchronous limit is
 reached; the run goes on to the function's own timeout, and what really happened is recorded. A
 run older than a second shows as `processing`.
 """
@@ -13,7 +13,6 @@ from functools import partial
 from typing import Final
 
 from runwright.clock import Clock
-from runwright.ending import Ending
 from runwright.errors import ServiceUnavailable
 from runwright.executions.attempt import Attempt
 from runwright.executions.due import Due
@@ -68,10 +67,15 @@ class Runs:
         self._executor = executor
         self._recorder = recorder
         self._clock = clock
+        self._sync_timeout_s = sync_timeout_s
+        self._shown_after_s = shown_after_s
         self._attempts: dict[str, Attempt] = {}
         self._endings: dict[str, list[asyncio.Future[None]]] = {}  # who waits for an end
-        self._slow: Due[Attempt] = Due(shown_after_s, self._show)
-        self._late: Due[Attempt] = Due(sync_timeout_s, self._give_up_waiting)
+        # Few runs outlast the first of these, so only they are put into the second.
+        self._slow: Due[Attempt] = Due(min(shown_after_s, sync_timeout_s), self._on_slow)
+        self._late: Due[Attempt] = Due(
+            max(sync_timeout_s - shown_after_s, 0.0), self._give_up_waiting
+        )
         self._is_draining = False
         self._emptied: asyncio.Future[None] | None = None
 
@@ -107,8 +111,7 @@ class Runs:
         try:
             return await answer
         except asyncio.CancelledError:
-            if attempt.answer is not None:
-                attempt.answer.cancel()
+            attempt.abandon()
             raise
 
     @property
@@ -118,11 +121,9 @@ class Runs:
     def begin(self, attempt: Attempt, on_answer: OnEnd) -> None:
         """What `run` does when nothing must be waited for; needs `can_begin`. `on_answer` is
         told what `run` returns or raises."""
-        loop = asyncio.get_running_loop()
-        attempt.answer = Ending(on_answer)
+        attempt.on_answer = on_answer
         self._attempts[attempt.execution_id] = attempt
-        self._slow.add(attempt, loop)
-        self._late.add(attempt, loop)
+        self._slow.add(attempt, asyncio.get_running_loop())
         try:
             self._executor.begin(
                 attempt.runnable.workload,
@@ -162,8 +163,7 @@ class Runs:
             if not _is_of(project_id, attempt):
                 continue
             attempt.is_evicted = True
-            if attempt.answer is not None and not attempt.answer.done():
-                attempt.answer.set_exception(ProjectNotFound(project_id))
+            attempt.tell(ProjectNotFound(project_id))
             self._executor.cancel(attempt.execution_id)
 
     async def stop(self, drain_s: float) -> None:
@@ -180,31 +180,27 @@ class Runs:
     def _on_end(self, attempt: Attempt, end: Outcome | Exception) -> None:
         if attempt.execution_id not in self._attempts:
             return  # it was recorded as stopped already
-        if isinstance(end, NoSlot):
+        if isinstance(end, Outcome):
+            self._end(attempt, end)
+        elif isinstance(end, NoSlot):
             self._refuse(attempt, end)
-        elif isinstance(end, Exception):  # a fault of ours must still be a record and an answer
+        else:  # a fault of ours must still be a record and an answer
             log.error(
                 "execution failed", extra={"execution_id": attempt.execution_id}, exc_info=end
             )
             self._end(attempt, self._failure(attempt, _OURS))
-        else:
-            self._end(attempt, end)
 
     def _end(self, attempt: Attempt, outcome: Outcome) -> None:
         self._forget(attempt)
-        answer = attempt.answer
-        # A call that was answered with an error has made no execution as far as anybody was
-        # told; one whose caller hung up has.
-        assert answer is not None  # it has begun
-        is_told = not answer.done() or answer.cancelled()
         record = attempt.finished(outcome, self._clock.now())
         if attempt.is_evicted:
             self._recorder.removed(attempt.execution_id)
         else:
-            action = attempt.event_action if is_told else ""
-            self._recorder.record(record, action, attempt.actor)
-        if not answer.done():
-            answer.set_result(outcome)
+            # A call that was answered with an error has made no execution as far as anybody was
+            # told; one whose caller hung up has.
+            is_told = attempt.is_awaited or attempt.is_abandoned
+            self._recorder.record(record, attempt.event_action if is_told else "", attempt.actor)
+        attempt.tell(outcome)
 
     def _refuse(self, attempt: Attempt, refusal: NoSlot) -> None:
         # Nothing ran, so there is nothing to record, unless it was shown as running already.
@@ -212,12 +208,13 @@ class Runs:
         if attempt.has_row and not attempt.is_evicted:
             outcome = self._failure(attempt, _REFUSED, 429)
             self._recorder.record(attempt.finished(outcome, self._clock.now()))
-        if attempt.answer is not None and not attempt.answer.done():
-            attempt.answer.set_exception(refusal)
+        attempt.tell(refusal)
 
     def _forget(self, attempt: Attempt) -> None:
-        self._slow.drop(attempt)
-        self._late.drop(attempt)
+        if attempt.is_slow:
+            self._late.drop(attempt)
+        else:
+            self._slow.drop(attempt)
         self._attempts.pop(attempt.execution_id, None)
         if self._emptied is not None and not self._attempts:
             _settle(self._emptied)
@@ -227,6 +224,14 @@ class Runs:
                 # After the record, which is taken before anybody else has a turn.
                 loop.call_soon(_settle, ending)
 
+    def _on_slow(self, attempt: Attempt) -> None:
+        attempt.is_slow = True
+        if self._sync_timeout_s <= self._shown_after_s:
+            self._give_up_waiting(attempt)
+            return
+        self._late.add(attempt, asyncio.get_running_loop())
+        self._show(attempt)
+
     def _show(self, attempt: Attempt) -> None:
         if not attempt.has_row and not attempt.is_evicted:
             attempt.has_row = True
@@ -235,9 +240,8 @@ class Runs:
     def _give_up_waiting(self, attempt: Attempt) -> None:
         """A caller that already gets a stream goes on getting it."""
         self._show(attempt)
-        answer = attempt.answer
-        if answer is not None and not answer.done() and not attempt.is_streaming:
-            answer.set_exception(SynchronousTimeout(attempt.execution_id))
+        if not attempt.is_streaming:
+            attempt.tell(SynchronousTimeout(attempt.execution_id))
 
     def _failure(self, attempt: Attempt, errors: str, status_code: int = 500) -> Outcome:
         lasted = self._clock.now() - attempt.started_at
