@@ -14,7 +14,7 @@ from runwright.model.execution import Workload
 from runwright.model.function import Deployment, DeploymentStatus, LiveFunction
 from runwright.model.function import specification as specification_of
 from runwright.model.identity import Project
-from runwright.model.lineage import Lineage
+from runwright.model.lineage import NO_LINEAGE, Lineage
 
 KEY_GRACE_S: Final = 60  # an execution's key outlives its timeout by this
 _KEYS: Final = 64
@@ -23,7 +23,16 @@ _KEYS: Final = 64
 class Runnable:
     """One function in its present form. Replaced as a whole when anything in it changes."""
 
-    __slots__ = ("_keys", "_second", "_tokens", "function", "live", "project", "workload")
+    __slots__ = (
+        "_keys",
+        "_plain_key",
+        "_second",
+        "_tokens",
+        "function",
+        "live",
+        "project",
+        "workload",
+    )
 
     def __init__(
         self, live: LiveFunction, project: Project, workload: Workload, tokens: Tokens
@@ -34,6 +43,7 @@ class Runnable:
         self.workload = workload
         self._tokens = tokens
         self._keys: dict[Lineage, str] = {}
+        self._plain_key = ""  # the one that most runs have
         self._second = 0
 
     def key(self, lineage: Lineage, second: int) -> str:
@@ -42,6 +52,8 @@ class Runnable:
 
         Its claims hold nothing finer than a second, so runs of one second share the text.
         """
+        if second == self._second and lineage is NO_LINEAGE and self._plain_key:
+            return self._plain_key
         if second != self._second or len(self._keys) > _KEYS:
             self._keys.clear()
             self._second = second
@@ -55,6 +67,7 @@ class Runnable:
                 lineage.after(function.id),
             )
             self._keys[lineage] = found
+        self._plain_key = found if lineage is NO_LINEAGE else ""
         return found
 
 

@@ -46,7 +46,7 @@ from runwright.model.identity import CallerKind, Principal, Project
 from runwright.model.job import Job
 from runwright.model.lineage import Lineage
 from runwright.model.repeat import RepeatKey
-from runwright.ports.executor import Executor, OnEnd, ResponseSink
+from runwright.ports.executor import Executor, ResponseSink
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
 
@@ -109,7 +109,9 @@ class Executions:
         self._runnables: dict[tuple[str, str], Runnable] = {}
         self._projects = projects
         self._known_project = known_project
+        self.changes = 0  # goes up whenever something changes that `known` depends on
         signals.on("function", self._forget_function)
+        signals.on("project", self._count_change)
 
     async def start(self) -> None:
         """End the runs that a dead server left behind; before the first new run.
@@ -382,15 +384,6 @@ class Executions:
             return None
         return held if self._catalog.known(project_id, function_id) is held.live else None
 
-    def can_begin(self, runnable: Runnable, lineage: Lineage) -> bool:
-        """Whether a run may begin now, without a wait and without a refusal."""
-        return self.runs.can_begin and loop_outcome(lineage, runnable.function) is None
-
-    def begin(self, attempt: Attempt, on_answer: OnEnd) -> None:
-        """What `run` does where `can_begin` says so; `on_answer` is told what it returns or
-        raises, and must not raise."""
-        self.runs.begin(attempt, on_answer)
-
     async def live(self, project_id: str, function_id: str) -> LiveFunction | None:
         return await self._catalog.live(project_id, function_id)
 
@@ -461,7 +454,11 @@ class Executions:
             error_class=ErrorClass.PLATFORM,
         )
 
+    def _count_change(self, project_id: str, item_id: str) -> None:
+        self.changes += 1
+
     def _forget_function(self, project_id: str, item_id: str) -> None:
+        self.changes += 1
         if item_id:
             self._runnables.pop((project_id, item_id), None)
 

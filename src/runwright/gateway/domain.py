@@ -7,8 +7,7 @@ Nothing here knows the server interface: a request comes as `RawRequest`, the an
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
-from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from anyio import CancelScope
 
@@ -69,7 +68,7 @@ log = logging.getLogger(__name__)
 AllowsOrigin = Callable[[str, str], Awaitable[bool]]  # project id, origin
 
 ACME: Final = "/.well-known/acme-challenge"
-_GUEST: Final = guest_roles()
+GUEST: Final = guest_roles()
 _UNREAD: Final = (BadRequest, RequestTooLarge, RequestTooSlow)
 _CLOSE: Final[RawHeaders] = [(b"connection", b"close")]
 
@@ -94,7 +93,7 @@ class Gateway:
         self._tokens = tokens
         self._allows_origin = allows_origin
         self._proxies = proxies
-        self._forces_https = forces_https
+        self.forces_https = forces_https
 
     async def answer(
         self, place: Place, request: RawRequest, channel: Channel
@@ -165,7 +164,7 @@ class Gateway:
     ) -> GatewayAnswer | None:
         if request.target.startswith(ACME):
             raise ChallengeNotFound
-        if self._forces_https and request.scheme != "https":
+        if self.forces_https and request.scheme != "https":
             return _to_https(request)
         if sharing.asks_for_user(request.method, incoming):
             page = await self._page(rule, incoming)
@@ -175,9 +174,9 @@ class Gateway:
         caller, jwt = await self._caller(runnable, incoming)
         body = await self._body(incoming, channel)
         own = caller.lineage if caller is not None else NO_LINEAGE
-        lineage = _longer(own, self._lineage(rule.project_id, incoming))
+        lineage = _longer(own, self.lineage(rule.project_id, incoming))
         page = await self._page(rule, incoming) if caller is not None else ""
-        visit = _Visit(place, rule, request, incoming, _Stream(channel, new_id(), page))
+        visit = Visit(place, rule, request, incoming, Stream(channel, new_id(), page))
         attempt = self._attempt(runnable, visit, lineage, body=body, caller=caller, jwt=jwt)
         try:
             end: Outcome | Exception = await self._run(attempt, lineage, visit, caller, jwt)
@@ -185,59 +184,16 @@ class Gateway:
             end = error
         return await self._finish(visit, end)
 
-    def begin(self, place: Place, request: RawRequest, channel: "QuickChannel") -> bool:
-        """Begin a plain call whose facts are all at hand, so that nothing need wait for it; the
-        channel is told its end. False, and nothing was done, for every other request, those
-        that will be refused among them."""
-        try:
-            ready = self._ready(place, request, channel)
-        except Exception:  # the other road meets the same and answers it
-            return False
-        if ready is None:
-            return False
-        visit, attempt = ready
-        self._executions.begin(attempt, partial(self._told, visit, channel))
-        return True
-
-    def _ready(
-        self, place: Place, request: RawRequest, channel: Channel
-    ) -> "tuple[_Visit, Attempt] | None":
-        rule = place.rule
-        if rule is None or self._forces_https or request.target.startswith(ACME):
-            return None
-        incoming = Incoming(request.headers)
-        if incoming.every(sharing.USER_JWT) or sharing.asks_for_user(request.method, incoming):
-            return None
-        runnable = self._executions.known(rule.project_id, rule.resource_id)
-        if (
-            runnable is None
-            or "proxy" in runnable.project.disabled_services
-            or not runnable.function.is_enabled
-            or _GUEST.isdisjoint(runnable.function.execute)
-        ):
-            return None
-        lineage = self._lineage(rule.project_id, incoming)
-        if not self._executions.can_begin(runnable, lineage):
-            return None
-        visit = _Visit(place, rule, request, incoming, _Stream(channel, new_id(), ""))
-        return visit, self._attempt(runnable, visit, lineage)
-
-    def _told(self, visit: "_Visit", channel: "QuickChannel", end: Outcome | Exception) -> None:
-        """The end of a call that was begun here."""
-        if isinstance(end, Outcome) and not visit.stream.has_started:
-            try:
-                answer = self._answer(visit, end)
-            except Exception:  # met again below, where it is logged and answered
-                answer = None
-            if answer is not None:
-                channel.end(answer)
-                return
-        channel.end_later(self._guarded(visit.place, visit.incoming, self._finish(visit, end)))
+    def conclude(
+        self, visit: "Visit", end: Outcome | Exception
+    ) -> Coroutine[Any, Any, GatewayAnswer | None]:
+        """What `answer` would give for a run that came to this end. Raises as it does."""
+        return self._guarded(visit.place, visit.incoming, self._finish(visit, end))
 
     def _attempt(
         self,
         runnable: Runnable,
-        visit: "_Visit",
+        visit: "Visit",
         lineage: Lineage,
         *,
         body: bytes = b"",
@@ -251,7 +207,7 @@ class Gateway:
             execution_id=visit.stream.execution_id,
             method=request.method,
             path=request.target,
-            headers=self._headers(visit.rule, request, incoming),
+            headers=passed(visit.rule, request.scheme, incoming),
             body=body,
             client_ip=self._proxies.client(request.peer, ",".join(forwarded)),
             user_id=caller.user_id if caller is not None else "",
@@ -260,7 +216,7 @@ class Gateway:
             sink=visit.stream,
         )
 
-    def _answer(self, visit: "_Visit", outcome: Outcome) -> GatewayAnswer | None:
+    def _answer(self, visit: "Visit", outcome: Outcome) -> GatewayAnswer | None:
         """What is sent as it is; None when there is more to do about it."""
         if not outcome.headers and outcome.error_class is not None:
             return None
@@ -270,7 +226,7 @@ class Gateway:
         answer.headers = sharing.readable(answer.headers, visit.stream.page)
         return answer
 
-    async def _finish(self, visit: "_Visit", end: Outcome | Exception) -> GatewayAnswer | None:
+    async def _finish(self, visit: "Visit", end: Outcome | Exception) -> GatewayAnswer | None:
         """The answer that an end makes; None when it was streamed. Raises BrokenAnswer."""
         stream, place, incoming = visit.stream, visit.place, visit.incoming
         if isinstance(end, SynchronousTimeout):
@@ -320,7 +276,7 @@ class Gateway:
         self,
         attempt: Attempt,
         lineage: Lineage,
-        visit: "_Visit",
+        visit: "Visit",
         caller: Principal | None,
         jwt: str,
     ) -> Outcome:
@@ -357,7 +313,7 @@ class Gateway:
         """
         tokens = [token for token in incoming.every("x-appwrite-user-jwt") if token]
         if not tokens:
-            if _GUEST.isdisjoint(runnable.function.execute):
+            if GUEST.isdisjoint(runnable.function.execute):
                 raise ExecutePermissionMissing
             return None, ""
         if len(tokens) > 1:
@@ -382,42 +338,24 @@ class Gateway:
         except BodyTooSlow as exc:
             raise RequestTooSlow from exc
 
-    def _lineage(self, project_id: str, incoming: Incoming) -> Lineage:
+    def lineage(self, project_id: str, incoming: Incoming) -> Lineage:
         """A key on a domain says which runs led here; it gives no rights."""
         key = incoming.first("x-appwrite-key")
         claims = self._tokens.read_execution_key(key, project_id) if key else None
         return claims.lineage if claims is not None else NO_LINEAGE
 
-    def _headers(self, rule: Rule, request: RawRequest, incoming: Incoming) -> Headers:
-        headers = without_foreign_sessions(incoming.passed, rule.project_id)
-        # User code reads the scheme from this header; a proxy in front has set it already.
-        if request.scheme == "https" and not any(n == "x-forwarded-proto" for n, _ in headers):
-            return (*headers, ("x-forwarded-proto", "https"))
-        return headers
 
-
-class QuickChannel(Channel, Protocol):
-    """A connection that is told the end of a call instead of waiting for it."""
-
-    def end(self, answer: GatewayAnswer) -> None:
-        """Send a whole answer."""
-
-    def end_later(self, work: Coroutine[Any, Any, GatewayAnswer | None]) -> None:
-        """Send what the work gives; None ends a streamed answer. It may raise BrokenAnswer."""
-
-
-class _Stream:
+class Stream:
     """Where a run's streamed response goes."""
 
-    __slots__ = ("_channel", "_is_mute", "execution_id", "has_started", "on_start", "page")
+    has_started = False
+    on_start: Callable[[], None] | None = None
+    _is_mute = False
 
     def __init__(self, channel: Channel, execution_id: str, page: str) -> None:
         self._channel = channel
         self.page = page  # the origin that may read the answer, see sharing.py
         self.execution_id = execution_id
-        self._is_mute = False
-        self.has_started = False
-        self.on_start: Callable[[], None] | None = None
 
     def start(self, status_code: int, headers: Headers) -> None:
         self.has_started = True
@@ -434,13 +372,13 @@ class _Stream:
             await self._channel.write(chunk)
 
 
-class _Visit:
+class Visit:
     """One call of a function on its domain."""
 
     __slots__ = ("incoming", "place", "request", "rule", "stream")
 
     def __init__(
-        self, place: Place, rule: Rule, request: RawRequest, incoming: Incoming, stream: _Stream
+        self, place: Place, rule: Rule, request: RawRequest, incoming: Incoming, stream: Stream
     ) -> None:
         self.place = place
         self.rule = rule
@@ -455,6 +393,15 @@ class _Visit:
             accept=self.incoming.first("accept"),
             is_head=self.request.method == "HEAD",
         )
+
+
+def passed(rule: Rule, scheme: str, incoming: Incoming) -> Headers:
+    """The caller's headers as the function gets them."""
+    headers = without_foreign_sessions(incoming.passed, rule.project_id)
+    # User code reads the scheme from this header; a proxy in front has set it already.
+    if scheme == "https" and not any(name == "x-forwarded-proto" for name, _ in headers):
+        return (*headers, ("x-forwarded-proto", "https"))
+    return headers
 
 
 def _longer(one: Lineage, other: Lineage) -> Lineage:

@@ -8,17 +8,23 @@ from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from runwright.gateway.domain import BrokenAnswer, Gateway
+from runwright.gateway import outgoing
+from runwright.gateway.domain import BrokenAnswer, Gateway, Stream, Visit
 from runwright.gateway.messages import GatewayAnswer, RawHeaders, RawRequest
 from runwright.gateway.outgoing import BODYLESS
 from runwright.gateway.router import Place
+from runwright.ids import new_id
+from runwright.model.execution import Outcome
 
 if TYPE_CHECKING:
     from runwright.gateway.asgi import App, Message
+    from runwright.gateway.plain import Caller
     from runwright.gateway.protocol import DomainProtocol
 
 log = logging.getLogger(__name__)
 
+Line = tuple[str, str]  # method and target
+_CLOSING: Final = b"connection: close\r\n"
 _JOINED_BYTES: Final = 64 * 1024  # larger bodies are not worth a copy to save a write
 
 
@@ -38,40 +44,21 @@ class Exchange:
     The attributes without underscore are those that the base protocol reads and sets.
     """
 
-    __slots__ = (
-        "_is_chunked",
-        "_protocol",
-        "_request",
-        "body",
-        "disconnected",
-        "keep_alive",
-        "message_event",
-        "more_body",
-        "response_complete",
-    )
+    _is_chunked = False
+    keep_alive = True
+    body: bytes | bytearray = b""
+    more_body = False
+    message_event: NoEvent | asyncio.Event = _NO_EVENT
+    disconnected = False
+    response_complete = False
 
-    def __init__(
-        self, protocol: "DomainProtocol", request: RawRequest, *, keep_alive: bool
-    ) -> None:
+    def __init__(self, protocol: "DomainProtocol", method: str, host: str) -> None:
         self._protocol = protocol
-        self._request = request
-        self._is_chunked = False
-        self.keep_alive = keep_alive
-        self.body: bytes | bytearray = b""
-        self.more_body = False
-        self.message_event: NoEvent | asyncio.Event = _NO_EVENT
-        self.disconnected = False
-        self.response_complete = False
+        self._method = method
+        self._host = host
 
-    async def run(self, gateway: Gateway, place: Place) -> None:
-        await self._conclude(gateway.answer(place, self._request, self))
-
-    def end(self, answer: GatewayAnswer) -> None:
-        if self._protocol.flow.write_paused:
-            self.end_later(_given(answer))
-        else:
-            self._send(answer)
-            self._complete()
+    async def run(self, gateway: Gateway, place: Place, request: RawRequest) -> None:
+        await self._conclude(gateway.answer(place, request, self))
 
     def end_later(self, work: Coroutine[Any, Any, GatewayAnswer | None]) -> None:
         self._protocol.carry(self._conclude(work))
@@ -93,7 +80,7 @@ class Exchange:
             self._protocol.transport.close()
             raise
         except Exception:  # the connection must end whatever happens
-            log.exception("domain answer failed", extra={"host": self._request.host})
+            log.exception("domain answer failed", extra={"host": self._host})
             self._protocol.transport.close()
 
     async def read_body(self, most: int) -> bytes:
@@ -111,7 +98,7 @@ class Exchange:
             await self._protocol.flow.drain()
         if self.disconnected:
             raise ConnectionError("the caller has gone")
-        if chunk and self._request.method != "HEAD":
+        if chunk and self._method != "HEAD":
             self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._is_chunked else chunk)
 
     def _send(self, answer: GatewayAnswer) -> None:
@@ -130,11 +117,11 @@ class Exchange:
                 self.keep_alive = False
             else:
                 lines.append(b"%b: %b\r\n" % (name, value))
-        lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        lines.append(b"\r\n" if self.keep_alive else _CLOSING + b"\r\n")
         return b"".join(lines)
 
     def _may_have_body(self, status: int) -> bool:
-        return self._request.method != "HEAD" and status not in BODYLESS
+        return self._method != "HEAD" and status not in BODYLESS
 
     def _write(self, data: bytes) -> None:
         # uvloop raises when a closed transport is written to.
@@ -148,19 +135,59 @@ class Exchange:
         self._protocol.on_response_complete()
 
 
-async def _given(answer: GatewayAnswer) -> GatewayAnswer:
-    return answer
+class PlainExchange(Exchange):
+    """A call on the warm road: it waits for nothing and is told its end."""
+
+    def __init__(
+        self,
+        protocol: "DomainProtocol",
+        gateway: Gateway,
+        caller: "Caller",
+        request: Line,
+        keep_alive: bool,
+    ) -> None:
+        self._protocol = protocol
+        self._gateway = gateway
+        self._caller = caller
+        self._method, self._target = request
+        self.keep_alive = keep_alive
+        self._host = caller.place.host
+        self.execution_id = execution_id = new_id()
+        self.stream = Stream(self, execution_id, "")
+
+    @property
+    def peer(self) -> str:
+        return self._protocol.peer
+
+    def told(self, end: Outcome | Exception) -> None:
+        if isinstance(end, Outcome) and self._method != "HEAD" and not self.stream.has_started:
+            answer = outgoing.plain(end, self.execution_id)
+            if answer is not None and not self._protocol.flow.write_paused:
+                closing = b"" if self.keep_alive else _CLOSING
+                self._write(b"%b%b%b" % (STATUS_LINE[end.status_code], closing, answer))
+                self._complete()
+                return
+        self.end_later(self._gateway.conclude(self._visit(), end))
+
+    def _visit(self) -> Visit:
+        caller = self._caller
+        rule = caller.place.rule
+        assert rule is not None
+        request = RawRequest(
+            self._method, self._target, [], host=self._host, scheme=caller.scheme, peer=self.peer
+        )
+        return Visit(caller.place, rule, request, caller.incoming, self.stream)
 
 
 class ApiExchange(Exchange):
     """A request to the API: the ASGI application without a server's general machinery."""
 
-    __slots__ = ("_head_bytes", "_is_answered", "_is_read")
-
     def __init__(
         self, protocol: "DomainProtocol", request: RawRequest, *, keep_alive: bool
     ) -> None:
-        super().__init__(protocol, request, keep_alive=keep_alive)
+        super().__init__(protocol, request.method, request.host)
+        self._request = request
+        self.keep_alive = keep_alive
         self.body = bytearray()
         self.more_body = True
         self.message_event = asyncio.Event()
@@ -179,7 +206,7 @@ class ApiExchange(Exchange):
             self._protocol.transport.close()
             raise
         except Exception:  # the connection must end whatever happens
-            log.exception("answer failed", extra={"method": self._request.method})
+            log.exception("answer failed", extra={"method": self._method})
             self._protocol.transport.close()
 
     def _scope(self) -> dict[str, Any]:
@@ -236,7 +263,7 @@ class ApiExchange(Exchange):
     async def _send_part(self, part: bytes, has_more: bool) -> None:
         if self._protocol.flow.write_paused:
             await self._protocol.flow.drain()
-        if self._request.method == "HEAD":
+        if self._method == "HEAD":
             part = b""
         if self._is_chunked:
             part = b"%x\r\n%b\r\n" % (len(part), part) if part else b""

@@ -14,7 +14,7 @@ class Hosts:
         self._router = router
         self._domains = domains
         self._places: dict[bytes, Place] = {}
-        self._epoch = 0
+        self.epoch = 0  # goes up with each change of a rule
         signals.on("rule", self._forget)
 
     def known(self, raw: bytes) -> Place | None:
@@ -22,18 +22,18 @@ class Hosts:
         return self._places.get(raw)
 
     async def find(self, raw: bytes) -> Place:
-        epoch = self._epoch
+        epoch = self.epoch
         host = normal_host(raw.decode("latin-1"))
         if host is None:
             return Place(Kind.MALFORMED)
         rule = await self._domains.by_host(host) if self._router.needs_rule(host) else None
         place = self._router.place(host, rule)
-        if epoch == self._epoch:
+        if epoch == self.epoch:
             if len(self._places) >= _PLACES:
                 del self._places[next(iter(self._places))]
             self._places[raw] = place
         return place
 
     def _forget(self, _project_id: str, _item_id: str) -> None:
-        self._epoch += 1
+        self.epoch += 1
         self._places.clear()

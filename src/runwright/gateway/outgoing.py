@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from runwright.compression import LEAST_BYTES
 from runwright.executions.headers import is_sendable
 from runwright.gateway.incoming import HOP_BY_HOP
 from runwright.gateway.messages import GatewayAnswer, RawHeaders
@@ -30,6 +31,9 @@ _SENTENCES: Final[dict[ErrorClass | None, str]] = {
     ErrorClass.PLATFORM: "The platform failed to run the function. Try again.",
 }
 _names_known: dict[str, bytes | None] = {}
+_HEADS: Final = 1024  # functions choose them, so they are few and short
+_HEAD_BYTES: Final = 512
+_heads_known: dict[Headers, tuple[bytes, bytes]] = {}
 
 
 def head(headers: Headers, execution_id: str) -> RawHeaders:
@@ -61,6 +65,43 @@ def whole(outcome: Outcome, execution_id: str, *, accept: str, is_head: bool) ->
     if length:
         lines.append((b"content-length", length.encode("ascii")))
     return GatewayAnswer(status, lines, body)
+
+
+def plain(outcome: Outcome, execution_id: str) -> bytes | None:
+    """What `whole` makes of an outcome, as the bytes behind the status line; None where there is
+    more to do about it than to send it, or where it need not be quick."""
+    status, headers, body = outcome.status_code, outcome.headers, outcome.body
+    if status < 200 or len(body) >= LEAST_BYTES or (not body and status >= 400):
+        return None
+    if outcome.error_class is not None and not headers:
+        return None
+    lines, content_type = _heads_known.get(headers) or _joined(headers)
+    own = execution_id.encode()
+    if status in BODYLESS:
+        return b"%bx-appwrite-execution-id: %b\r\n\r\n" % (lines, own)
+    return b"%bx-appwrite-execution-id: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
+        lines,
+        own,
+        content_type,
+        len(body),
+        body,
+    )
+
+
+def _joined(headers: Headers) -> tuple[bytes, bytes]:
+    """The lines of a head, and the content type where they have none."""
+    found = head(headers, "")[:-1]
+    has_type = any(name == b"content-type" for name, _ in found)
+    joined = (_text(found), b"" if has_type else _text([_TEXT]))
+    if len(joined[0]) <= _HEAD_BYTES:
+        if len(_heads_known) >= _HEADS:
+            _heads_known.clear()
+        _heads_known[headers] = joined
+    return joined
+
+
+def _text(lines: RawHeaders) -> bytes:
+    return b"".join([b"%b: %b\r\n" % line for line in lines])
 
 
 def _page(outcome: Outcome, lines: RawHeaders, accept: str) -> GatewayAnswer:

@@ -14,16 +14,19 @@ and how much may arrive that is neither a whole head nor a body.
 
 import asyncio
 import logging
+import re
 from collections.abc import Coroutine
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from runwright.executions.requests import sendable_target
 from runwright.gateway.asgi import App
 from runwright.gateway.domain import Gateway
-from runwright.gateway.exchange import ApiExchange, Exchange
+from runwright.gateway.exchange import ApiExchange, Exchange, PlainExchange
 from runwright.gateway.hosts import Hosts
 from runwright.gateway.messages import RawRequest
+from runwright.gateway.plain import REQUEST_LINE, Caller, WarmRoad
 from runwright.gateway.router import Kind, Place
 from runwright.proxies import Proxies
 
@@ -45,13 +48,16 @@ _API_BODY_BYTES: Final = 64 * 1024  # of the API; larger ones are read in parts,
 class Door:
     """What the protocol asks about each request, shared by all connections."""
 
-    __slots__ = ("api", "gateway", "hosts", "proxies")
+    __slots__ = ("api", "gateway", "hosts", "proxies", "warm")
 
-    def __init__(self, api: App, gateway: Gateway, hosts: Hosts, proxies: Proxies) -> None:
+    def __init__(
+        self, api: App, gateway: Gateway, hosts: Hosts, proxies: Proxies, warm: WarmRoad
+    ) -> None:
         self.api = api
         self.gateway = gateway
         self.hosts = hosts
         self.proxies = proxies
+        self.warm = warm
 
 
 class DomainProtocol(HttpToolsProtocol):
@@ -64,9 +70,18 @@ class DomainProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._silent_bytes = 0  # arrived since something was made of what arrived
         self._idle_since = 0.0  # loop time; 0 while there is something to do
+        self.peer = ""
+        self._is_direct = False  # no trusted proxy is between
+        self._callers: dict[bytes, Caller] = {}
+        self._is_between = True  # the parser holds no part of a request
+        self._block = b""  # the headers of the request in hand, if they are all that came with it
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.peer = self.client[0] if self.client else ""
+        self._is_direct = not self._door.proxies.trusts(self.peer)
+        if self._is_direct:
+            self._callers = self._door.warm.known(self.scheme or "http")
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -77,12 +92,44 @@ class DomainProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._block = b""
+        if self._is_between and self._is_direct and data.endswith(b"\r\n\r\n"):
+            line = REQUEST_LINE.match(data)
+            if line is not None:
+                block = data[line.end() :]
+                caller = self._callers.get(block)
+                if caller is not None and self._is_plain(caller, line):
+                    return
+                if block.find(b"\r\n\r\n") == len(block) - 4:
+                    self._block = block
         super().data_received(data)
         self._silent_bytes += len(data)
         if self._silent_bytes > SILENT_BYTES:
             self._refuse_flood()
         elif self._is_head_open and self._head_timer is None:
             self._await_head()
+
+    def _is_plain(self, caller: Caller, line: re.Match[bytes]) -> bool:
+        """Whether a request with headers that are known was begun, past the parser.
+
+        The parser is between two requests then and stays there.
+        """
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            return False  # pipelined
+        if self._head_timer is not None:
+            self._head_came()
+        return self._begin(caller, line[1].decode(), line[2].decode(), keep_alive=True)
+
+    def _begin(self, caller: Caller, method: str, target: str, *, keep_alive: bool) -> bool:
+        door = self._door
+        exchange = PlainExchange(self, door.gateway, caller, (method, target), keep_alive)
+        before, self.cycle = self.cycle, exchange  # type: ignore[assignment]  # has all it needs
+        if door.warm.begin(caller, method, target, exchange):
+            self._idle_since = 0.0
+            return True
+        self.cycle = before
+        return False
 
     # Keep-alive: one timer that looks now and then, instead of two changes per request.
 
@@ -140,10 +187,15 @@ class DomainProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._is_head_open = True
+        self._is_between = False
         # The scope is only made for requests that take the ASGI road.
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
+
+    def on_message_complete(self) -> None:
+        self._is_between = True
+        super().on_message_complete()
 
     def on_headers_complete(self) -> None:
         self._head_came()
@@ -157,24 +209,39 @@ class DomainProtocol(HttpToolsProtocol):
             # Fields after a body are no headers: they must not join those the scope holds.
             self.headers = list(self.headers)
             return
+        keep_alive = self.parser.should_keep_alive()
+        method = self.parser.get_method().decode("ascii")
+        target = self.url.decode("utf-8", "surrogateescape")
+        if place.kind is not Kind.API and self._is_warm(place, method, target, keep_alive):
+            return
         request = RawRequest(
-            self.parser.get_method().decode("ascii"),
-            self.url.decode("utf-8", "surrogateescape"),
+            method,
+            target,
             self.headers,
             host=place.host,
             scheme=self.scheme or "http",
-            peer=self.client[0] if self.client else "",
+            peer=self.peer,
         )
-        keep_alive = self.parser.should_keep_alive()
         if place.kind is Kind.API:
             api = ApiExchange(self, request, keep_alive=keep_alive)
             self.cycle = api  # type: ignore[assignment]  # has all that the base class uses
             self.carry(api.run_app(self._door.api))
             return
-        exchange = Exchange(self, request, keep_alive=keep_alive)
+        exchange = Exchange(self, method, place.host)
+        exchange.keep_alive = keep_alive
         self.cycle = exchange  # type: ignore[assignment]  # as above
-        if not self._door.gateway.begin(place, request, exchange):
-            self.carry(exchange.run(self._door.gateway, place))
+        self.carry(exchange.run(self._door.gateway, place, request))
+
+    def _is_warm(self, place: Place, method: str, target: str, keep_alive: bool) -> bool:
+        """Whether a request was begun on the warm road, and is known from now on."""
+        if sendable_target(target) != target:
+            return False
+        caller = self._door.warm.caller(place, self.headers, self.scheme or "http")
+        if caller is None or not self._begin(caller, method, target, keep_alive=keep_alive):
+            return False
+        if self._block and keep_alive:
+            self._door.warm.keep(self._block, caller)
+        return True
 
     def carry(self, work: Coroutine[Any, Any, None]) -> None:
         """Run it as a task that a graceful stop waits for."""
@@ -199,7 +266,7 @@ class DomainProtocol(HttpToolsProtocol):
                 return None
             elif name == b"content-length":
                 body_bytes = int(value)  # the parser has refused what is no number
-        if not host or (self.client and self._door.proxies.trusts(self.client[0])):
+        if not host or not self._is_direct:
             return None
         place = self._door.hosts.known(host)
         if place is None:

@@ -36,6 +36,7 @@ from runwright.functions.timers import Schedules
 from runwright.gateway.asgi import App, DomainFirst
 from runwright.gateway.domain import Gateway
 from runwright.gateway.hosts import Hosts
+from runwright.gateway.plain import WarmRoad
 from runwright.gateway.protocol import Door
 from runwright.gateway.router import Router
 from runwright.identity.authentication import Credentials
@@ -129,7 +130,9 @@ def make_application(
         proxies=proxies,
         sockets=sockets,
     )
-    return app, Door(api, gateway, hosts, proxies)
+    return app, Door(
+        api, gateway, hosts, proxies, WarmRoad(gateway, runs.executions, hosts, core.clock)
+    )
 
 
 def console_guests(settings: Settings) -> ConsoleGuests:

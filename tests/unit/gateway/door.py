@@ -14,6 +14,7 @@ from runwright.functions.verification import DnsTargets, DomainVerification
 from runwright.gateway.asgi import App, DomainFirst, Message, Receive, Scope, Send
 from runwright.gateway.domain import Gateway
 from runwright.gateway.hosts import Hosts
+from runwright.gateway.plain import WarmRoad
 from runwright.gateway.protocol import Door as QuickDoor
 from runwright.gateway.router import Router
 from runwright.identity.authentication import Credentials
@@ -216,5 +217,6 @@ def door_to(
         forces_https=forces_https,
     )
     hosts = Hosts(router, domains, bench.signals)
+    warm = WarmRoad(gateway, bench.executions, hosts, SystemClock())
     app = DomainFirst(api, gateway=gateway, hosts=hosts, domains=domains, proxies=proxies)
-    return Door(bench, app, domains, [], QuickDoor(api, gateway, hosts, proxies), hosts)
+    return Door(bench, app, domains, [], QuickDoor(api, gateway, hosts, proxies, warm), hosts)
