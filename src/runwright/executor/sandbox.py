@@ -280,6 +280,8 @@ class Sandbox(asyncio.Protocol):
     def _on_response(self, request_id: int, payload: bytes, now: float) -> None:
         call = self._call(request_id)
         head = wire.ResponseHead(payload)
+        if call.head is not None:
+            raise wire.WireError("a second RESPONSE")
         call.headers = head.headers()
         if head.is_complete:
             del self.calls[request_id]
@@ -288,8 +290,6 @@ class Sandbox(asyncio.Protocol):
                 call.succeed(head, head.body, now)
             self._has_ended_calls = True
             return
-        if call.head is not None:
-            raise wire.WireError("a second RESPONSE")
         call.head = head
         if call.done():
             call.parts = bytearray()

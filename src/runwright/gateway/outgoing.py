@@ -57,7 +57,8 @@ def whole(outcome: Outcome, execution_id: str, *, accept: str, is_head: bool) ->
     lines = head(outcome.headers, execution_id)
     if status in BODYLESS:
         return GatewayAnswer(status, lines, b"")
-    if not body and (status >= 400 or status < 200):
+    # A client that reads a status below 200 takes what follows for another answer.
+    if status < 200 or (not body and status >= 400):
         return _page(outcome, lines, accept)
     if not any(name == b"content-type" for name, _ in lines):
         lines.append(_TEXT)
@@ -105,7 +106,6 @@ def _text(lines: RawHeaders) -> bytes:
 
 
 def _page(outcome: Outcome, lines: RawHeaders, accept: str) -> GatewayAnswer:
-    # A status below 200 announces another answer, and there is none.
     status = outcome.status_code if outcome.status_code >= 400 else 500
     sentence = _SENTENCES.get(outcome.error_class) or phrase(status)
     kind = "general_server_error" if status >= 500 else "general_unknown"
