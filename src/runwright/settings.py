@@ -246,6 +246,16 @@ class Settings:
     pool_idle_s: int = _setting(
         300, "idle time after which a warm sandbox is ended", unit="s", low=1
     )
+    templates: int = _setting(
+        16,
+        "processes that hold a Python function whose modules load slowly, to fork instances from; "
+        "0 = none",
+        low=0,
+        high=1024,
+    )
+    template_idle_s: int = _setting(
+        1800, "idle time after which a template is ended", unit="s", low=1
+    )
     kept_instances: int = _setting(
         32, "sandboxes kept ready by `minInstances`, of all functions together", low=0, high=8192
     )

@@ -32,7 +32,8 @@ DOCS: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # Not settings of the server: where its file is, where the command line finds it, and what a
 # Python function may set for itself.
 OTHER_VARIABLES: Final = {
-    f"{PREFIX}{name}" for name in ("CONFIG", "ENDPOINT", "PROJECT", "API_KEY", "PYTHON_THREADS")
+    f"{PREFIX}{name}"
+    for name in ("CONFIG", "ENDPOINT", "PROJECT", "API_KEY", "PYTHON_THREADS", "PYTHON_TEMPLATE")
 }
 PROGRAMS: Final = {"cd", "curl", "git", "make", "node", "pip", "python", "pytest", "runwright"}
 

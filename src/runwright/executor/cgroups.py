@@ -124,12 +124,12 @@ class Group:
         _write(folder / "cpu.cfs_period_us", str(CPU_PERIOD_US))
         _write(folder / "cpu.cfs_quota_us", str(quota))
 
-    def join(self) -> None:
-        """Move the calling process in; raises OSError when a group refuses it."""
+    def join(self, pid: int = 0) -> None:
+        """Move a process in, 0 = the calling one; raises OSError when a group refuses it."""
         for folder in set(self._folders.values()):
             fd = os.open(folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
             try:
-                os.write(fd, b"0")
+                os.write(fd, b"%d" % pid)
             finally:
                 os.close(fd)
 

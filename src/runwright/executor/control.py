@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -275,16 +276,21 @@ class Control:
         )
 
     async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
+        await self._ask(
+            {
+                "op": "assign",
+                "id": sandbox_id,
+                "limits": asdict(limits),
+                "mounts": [[item.source, item.target, item.is_read_only] for item in mounts],
+            }
+        )
+
+    async def _ask(self, request: Mapping[str, Any]) -> None:
+        """Send a request about a sandbox and wait until it is done. Raises SpawnFailed."""
+        sandbox_id = request["id"]
         done = self._assigning[sandbox_id] = asyncio.get_running_loop().create_future()
         try:
-            self._send(
-                {
-                    "op": "assign",
-                    "id": sandbox_id,
-                    "limits": asdict(limits),
-                    "mounts": [[item.source, item.target, item.is_read_only] for item in mounts],
-                }
-            )
+            self._send(request)
             async with asyncio.timeout(_ASSIGNED_S):
                 await done
         except TimeoutError:
@@ -295,6 +301,28 @@ class Control:
     def settle(self, sandbox_id: int) -> None:
         with contextlib.suppress(SpawnFailed):
             self._send({"op": "settle", "id": sandbox_id})
+
+    @property
+    def can_adopt(self) -> bool:
+        """Only groups end all that a fork has started, and bound what it takes."""
+        return {"memory", "pids"} <= set(self.controllers)
+
+    async def adopt(
+        self,
+        sandbox_id: int,
+        template_id: int,
+        pid: int,
+        limits: Limits,
+        on_exit: Callable[[Exit], None],
+    ) -> None:
+        self._alive[sandbox_id] = on_exit
+        request = {"op": "adopt", "id": sandbox_id, "template": template_id, "pid": pid}
+        try:
+            await self._ask({**request, "limits": asdict(limits)})
+        except BaseException:
+            self.signal(sandbox_id, signal.SIGKILL)
+            self._alive.pop(sandbox_id, None)
+            raise
 
     def signal(self, sandbox_id: int, number: int) -> None:
         if sandbox_id in self._alive:
@@ -322,7 +350,7 @@ class Control:
                     extra={"action": "leftovers_removed", "count": event["swept"]},
                 )
             _settle(self._staged)
-        elif kind == "assigned":
+        elif kind in ("assigned", "adopted"):
             _settle(waiter)
         elif kind == "exited":
             self._ended(sandbox_id, Exit(

@@ -65,6 +65,8 @@ class ExecutorConfig:
     runtimes: tuple[str, ...] = ()  # only these are offered; empty = all that are found
     sandboxes: int = 512
     idle_s: float = 300.0
+    templates: int = 16  # most at once; see templates.py
+    template_idle_s: float = 1800.0
     max_calls: int = 64  # requests in one sandbox at once
     max_waiting: int = 1000
     wait_s: float = 30.0  # for a slot, then NoSlot
@@ -114,6 +116,8 @@ class BubblewrapExecutor:
                 sizes=config.pool_sizes,
                 sandboxes=config.sandboxes,
                 idle_s=config.idle_s,
+                templates=config.templates,
+                template_idle_s=config.template_idle_s,
                 max_calls=config.max_calls,
                 max_waiting=config.max_waiting,
                 wait_s=config.wait_s,

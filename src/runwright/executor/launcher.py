@@ -8,9 +8,9 @@ trusted, they come from the server; nothing from inside a sandbox ever reaches t
 Slow work (joining cgroups, filling a network namespace, starting bubblewrap) is done by the
 forked child, so that a cold start never waits behind a pool refill.
 
-Requests: stage, start, settle, assign, signal, forwarder, stop. Events: staged, started,
-assigned, exited, failed. When the server's end closes, every sandbox is killed, every group
-removed and the process ends; when this process dies, the kernel kills every sandbox.
+Requests: stage, start, settle, assign, adopt, signal, forwarder, stop. Events: staged, started,
+assigned, adopted, exited, failed. When the server's end closes, every sandbox is killed, every
+group removed and the process ends; when this process dies, the kernel kills every sandbox.
 """
 
 import contextlib
@@ -60,6 +60,7 @@ class Child:
     is_covered: bool = False
     status: bytes = b""
     error: str = ""
+    is_fork: bool = False  # of another sandbox's process: not ours to reap, and ends alone
 
 
 class Launcher:
@@ -68,6 +69,7 @@ class Launcher:
         self._poll = select.epoll()
         self._children: dict[int, Child] = {}
         self._by_fd: dict[int, Child] = {}
+        self._movers: dict[int, tuple[Child, int]] = {}  # pidfd -> fork that moves, process
         self._dying: list[Group] = []
         self._forwarder: socket.socket | None = None
         self._controllers = Controllers({}, is_v2=False)
@@ -89,7 +91,9 @@ class Launcher:
                     child = self._by_fd.get(fd)
                     if child is not None:
                         self._notice(child, fd)
-            self._dying = [group for group in self._dying if not group.remove()]
+                    elif fd in self._movers:
+                        self._moved(fd)
+            self._dying = [group for group in self._dying if not _is_removed(group)]
 
     # Requests
 
@@ -204,6 +208,53 @@ class Launcher:
             inside.cover(self._covered)
             child.is_covered = True
 
+    def _do_adopt(self, request: dict[str, Any], fds: list[int]) -> None:
+        """Take a process that a template forked for a sandbox of its own, with its own limits.
+
+        Moving it into its groups waits for the kernel, so a child of ours does that.
+        """
+        template = self._children.get(request["template"])
+        if template is None:
+            raise ValueError("the template has ended")
+        pid = request["pid"]
+        handle = os.pidfd_open(pid)
+        try:
+            # Looked at after the descriptor was had: the number cannot become another's now.
+            if pid not in _descendants(template.init_pid):
+                raise ValueError("no process of the template")
+            group = self._controllers.make(f"s{request['id']}")
+        except BaseException:
+            os.close(handle)
+            raise
+        child = Child(request["id"], handle, pid, -1, group, init_pid=pid, is_fork=True)
+        child.is_covered = True  # it shares the template's mounts
+        group.limit(Limits(**request["limits"]))
+        self._children[child.id] = child
+        self._by_fd[handle] = child
+        self._poll.register(handle, select.EPOLLIN)
+        mover = os.fork()
+        if mover == 0:
+            code = 1
+            with contextlib.suppress(BaseException):  # a forked child only ever reports
+                group.join(pid)
+                code = 0
+            os._exit(code)
+        watch = os.pidfd_open(mover)
+        self._movers[watch] = (child, mover)
+        self._poll.register(watch, select.EPOLLIN)
+
+    def _moved(self, fd: int) -> None:
+        child, mover = self._movers.pop(fd)
+        self._poll.unregister(fd)
+        os.close(fd)
+        _, status = os.waitpid(mover, 0)
+        if child.id not in self._children:
+            return  # it ended meanwhile, and was told
+        if status == 0:
+            self._send({"ev": "adopted", "id": child.id})
+        else:
+            self._kill(child)
+
     def _limit_processes(self, child: Child, limits: Limits) -> None:
         """Where no cgroup can be had: bounds per process, inherited by all it starts.
 
@@ -229,7 +280,8 @@ class Launcher:
             self._kill(child)
             return
         # The init inside ignores signals; the program is its child.
-        for pid in _descendants(child.init_pid):
+        own = [child.init_pid] if child.is_fork else []
+        for pid in [*_descendants(child.init_pid), *own]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, request["signal"])
 
@@ -339,7 +391,7 @@ class Launcher:
 
     def _reap(self, child: Child) -> None:
         self._read_status(child)
-        _, status = os.waitpid(child.monitor_pid, 0)
+        status = 0 if child.is_fork else os.waitpid(child.monitor_pid, 0)[1]
         if child.init_fd >= 0:
             with contextlib.suppress(OSError):
                 signal.pidfd_send_signal(child.init_fd, _KILL)
@@ -349,7 +401,7 @@ class Launcher:
             self._forget_fd(child.status_fd)
         del self._children[child.id]
         report = child.group.memory()
-        if not child.group.remove():
+        if not _is_removed(child.group):
             self._dying.append(child.group)
         self._send(
             {
@@ -368,6 +420,8 @@ class Launcher:
         os.close(fd)
 
     def _kill(self, child: Child) -> None:
+        if child.is_fork:
+            _end_all(child.group)
         target = child.init_fd if child.init_fd >= 0 else child.monitor_fd
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(target, _KILL)
@@ -397,6 +451,19 @@ def _tree_of(source: str, *, is_read_only: bool) -> int:
 def _tree(entry: dict[str, Any]) -> stage.Tree:
     lists = {name: tuple(entry[name]) for name in ("empty", "prepare")}
     return stage.Tree(**{**entry, **lists})
+
+
+def _end_all(group: Group) -> None:
+    for pid in group.members():
+        _kill_pid(pid)
+
+
+def _is_removed(group: Group) -> bool:
+    """Try it. What a fork left behind has no namespace whose end would end it."""
+    if group.remove():
+        return True
+    _end_all(group)
+    return False
 
 
 def _kill_pid(pid: int) -> None:

@@ -20,14 +20,15 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Final
 
+from runwright.executor import wire
 from runwright.executor.bubblewrap import FUNCTION_DIR
 from runwright.executor.call import NOT_BEGUN, Call
-from runwright.executor.cgroups import Limits
 from runwright.executor.keeping import Keeping
 from runwright.executor.runtimes import Interpreter, calls_at_once
 from runwright.executor.sandbox import Owner, Sandbox, State
-from runwright.executor.spawn import Exit, Mount, Spawner, SpawnFailed, Uids, tmp_share
+from runwright.executor.spawn import Exit, Mount, Spawner, SpawnFailed, Uids
 from runwright.executor.stock import Key, PoolLimits, Stock
+from runwright.executor.templates import Templates
 from runwright.model.execution import ErrorClass, Workload
 from runwright.ports.executor import NoSlot
 
@@ -76,6 +77,7 @@ class Pool(Owner):
         self._stock = Stock(limits, spawner, interpreters, uids, now, self)
         self._groups: dict[str, Group] = {}
         self._group_of: dict[int, Group] = {}
+        self._templates = Templates(limits, spawner, self._stock, now, self._spawn_task)
         self._busy: set[Sandbox] = set()
         self._keeping = Keeping()
         self._waiting = 0
@@ -205,15 +207,17 @@ class Pool(Owner):
     def _has_room(self, group: Group) -> bool:
         if self._stock.has_ready(group.key) or self._stock.is_below_bound():
             return True
+        if self._templates.has_parked(group.workload):
+            return True
         return self._make_room()
 
     def _make_room(self) -> bool:
-        """End the longest idle sandbox; a pre-started one of another runtime if none is."""
+        """End the longest idle sandbox, else a template, else one without code."""
         idle = [item for item in self._stock.all() if self._is_spare(item)]
         if idle:
             min(idle, key=lambda item: item.idle_since).end()
             return True
-        return self._stock.give_up_one()
+        return self._templates.give_up_one() or self._stock.give_up_one()
 
     def _is_spare(self, sandbox: Sandbox) -> bool:
         """Whether it is idle, and not one of those that are kept ready."""
@@ -240,6 +244,7 @@ class Pool(Owner):
             if other.workload.deployment_id == workload.deployment_id:
                 self._drain(other)
         self._keeping.drop(workload.deployment_id, but=workload.key)
+        self._templates.retire(workload.deployment_id, but=workload.key)
         self._groups[workload.key] = group
         return group
 
@@ -253,6 +258,7 @@ class Pool(Owner):
 
     def retire(self, deployment_id: str) -> None:
         self._keeping.drop(deployment_id)
+        self._templates.retire(deployment_id)
         for group in list(self._groups.values()):
             if group.workload.deployment_id == deployment_id:
                 self._drain(group)
@@ -309,24 +315,28 @@ class Pool(Owner):
     async def _assign_one(self, group: Group) -> None:
         workload = group.workload
         began = self._now()
+        forked = await self._templates.take(workload)
+        if forked is not None:
+            forked.be_assigned()
+            self._add_member(group, forked, began)
+            return
         sandbox = await self._stock.take(group.key)
         mounts = (Mount(group.artifact, FUNCTION_DIR),)
-        memory_mib, tmp_mib = workload.memory_mib, self._limits.tmp_mib
-        limits = Limits(
-            memory_mib, self._limits.pids, workload.cpus, tmp_share(memory_mib, tmp_mib)
-        )
         try:
-            await self._spawner.assign(sandbox.id, mounts, limits)
+            await self._spawner.assign(sandbox.id, mounts, self._limits.of(workload))
         except SpawnFailed:
             sandbox.kill()
             raise
         if sandbox.state is not State.READY:
             raise SpawnFailed("the sandbox ended while it was given its code")
         sandbox.memory_mib = workload.memory_mib
+        sandbox.load(group.load)
+        self._add_member(group, sandbox, began)
+
+    def _add_member(self, group: Group, sandbox: Sandbox, began: float) -> None:
         sandbox.start_s = self._now() - began
         sandbox.idle_since = self._now()
         sandbox.is_fresh = bool(group.waiters)  # else nobody waits for this start
-        sandbox.load(group.load)
         group.members.append(sandbox)
         self._group_of[sandbox.id] = group
 
@@ -356,8 +366,19 @@ class Pool(Owner):
         if group is not None and group.waiters:
             self._pump(group)
 
+    def sandbox_told(self, sandbox: Sandbox, kind: int, number: int, payload: bytes) -> None:
+        if self._templates.heard(sandbox, kind, number, payload):
+            return
+        group = self._group_of.get(sandbox.id)
+        if kind != wire.Kind.LOADED or group is None:
+            raise wire.WireError("unexpected frame about forks")
+        wire.decode_loaded(payload)
+        if not self._is_closed and self._groups.get(group.workload.key) is group:
+            self._templates.want(group.workload, group.key, group.load, group.artifact)
+
     def sandbox_gone(self, sandbox: Sandbox, end: Exit) -> None:
         self._stock.forget(sandbox, end)
+        self._templates.gone(sandbox)
         self._busy.discard(sandbox)
         group = self._group_of.pop(sandbox.id, None)
         if group is not None:
@@ -377,8 +398,9 @@ class Pool(Owner):
 
     def _network_lost(self) -> None:
         """The forwarder was replaced: sandboxes of the old one reach nothing any more."""
+        self._templates.retire_all()
         for sandbox in self._stock.all():
-            if sandbox.state < State.DRAINING:
+            if sandbox.state < State.DRAINING and not self._templates.owns(sandbox):
                 sandbox.drain()
 
     # Time
@@ -422,6 +444,7 @@ class Pool(Owner):
         self._sweep_timer = self._loop.call_later(_SWEEP_S, self._sweep)
         self.evict_idle()
         self.keep_numbers()
+        self._templates.sweep()
 
     def evict_idle(self) -> None:
         limit = self._now() - self._limits.idle_s

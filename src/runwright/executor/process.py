@@ -139,6 +139,20 @@ class ProcessSpawner:
         if sandbox_id not in self._processes:
             raise SpawnFailed("the process has ended")
 
+    @property
+    def can_adopt(self) -> bool:
+        return False
+
+    async def adopt(
+        self,
+        sandbox_id: int,
+        template_id: int,
+        pid: int,
+        limits: Limits,
+        on_exit: Callable[[Exit], None],
+    ) -> None:
+        raise SpawnFailed("plain processes have no limits of their own")
+
     def signal(self, sandbox_id: int, number: int) -> None:
         pid = self._processes.get(sandbox_id)
         if pid is not None:

@@ -15,13 +15,14 @@ import logging
 import os
 import re
 import signal
+import socket
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, cast
 
 from runwright.executor import wire
 from runwright.executor.call import CANCELLED, TIMED_OUT, Call, Stream
-from runwright.executor.spawn import Exit
+from runwright.executor.spawn import Exit, SpawnFailed
 from runwright.executor.upload import Upload
 from runwright.model.execution import ErrorClass, request_head
 
@@ -67,6 +68,9 @@ class Owner:
     def sandbox_stalled(self, sandbox: "Sandbox") -> None: ...
 
     def sandbox_gone(self, sandbox: "Sandbox", end: Exit) -> None: ...
+
+    def sandbox_told(self, sandbox: "Sandbox", kind: int, number: int, payload: bytes) -> None:
+        """A frame about loading or forking. Raises WireError when it is out of place."""
 
 
 class Sandbox(asyncio.Protocol):
@@ -174,6 +178,21 @@ class Sandbox(asyncio.Protocol):
     def load(self, payload: bytes) -> None:
         self.state = State.ASSIGNED
         self._write(wire.frame(wire.Kind.LOAD, 0, payload))
+
+    def be_assigned(self) -> None:
+        """It is a fork, which has loaded already."""
+        self.state = State.ASSIGNED
+
+    def become_template(self, payload: bytes) -> None:
+        """Load and fork from now on, and take no call ever."""
+        self._write(wire.frame(wire.Kind.TEMPLATE, 0, payload))
+
+    def borrowed_socket(self) -> socket.socket:
+        """The frame socket under a descriptor of its own; the caller closes it."""
+        if self._transport is None:
+            raise SpawnFailed("the sandbox ended")
+        own = self._transport.get_extra_info("socket").fileno()
+        return socket.socket(fileno=os.dup(own))
 
     def _write_soon(self, data: bytes) -> None:
         """With the rest of this turn of the loop. A busy sandbox has something to do meanwhile,
@@ -320,6 +339,8 @@ class Sandbox(asyncio.Protocol):
             if self.state is State.STARTING:
                 self.state = State.READY
                 self._owner.sandbox_ready(self)
+        elif kind in (wire.Kind.LOADED, wire.Kind.ENDED):
+            self._owner.sandbox_told(self, kind, request_id, payload)
         else:
             raise wire.WireError(f"unexpected frame {kind}")
 

@@ -128,6 +128,23 @@ class Spawner(Protocol):
     async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
         """Mount into a running sandbox and set its limits. Raises SpawnFailed."""
 
+    @property
+    def can_adopt(self) -> bool:
+        """Whether forks of a sandbox's process can be sandboxes of their own."""
+
+    async def adopt(
+        self,
+        sandbox_id: int,
+        template_id: int,
+        pid: int,
+        limits: Limits,
+        on_exit: Callable[[Exit], None],
+    ) -> None:
+        """Take a process that another sandbox forked for a sandbox with limits of its own.
+
+        `on_exit` is called once, later, without an exit code, unless SpawnFailed was raised.
+        """
+
     def signal(self, sandbox_id: int, number: int) -> None:
         """TERM reaches the programs inside; KILL ends everything at once."""
 

@@ -17,7 +17,8 @@ from typing import Final
 from runwright.executor.cgroups import Limits
 from runwright.executor.runtimes import Interpreter, base_env, calls_at_once, has_heap_limit
 from runwright.executor.sandbox import Owner, Sandbox, State
-from runwright.executor.spawn import Exit, Launch, Spawner, SpawnFailed, Uids
+from runwright.executor.spawn import Exit, Launch, Spawner, SpawnFailed, Uids, tmp_share
+from runwright.model.execution import Workload
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,14 @@ class PoolLimits:
     default_memory_mib: int = 512
     env: Mapping[str, str] = field(default_factory=dict)
     starts_at_once: int = 4
+    templates: int = 0  # most at once; see templates.py
+    template_idle_s: float = 1800.0
+
+    def of(self, workload: Workload) -> Limits:
+        """Those of a sandbox that holds the workload."""
+        memory_mib = workload.memory_mib
+        tmp_mib = tmp_share(memory_mib, self.tmp_mib)
+        return Limits(memory_mib, self.pids, workload.cpus, tmp_mib)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +152,31 @@ class Stock:
             except OSError as exc:  # no descriptors left, for instance
                 raise SpawnFailed(str(exc)) from exc
 
-    async def _begin(self, key: Key, interpreter: Interpreter) -> Sandbox:
-        sandbox_id = self._spawner.next_id()
-        limits = self._limits
-        sandbox = Sandbox(
+    async def fresh(self, key: Key) -> Sandbox:
+        """One that nobody waits for, made beside those that are kept. Raises SpawnFailed."""
+        return await self._launch(key)
+
+    def an_empty(self, sandbox_id: int, key: Key) -> Sandbox:
+        """The server's side of a sandbox that is about to be."""
+        return Sandbox(
             sandbox_id,
             self._owner,
             send_signal=self._spawner.signal,
-            max_calls=calls_at_once(key.runtime, limits.max_calls),
-            max_body_bytes=limits.max_body_bytes,
+            max_calls=calls_at_once(key.runtime, self._limits.max_calls),
+            max_body_bytes=self._limits.max_body_bytes,
             now=self._now,
         )
+
+    def adopt(self, sandbox: Sandbox, key: Key) -> None:
+        """Count a sandbox that was forked, and has the user id of its template."""
+        self._sandboxes[sandbox.id] = sandbox
+        self._key_of[sandbox.id] = key
+        self._uid_of[sandbox.id] = None
+
+    async def _begin(self, key: Key, interpreter: Interpreter) -> Sandbox:
+        sandbox_id = self._spawner.next_id()
+        limits = self._limits
+        sandbox = self.an_empty(sandbox_id, key)
         launch = Launch(
             id=sandbox_id,
             root=key.runtime,

@@ -12,6 +12,10 @@ Host to runner
     BODY      part of the request body, u8 flags (END, BROKEN) | bytes
     CANCEL    nobody waits for this request any more; the runner may drop its answer
     WINDOW    u32: that many more response body bytes may be sent for this request
+    TEMPLATE  as LOAD, but the runner only loads, answers LOADED and then forks on demand
+    FORK      to a template, with two descriptors: frame socket and output of the fork. The fork
+              says HELLO on its socket and serves; the id is the host's number for it
+    REAP      to a template: tell how the fork of this number ended; answered by ENDED
     PING      answered by PONG as soon as the runner's loop turns; tells busy from hung
     GONE      the caller of this request has left: parts of the response are dropped from now
               on, and user code may be told; the request goes on to its end
@@ -25,6 +29,9 @@ Runner to host
     END       u8 class | u32 user code microseconds
     PONG
     TAKEN     u32: user code took that many more bytes of this request's streamed body
+    LOADED    u32 milliseconds | UTF-8 text. From a template once, the text saying why it cannot
+              be forked, if it cannot; else only when loading took so long that a template pays
+    ENDED     i32 exit code as a shell reports it, -1 = not known
 
 A REQUEST with STREAM begins before its body is there: the parts follow as the caller sends
 them, INTAKE_BYTES ahead of what was TAKEN at most. BROKEN, together with END, says that the
@@ -70,6 +77,8 @@ _REQUEST_FRAME: Final = struct.Struct("<IBIBI")  # both in one
 _REQUEST_BYTES: Final = _REQUEST_FRAME.size - 4  # what a frame's length counts of it
 _RESPONSE: Final = struct.Struct("<BBHII")
 _END: Final = struct.Struct("<BI")
+_ENDED: Final = struct.Struct("<i")
+_MOST_REASON_BYTES: Final = 1000
 
 FLAG_END: Final = 1
 FLAG_LOGGING: Final = 2
@@ -85,6 +94,9 @@ class Kind(IntEnum):
     WINDOW = 5
     PING = 6
     GONE = 7
+    TEMPLATE = 8
+    FORK = 9
+    REAP = 10
     HELLO = 16
     LOG = 17
     RESPONSE = 18
@@ -92,6 +104,8 @@ class Kind(IntEnum):
     END = 20
     PONG = 21
     TAKEN = 22
+    LOADED = 23
+    ENDED = 24
 
 
 class ResultClass(IntEnum):
@@ -222,6 +236,21 @@ def decode_log(payload: bytes) -> tuple[bool, str]:
     if not payload or payload[0] > 1:
         raise WireError("malformed LOG")
     return payload[0] == 1, payload[1:].decode("utf-8", "replace")
+
+
+def decode_loaded(payload: bytes) -> tuple[float, str]:
+    """Seconds that loading took, and what speaks against forking."""
+    if not 4 <= len(payload) <= _MOST_REASON_BYTES:
+        raise WireError("malformed LOADED")
+    return _U32.unpack_from(payload)[0] / 1000, payload[4:].decode("utf-8", "replace")
+
+
+def decode_ended(payload: bytes) -> int:
+    try:
+        code: int = _ENDED.unpack(payload)[0]
+    except struct.error as exc:
+        raise WireError("malformed ENDED") from exc
+    return code
 
 
 class FrameReader:

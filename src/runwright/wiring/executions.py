@@ -45,6 +45,8 @@ def executor_config(settings: Settings, data_dir: Path, api_port: int) -> Execut
         },
         sandboxes=settings.sandboxes,
         idle_s=settings.pool_idle_s,
+        templates=settings.templates,
+        template_idle_s=settings.template_idle_s,
         max_calls=settings.concurrency,
         max_waiting=settings.execution_queue,
         wait_s=settings.sync_timeout_s,

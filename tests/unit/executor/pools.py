@@ -118,6 +118,20 @@ class FakeSpawner:
     async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
         self.assigned.append((sandbox_id, mounts[0].source, limits))
 
+    @property
+    def can_adopt(self) -> bool:
+        return False
+
+    async def adopt(
+        self,
+        sandbox_id: int,
+        template_id: int,
+        pid: int,
+        limits: Limits,
+        on_exit: Callable[[Exit], None],
+    ) -> None:
+        raise NotImplementedError
+
     def signal(self, sandbox_id: int, number: int) -> None:
         runner = self.runners[sandbox_id]
         runner.signals.append(number)

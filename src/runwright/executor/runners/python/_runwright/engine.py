@@ -5,7 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import sys
-from time import perf_counter
+from time import perf_counter, process_time
 
 from _runwright import frames, loading, output
 from _runwright.call import DONE, Call, Context
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
     from _runwright.frames import Wire
     from _runwright.loop import Loop
+
+
+# Loading that took longer is worth a process that is kept to fork from. Processor time tells what
+# loading costs on a busy machine too; a module may also wait for something.
+SLOW_LOAD_CPU_S = 0.05
+SLOW_LOAD_S = 0.5
 
 
 class Engine:
@@ -133,13 +139,14 @@ class Engine:
 
     # --- the function ---
 
-    def load(self, payload: bytes) -> None:
+    def load(self, payload: bytes, *, is_template: bool = False) -> None:
         """Take the assignment of a LOAD frame and import the function."""
         import json
 
         if self._is_assigned:
             raise frames.Malformed("a second LOAD")
         self._is_assigned = True
+        began, worked = perf_counter(), process_time()
         try:
             assignment = json.loads(payload)
             root, entrypoint = assignment["root"], assignment["entrypoint"]
@@ -151,14 +158,24 @@ class Engine:
             loading.prepare(root, env)
             enforce_headers(os.environ.get("OPEN_RUNTIMES_HEADERS"))
             self.function = loading.load(root, entrypoint)
-            if loading.is_async(self.function):
-                self._need_loop()
+            if not is_template:
+                self._tell_if_slow(perf_counter() - began, process_time() - worked)
+                self.begin_serving()
         except loading.LoadError as error:
             self.failure = str(error)
         except OSError as error:
             self.failure = f"Failed to load module: {error}"
         except SystemExit as error:
             self.leave(error)
+
+    def _tell_if_slow(self, taken_s: float, worked_s: float) -> None:
+        """The host may want to fork the next instances from a process that has loaded it."""
+        if worked_s > SLOW_LOAD_CPU_S or taken_s > SLOW_LOAD_S:
+            self.wire.send(frames.loaded_frame(taken_s))
+
+    def begin_serving(self) -> None:
+        if loading.is_async(self.function):
+            self._need_loop()
 
     def _need_loop(self) -> None:
         from _runwright.loop import Loop

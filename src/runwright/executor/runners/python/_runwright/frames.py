@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import os
 import struct
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ CANCEL = 4
 WINDOW = 5
 PING = 6
 GONE = 7
+TEMPLATE = 8
+FORK = 9
+REAP = 10
 HELLO = 16
 LOG = 17
 RESPONSE = 18
@@ -43,6 +47,8 @@ CHUNK = 19
 END = 20
 PONG = 21
 TAKEN = 22
+LOADED = 23
+ENDED = 24
 
 RESULT_OK = 0
 RESULT_USER_EXCEPTION = 1
@@ -90,6 +96,10 @@ def end_frame(request_id: int, result: int, micros: int) -> bytes:
 
 def taken_frame(request_id: int, size: int) -> bytes:
     return frame(TAKEN, request_id, _U32.pack(size))
+
+
+def loaded_frame(taken_s: float, obstacle: str = "") -> bytes:
+    return frame(LOADED, 0, _U32.pack(int(taken_s * 1000)) + obstacle.encode("utf-8", "replace"))
 
 
 def split_request(payload: bytes) -> tuple[int, bytes, bytes]:
@@ -167,6 +177,15 @@ class Wire:
         except OSError:
             pass  # nobody reads stderr; the exit code says enough
         _exit(EXIT_PROTOCOL)
+
+    def greet(self) -> None:
+        version = ".".join(map(str, sys.version_info[:3]))
+        self.send(frame(HELLO, 0, b'{"version":"%s"}' % version.encode()))
+
+    def renew(self) -> None:
+        """In a fork that has got a socket of its own."""
+        self._rest = b""
+        self.is_open = True
 
     def shut(self) -> None:
         """In a forked child: the socket belongs to the parent."""

@@ -172,9 +172,15 @@ def install(wire: Wire) -> None:
     if hasattr(_thread, "start_joinable_thread"):
         _thread.start_joinable_thread = _inheriting_joinable(_thread.start_joinable_thread)
 
-    def in_child() -> None:
+    def in_child() -> None:  # `renew` takes it back in forks that serve
         global _is_child
         _is_child = True
         wire.shut()
 
     os.register_at_fork(after_in_child=in_child)
+
+
+def renew() -> None:
+    """In a fork that serves requests: what it prints is theirs."""
+    global _is_child
+    _is_child = False

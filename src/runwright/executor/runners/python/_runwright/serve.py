@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from _runwright import frames, output
 from _runwright.engine import Engine
@@ -17,8 +16,7 @@ def main(arguments: list[str]) -> None:
     wire = frames.Wire()
     os.set_blocking(frames.FD, True)
     os.set_inheritable(frames.FD, False)
-    version = ".".join(map(str, sys.version_info[:3]))
-    wire.send(frames.frame(frames.HELLO, 0, b'{"version":"%s"}' % version.encode()))
+    wire.greet()
     output.install(wire)
     _preload(arguments)
     engine = Engine(wire)

@@ -76,6 +76,7 @@ class Threads:
         self._slow = 0  # not exact, needs no guard; neither does the next
         self._was_slow = False
         self._is_watched = False
+        self._has_watcher = False
         self._watch_lock = _locked()
         self._nap_lock = _locked()
 
@@ -98,7 +99,6 @@ class Threads:
 
     def run(self) -> None:
         """The main thread's life."""
-        _start_thread(self._watch, ())
         self._thread_body(self._main, _LEAD)
 
     def take_waiting(self) -> list[Call]:
@@ -229,9 +229,13 @@ class Threads:
         if not self._is_watched:
             self._is_watched = True
             try:
+                if not self._has_watcher:
+                    # Not earlier: a process that has threads cannot become a template.
+                    _start_thread(self._watch, ())
+                    self._has_watcher = True
                 self._watch_lock.release()
             except RuntimeError:
-                pass  # it is just waking up
+                pass  # it is just waking up, or there can be no more threads
 
     def _watch(self) -> None:
         calls = self._engine.calls
@@ -271,6 +275,9 @@ class Threads:
                     if not self._load(payload):
                         return True
                     continue
+                if kind == frames.TEMPLATE:
+                    self._be_a_template(payload)
+                    continue
                 call = engine.handle(kind, request_id, payload)
                 if call is None or self._must_wait(call):
                     continue
@@ -288,6 +295,14 @@ class Threads:
             pending.extend(engine.wire.read())
             if not is_main and not self._slow and self._hand_to_main():
                 return False
+
+    def _be_a_template(self, payload: bytes) -> None:
+        """Returns in forks alone, which have the function and serve it."""
+        from _runwright import template
+
+        template.serve(self._engine, payload)
+        self.pending.clear()
+        self._is_loaded = True
 
     def _load(self, payload: bytes) -> bool:
         """Import the function; whether this thread still has the reading role."""
