@@ -148,6 +148,29 @@ class Group:
             peak_bytes=int(peak) if peak.strip().isdigit() else 0,
         )
 
+    def memory_alarm(self) -> int:
+        """A descriptor that is readable once the memory limit was hit, on v1; elsewhere -1.
+
+        v2 ends the whole group then (memory.oom.group). v1 ends its largest process, and a
+        function would go on without a child of its own, or hang.
+        """
+        folder = self._folders.get("memory")
+        if folder is None or self._is_v2:
+            return -1
+        alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            control = os.open(folder / "memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                is_set = _write(folder / "cgroup.event_control", f"{alarm} {control}")
+            finally:
+                os.close(control)
+        except OSError:
+            is_set = False
+        if not is_set:
+            os.close(alarm)
+            return -1
+        return alarm
+
     def members(self) -> list[int]:
         pids: set[int] = set()
         for folder in self._folders.values():
@@ -200,9 +223,11 @@ class Controllers:
         if parents:
             return cls(parents, is_v2=False)
         if "" in points and "" in groups:
-            base = at / points[""].lstrip("/") / groups[""].lstrip("/")
+            # A launcher that is started later is in the leaf already that the server moved into.
+            path = groups[""].removesuffix(f"/{_leaf(instance)}")
+            base = at / points[""].lstrip("/") / path.lstrip("/")
             if _delegate(base, instance):
-                parent = _made(at, points[""], groups[""], instance)
+                parent = _made(at, points[""], path, instance)
                 if parent is not None:
                     return cls(_enable(parent), is_v2=True)
         return cls({}, is_v2=False)
@@ -250,6 +275,10 @@ def _made(at: Path, point: str, path: str, instance: str) -> Path | None:
     return folder
 
 
+def _leaf(instance: str) -> str:
+    return f"runwright-{instance}-main"
+
+
 def _delegate(base: Path, instance: str) -> bool:
     """Turn the controllers on below `base`, moving this server into a leaf if that is needed.
 
@@ -264,7 +293,7 @@ def _delegate(base: Path, instance: str) -> bool:
     order = " ".join(f"+{name}" for name in wanted)
     if _write(control, order):
         return True
-    leaf = base / f"runwright-{instance}-main"
+    leaf = base / _leaf(instance)
     try:
         leaf.mkdir(exist_ok=True)
     except OSError:

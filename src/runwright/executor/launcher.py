@@ -57,6 +57,8 @@ class Child:
     group: Group
     init_pid: int = 0  # bubblewrap inside: killing it ends everything in the pid namespace
     init_fd: int = -1
+    alarm_fd: int = -1  # readable when the memory limit was hit
+    is_out_of_memory: bool = False
     is_covered: bool = False
     status: bytes = b""
     error: str = ""
@@ -164,9 +166,11 @@ class Launcher:
         os.set_blocking(status_read, False)
         child = Child(request["id"], os.pidfd_open(pid), pid, status_read, group)
         self._children[child.id] = child
-        for fd in (child.monitor_fd, child.status_fd):
-            self._by_fd[fd] = child
-            self._poll.register(fd, select.EPOLLIN)
+        child.alarm_fd = group.memory_alarm()
+        for fd in (child.monitor_fd, child.status_fd, child.alarm_fd):
+            if fd >= 0:
+                self._by_fd[fd] = child
+                self._poll.register(fd, select.EPOLLIN)
 
     def _do_assign(self, request: dict[str, Any], fds: list[int]) -> None:
         child = self._children.get(request["id"])
@@ -362,6 +366,8 @@ class Launcher:
     def _notice(self, child: Child, fd: int) -> None:
         if fd == child.status_fd:
             self._read_status(child)
+        elif fd == child.alarm_fd:
+            self._quench(child)
         else:
             self._reap(child)
 
@@ -389,6 +395,12 @@ class Launcher:
                     child.init_fd = os.pidfd_open(child.init_pid)
                 self._send({"ev": "started", "id": child.id, "pid": child.init_pid})
 
+    def _quench(self, child: Child) -> None:
+        child.is_out_of_memory = True
+        self._forget_fd(child.alarm_fd)
+        child.alarm_fd = -1
+        self._kill(child)
+
     def _reap(self, child: Child) -> None:
         self._read_status(child)
         status = 0 if child.is_fork else os.waitpid(child.monitor_pid, 0)[1]
@@ -397,8 +409,9 @@ class Launcher:
                 signal.pidfd_send_signal(child.init_fd, _KILL)
             os.close(child.init_fd)
         self._forget_fd(child.monitor_fd)
-        if child.status_fd >= 0:
-            self._forget_fd(child.status_fd)
+        for fd in (child.status_fd, child.alarm_fd):
+            if fd >= 0:
+                self._forget_fd(fd)
         del self._children[child.id]
         report = child.group.memory()
         if not _is_removed(child.group):
@@ -409,7 +422,7 @@ class Launcher:
                 "id": child.id,
                 "code": os.waitstatus_to_exitcode(status),
                 "error": child.error,
-                "oom_kills": report.oom_kills,
+                "oom_kills": max(report.oom_kills, int(child.is_out_of_memory)),
                 "peak_bytes": report.peak_bytes,
             }
         )

@@ -95,6 +95,24 @@ CASES = {
         ErrorClass.OUT_OF_MEMORY,
         "more memory than its 128 MiB",
     ),
+    "a child of python needs too much memory": (
+        PYTHON,
+        "import subprocess, sys, time\n"
+        "def main(context):\n"
+        "    code = 'x=[]\\nwhile True: x.append(bytearray(1048576))'\n"
+        "    subprocess.run([sys.executable, '-I', '-c', code])\n    time.sleep(30)\n",
+        ErrorClass.OUT_OF_MEMORY,
+        "more memory than its 128 MiB",
+    ),
+    "a child of node needs too much memory": (
+        NODE,
+        "const { execFile } = require('child_process');\n"
+        "const code = 'const a = []; for (;;) a.push(Buffer.alloc(1048576, 1));';\n"
+        "module.exports = async () => { execFile(process.execPath, ['-e', code]);\n"
+        "  await new Promise(() => {}); };",
+        ErrorClass.OUT_OF_MEMORY,
+        "more memory than its 128 MiB",
+    ),
     "node sends frames of its own": (
         NODE,
         "module.exports = () => { require('fs').writeSync(3, 'x'.repeat(4096));\n"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runwright.executor.cgroups import CPU_PERIOD_US, Controllers, Limits
+from runwright.executor import cgroups
+from runwright.executor.cgroups import CPU_PERIOD_US, Controllers, Group, Limits
 
 MIB = 1024 * 1024
 
@@ -158,3 +159,102 @@ def test_paths_move_with_the_root(tmp_path: Path) -> None:
     (tmp_path / "sys/x").mkdir(parents=True)
     controllers.make("s1")
     assert (tmp_path / "sys/x/s1").is_dir()
+
+
+class Kernel:
+    """A v2 hierarchy that keeps the kernel's rules about controllers and processes."""
+
+    mounts = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n"
+
+    def __init__(self, at: Path, own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at = at
+        self.base = at / "sys/fs/cgroup" / own.lstrip("/")
+        self.is_delegated = True
+        write(self.base / "cgroup.controllers", "cpuset cpu io memory pids\n")
+        write(self.base / "cgroup.subtree_control")
+        write(self.base / "cgroup.procs", "10\n11\n")
+        monkeypatch.setattr(cgroups, "_write", self.write)
+
+    def write(self, path: Path, value: str) -> bool:
+        if not self.is_delegated:
+            return False
+        if path.name == "cgroup.subtree_control":
+            if not path.exists():
+                write(path)
+            has_processes = (path.parent / "cgroup.procs").exists() and (
+                path.parent / "cgroup.procs"
+            ).read_text()
+            if has_processes:
+                return False  # EBUSY
+            active = set(path.read_text().split()) | {name[1:] for name in value.split()}
+            path.write_text(" ".join(sorted(active)))
+        elif path.name == "cgroup.procs":
+            for other in self.base.rglob("cgroup.procs"):
+                left = [pid for pid in other.read_text().split() if pid != value]
+                other.write_text("".join(f"{pid}\n" for pid in left))
+            write(path, (path.read_text() if path.exists() else "") + f"{value}\n")
+        else:
+            write(path, value)
+        return True
+
+    def find(self, own: str) -> Controllers:
+        return Controllers.find("test", at=self.at, own=f"0::{own}\n", mounts=self.mounts)
+
+
+SERVICE = "/system.slice/runwright.service"
+
+
+def test_on_v2_the_server_moves_into_a_leaf_before_it_hands_out_controllers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel(tmp_path, SERVICE, monkeypatch)
+    controllers = kernel.find(SERVICE)
+    assert (controllers.names, controllers.is_v2) == (("memory", "cpu", "pids"), True)
+    assert (kernel.base / "cgroup.procs").read_text() == ""
+    assert (kernel.base / "runwright-test-main/cgroup.procs").read_text() == "10\n11\n"
+    group = controllers.make("s1")
+    group.limit(Limits(memory_mib=64, pids=8, cpus=0.5))
+    folder = kernel.base / "runwright-test/s1"
+    files = ("memory.max", "memory.swap.max", "memory.oom.group", "cpu.max", "pids.max")
+    written = {name: (folder / name).read_text() for name in files}
+    assert written == {
+        "memory.max": str(64 * MIB),
+        "memory.swap.max": "0",
+        "memory.oom.group": "1",
+        "cpu.max": f"{CPU_PERIOD_US // 2} {CPU_PERIOD_US}",
+        "pids.max": "8",
+    }
+
+
+def test_a_second_launcher_on_v2_finds_the_groups_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel(tmp_path, SERVICE, monkeypatch)
+    kernel.find(SERVICE).make("s1")
+    again = kernel.find(f"{SERVICE}/runwright-test-main")  # the leaf the server is in by now
+    assert again.names == ("memory", "cpu", "pids")
+    assert not (kernel.base / "runwright-test-main/runwright-test").exists()
+    assert again.sweep(lambda _pid: None) == 1
+
+
+def test_a_v2_group_that_is_not_delegated_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel(tmp_path, SERVICE, monkeypatch)
+    kernel.is_delegated = False
+    assert kernel.find(SERVICE).names == ()
+    assert (kernel.base / "cgroup.procs").read_text() == "10\n11\n"
+
+
+def test_v2_ends_a_whole_group_by_itself_and_v1_is_asked_to_tell(tmp_path: Path) -> None:
+    folder = tmp_path / "s1"
+    write(folder / "memory.oom_control")
+    assert Group({"memory": folder}, is_v2=True).memory_alarm() == -1
+    assert Group({}, is_v2=False).memory_alarm() == -1
+    assert Group({"memory": folder}, is_v2=False).memory_alarm() == -1  # no event_control here
+    write(folder / "cgroup.event_control")
+    alarm = Group({"memory": folder}, is_v2=False).memory_alarm()
+    try:
+        assert (folder / "cgroup.event_control").read_text().startswith(f"{alarm} ")
+    finally:
+        os.close(alarm)
