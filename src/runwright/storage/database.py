@@ -53,7 +53,7 @@ class Database:
     @classmethod
     async def open_memory(cls) -> Self:
         """An empty database that lives as long as it is open; nothing is on disk."""
-        database = cls(sqlite_engine(None), is_file=False)
+        database = cls(_memory_engine(), is_file=False)
         database._writer.start(_create_all)
         return database
 
@@ -178,14 +178,29 @@ def _prepare_file(engine: Engine, path: Path) -> None:
         ) from exc
 
 
+@cache
+def _memory_engine() -> Engine:
+    """Each of its connections is a database of its own; they share what was compiled for one."""
+    return sqlite_engine(None)
+
+
 def _create_all(connection: Connection) -> None:
     driver: Any = connection.connection.driver_connection
-    driver.executescript(_schema())
+    driver.deserialize(_empty())
 
 
 @cache
+def _empty() -> bytes:
+    """The content of a database with all tables and no rows."""
+    with _memory_engine().connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.executescript(_schema())
+        content: bytes = driver.serialize()
+    return content
+
+
 def _schema() -> str:
-    dialect = sqlite_engine(None).dialect
+    dialect = _memory_engine().dialect
     statements = []
     for table in metadata.sorted_tables:
         statements.append(str(CreateTable(table).compile(dialect=dialect)))
