@@ -1,6 +1,6 @@
 """Imports point one way: each tier may use the tiers below it, never one above."""
 
-import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -51,6 +51,10 @@ MAY_IMPORT: Final[dict[str, set[str]]] = {
     "cli": BASE | {"cli", "server", "wiring"},
     "__main__": {"cli"},
 }
+# Reading them so is ten times as fast as parsing every module.
+IMPORTS: Final = re.compile(
+    r"^[ \t]*(?:from ([\w.]+) import (?:\(([^)]*)\)|([^\n#]*))|import ([\w., ]+))", re.MULTILINE
+)
 ENTRY: Final = {"server", "wiring", "welcome"}  # may import everything
 
 
@@ -72,24 +76,23 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            if node.module == "runwright":
-                yield from (f"runwright.{alias.name}" for alias in node.names)
-            else:
-                yield node.module
+    for module, many, few, plain in IMPORTS.findall(path.read_text()):
+        if module == "runwright":
+            names = re.findall(r"\w+", many or few)
+            yield from (f"runwright.{name}" for name in names)
+        else:
+            yield from (module,) if module else re.findall(r"[\w.]+", plain)
 
 
-@pytest.mark.parametrize(("module", "path"), list(modules()))
-def test_a_module_imports_only_from_its_own_tier_or_below(module: str, path: Path) -> None:
-    part = part_of(module)
-    if part in ENTRY:
-        return
-    used = {part_of(name) for name in imported(path) if name.split(".")[0] == "runwright"}
-    used -= {"__version__", "API_VERSION"}  # values of the package itself
-    assert used <= MAY_IMPORT[part], f"{module} imports {sorted(used - MAY_IMPORT[part])}"
+def test_a_module_imports_only_from_its_own_tier_or_below() -> None:
+    wrong = {}
+    for module, path in modules():
+        if (part := part_of(module)) not in ENTRY:
+            used = {part_of(name) for name in imported(path) if name.split(".")[0] == "runwright"}
+            used -= {"__version__", "API_VERSION"}  # values of the package itself
+            if not used <= MAY_IMPORT[part]:
+                wrong[module] = sorted(used - MAY_IMPORT[part])
+    assert wrong == {}
 
 
 @pytest.mark.parametrize("part", ["model", "ports"])

@@ -5,6 +5,7 @@ rest. Deleting a webhook drops what still waits to be delivered to it.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 from publicsuffixlist import PublicSuffixList
@@ -21,8 +22,6 @@ from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
 from runwright.sealing import Sealer
 
 SECRET_CHARS: Final = 128
-# Without the names below which hosting companies let others register: `a.github.io` is public.
-_SUFFIXES: Final = PublicSuffixList(accept_unknown=False, only_icann=True)
 
 
 class WebhookNotFound(NotFound):
@@ -221,7 +220,16 @@ class Webhooks:
 
 def is_public_name(host: str) -> bool:
     """Whether `host` is a name below a public suffix: not an address, nor a reserved name."""
-    return is_hostname(host) and _SUFFIXES.privatesuffix(host) is not None
+    return is_hostname(host) and _suffixes().privatesuffix(host) is not None
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    """Without the names below which hosting companies let others register: `a.github.io` is public.
+
+    Reading the list takes a while, and few servers need it.
+    """
+    return PublicSuffixList(accept_unknown=False, only_icann=True)
 
 
 def _required(uow: UnitOfWork, project_id: str, webhook_id: str) -> Webhook:

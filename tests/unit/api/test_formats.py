@@ -1,32 +1,21 @@
-"""Every response model in every format; the newest two checked with the official SDKs' models."""
+"""Every response model in every format."""
 
-import importlib.util
-import re
-import sys
 from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runwright.api.formats import NEWEST, adapt_answer, adapt_params, parse_version
+from runwright.api.formats import adapt_answer, adapt_params, parse_version
 from runwright.api.request_formats import PARAMS
 from runwright.api.routing import Answer, Version
-from runwright.api.shapes import projects
 from tests.unit.api.samples import newest
-from tests.unit.api.world import PROJECT, World, a_project, a_route, about
+from tests.unit.api.world import PROJECT, World, a_route, about
 
 Json = dict[str, Any]
 SAMPLES: Final = newest()
-SDK_22: Final = Path(sys.prefix) / "sdk22" / "appwrite"
 GIVEN: Final = frozenset({"$id", "$createdAt", "$updatedAt"})
-
-# Models that the older SDK does not have.
-NEWER: Final = frozenset({"mfaChallengeSecret", "passkey", "passkeyChallenge", "tokenSecret"})
 
 
 @pytest.mark.parametrize(
@@ -52,51 +41,6 @@ def test_versions_are_read_or_are_none(text: str, version: Version | None) -> No
 def test_any_text_is_a_version_or_none(text: str) -> None:
     version = parse_version(text)
     assert version is None or len(version) == 3
-
-
-def _model(name: str, package: str) -> Any:
-    snake = re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name)
-    module = import_module(f"{package}.models.{snake}")
-    return getattr(module, name[:1].upper() + name[1:])
-
-
-def _sdk_22() -> ModuleType:
-    """The older SDK beside the newer one, under a name of its own."""
-    if "appwrite22" not in sys.modules:
-        assert SDK_22.is_dir(), "`make test` installs the older SDK"
-        spec = importlib.util.spec_from_file_location(
-            "appwrite22", SDK_22 / "__init__.py", submodule_search_locations=[str(SDK_22)]
-        )
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["appwrite22"] = module
-        spec.loader.exec_module(module)
-    return sys.modules["appwrite22"]
-
-
-def _check(model: Any, content: Json) -> None:
-    """Valid, and complete without the defaults that some SDK models fill in."""
-    required = {
-        item.alias or name for name, item in model.model_fields.items() if item.is_required()
-    }
-    assert required - set(content) == set()
-    model.model_validate(content)
-
-
-@pytest.mark.parametrize("name", sorted(SAMPLES))
-@pytest.mark.parametrize("version", [None, NEWEST, (2, 0, 0), (3, 0, 0)])
-def test_the_newest_shapes_are_what_sdk_27_reads(name: str, version: Version | None) -> None:
-    content = adapt_answer(name, SAMPLES[name], version, PROJECT)
-    assert content == SAMPLES[name]
-    _check(_model(name, "appwrite"), content)
-
-
-@pytest.mark.parametrize("name", sorted(set(SAMPLES) - NEWER))
-def test_the_shapes_of_1_9_5_are_what_sdk_22_reads(name: str) -> None:
-    _sdk_22()
-    content = adapt_answer(name, SAMPLES[name], (1, 9, 5), PROJECT)
-    _check(_model(name, "appwrite22"), content)
 
 
 # What each version makes of the newest shape for versions below it: fields that go, fields
@@ -358,13 +302,3 @@ async def test_the_header_chooses_the_shape_and_newer_versions_are_warned_about(
         assert (new["resourceId"], new["resourceType"], warned) == ("fn", "functions", False)
         later, warned = await ask("2.6.0")
         assert (later, warned) == (new, True)
-
-
-def test_older_formats_list_no_policies_that_their_clients_do_not_know() -> None:
-    _sdk_22()
-    ours = projects.policies(a_project(PROJECT))
-    answer = {"total": len(ours), "policies": ours}
-    _check(_model("policyList", "appwrite"), adapt_answer("policyList", answer, NEWEST))
-    older = adapt_answer("policyList", answer, (1, 9, 5))
-    assert older["total"] == len(older["policies"]) == 14
-    _check(_model("policyList", "appwrite22"), older)

@@ -1,6 +1,7 @@
 import pytest
 
-from runwright.api.limits import MAX_COUNTERS, Limiter
+from runwright.api import limits
+from runwright.api.limits import Limiter
 from runwright.api.routing import Answer, Limit
 from runwright.errors import RateLimited
 from tests.unit.api.world import (
@@ -134,8 +135,9 @@ def test_of_several_keys_the_tightest_is_told_and_refuses() -> None:
     assert limiter.count(limit, {"ip": "3", "userId": "bob"}, is_exempt=False).keys
 
 
-def test_the_number_of_counters_is_bounded() -> None:
+def test_the_number_of_counters_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_COUNTERS", 100)
     limiter = Limiter(HandClock())
-    for number in range(MAX_COUNTERS + 10):
+    for number in range(110):
         limiter.count(Limit(calls=1, keys=("{ip}",)), {"ip": number}, is_exempt=False)
-    assert len(limiter) == MAX_COUNTERS
+    assert len(limiter) == 100

@@ -281,7 +281,7 @@ async def a_bench(
                 keys=Path(folder) / "keys" / "runs",
             )
             await bench.put(a_project(), a_function(), a_deployment())
-            await upkeep.start()
+            await vault.start()
             recorder.start()
             await executions.start()
             authenticator.standing.start()
@@ -291,7 +291,7 @@ async def a_bench(
                 await authenticator.standing.stop()
                 await executions.stop(5.0)
                 await recorder.stop()
-                await upkeep.stop()
+                await acceptance.close()
 
 
 def replays_of(bench: Bench, catalog: FunctionCatalog | None = None) -> Replays:

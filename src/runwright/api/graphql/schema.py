@@ -6,6 +6,7 @@ answer or body is no JSON has no field.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -157,9 +158,13 @@ def _name(field: Field) -> str:
 
 def _may_be_left_out(field: Field, model: Model) -> bool:
     """Of rows from which a query of the list may select."""
-    fields = (item for other in MODELS.values() for item in other.fields)
-    is_trimmed = any(item.is_trimmed and item.model is model for item in fields)
-    return is_trimmed and not field.name.startswith("$")
+    return model.name in _trimmed() and not field.name.startswith("$")
+
+
+@cache
+def _trimmed() -> frozenset[str]:
+    fields = (item for model in MODELS.values() for item in model.fields)
+    return frozenset(item.model.name for item in fields if item.is_trimmed and item.model)
 
 
 def _reading(name: str) -> Any:

@@ -1,45 +1,14 @@
-"""The table of providers, held against the official SDK and against itself."""
+"""The table of providers, held against itself."""
 
-import inspect
 import re
 from dataclasses import fields
-from functools import cache
 
 import pytest
-from appwrite.enums.id_token_provider import IdTokenProvider
-from appwrite.enums.o_auth_provider import OAuthProvider
-from appwrite.services.project import Project
 
 from runwright.identity.oauth.provider import Provider
-from runwright.identity.oauth.providers import GONE, NATIVE, PROVIDERS, github_at
+from runwright.identity.oauth.providers import PROVIDERS, github_at
 
 KNOWN = {"client", "access", "secret", "uid"}
-
-
-@cache
-def sdk_methods() -> dict[str, tuple[str, set[str]]]:
-    """Provider id -> the method that sets it, its parameters on the wire."""
-    found = {}
-    for name, method in inspect.getmembers(Project, inspect.isfunction):
-        source = inspect.getsource(method)
-        path = re.search(r"api_path = '/project/oauth2/(\w+)'", source)
-        if path and name.startswith("update_o_auth2_"):
-            found[path[1]] = (name, set(re.findall(r"api_params\['(\w+)'\]", source)))
-    return found
-
-
-def test_the_providers_are_those_of_the_sdk() -> None:
-    assert set(PROVIDERS) == set(sdk_methods())
-    assert {item.value for item in OAuthProvider} == {*PROVIDERS, *GONE}
-    assert {item.value for item in IdTokenProvider} == set(NATIVE)
-
-
-@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda item: item.id)
-def test_a_provider_takes_what_the_sdk_sends(provider: Provider) -> None:
-    name, sent = sdk_methods()[provider.id]
-    assert sent == {*provider.fields, "enabled"}
-    spelled = "".join(part.capitalize() for part in name.removeprefix("update_o_auth2_").split("_"))
-    assert spelled.lower() == provider.title.lower()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda item: item.id)

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-SOURCE: Final = Path(__file__).parents[2] / "src" / "runwright"
+SOURCE: Final = Path(__file__).parents[3] / "src" / "runwright"
 MODULES: Final = sorted(
     path.relative_to(SOURCE)
     for path in SOURCE.rglob("*.py")
