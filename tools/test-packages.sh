@@ -1,8 +1,8 @@
 #!/bin/sh
-# Debian packages that the tests use and a bare machine may lack; with the word `runtimes` those of
-# the languages that come from the host, with `network` those that make networks to attack.
+# Debian packages that the tests use and a bare machine may lack.
 set -eu
 
+missing=
 # need PACKAGE PROGRAM...: one of the programs is enough.
 need() {
   package=$1
@@ -10,17 +10,18 @@ need() {
   for program in "$@"; do
     if command -v "$program" >/dev/null; then return; fi
   done
-  echo "==> Installing $package for the tests"
-  apt-get update -qq
-  apt-get install -y -qq --no-install-recommends "$package" >/dev/null
+  missing="$missing $package"
 }
 
-if [ "${1:-}" = runtimes ]; then
-  need php-cli php
-  need ruby ruby
-  exit
-fi
+need php-cli php
+need ruby ruby
 need iproute2 ip
-if [ "${1:-}" = network ]; then exit; fi
 need curl curl
 need chromium chromium chromium-browser google-chrome
+
+if [ -n "$missing" ]; then
+  echo "==> Installing for the tests:$missing"
+  apt-get update -qq
+  # shellcheck disable=SC2086  # one word per package
+  apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi

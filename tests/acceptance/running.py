@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import httpx
 
+from tests.beside import own_uids
+
 START_S: Final = 120.0
 STOP_S: Final = 15.0
-# Servers of tests that run side by side: no two sandboxes may share a user.
 UID_BASE: Final = 1_377_828_864
-WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 class Running:
@@ -28,7 +28,7 @@ class Running:
             "RUNWRIGHT_RATE_LIMITS": "off",
             "RUNWRIGHT_CONSOLE_SIGNUP": "open",
             "RUNWRIGHT_DEMO": "off",
-            "RUNWRIGHT_UID_BASE": str(UID_BASE + WORKER * 65_536),
+            "RUNWRIGHT_UID_BASE": str(own_uids(UID_BASE)),
             **settings,
         }
         self.prefix: tuple[str, ...] = ()  # a command that becomes the server

@@ -15,6 +15,7 @@ from runwright.executor.control import Control
 from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
 from runwright.model.execution import Invocation, Outcome, Workload
 from runwright.ports.executor import ResponseSink
+from tests.beside import own_uids
 
 NODE = "node-22"
 PYTHON = f"python-3.{sys.version_info.minor}"
@@ -28,6 +29,7 @@ def a_config(data_dir: Path, **changes: object) -> ExecutorConfig:
         "api_port": 8080,
         "runtimes": (NODE, PYTHON),
         "pool_sizes": {"node": 1, "python": 1},
+        "uid_base": own_uids(),
     }
     return ExecutorConfig(**{**values, **changes})  # type: ignore[arg-type]  # fields by name
 

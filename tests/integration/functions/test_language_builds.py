@@ -11,6 +11,7 @@ from runwright.clock import SystemClock
 from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
 from runwright.functions.building import BuildLimits
 from runwright.model.function import DeploymentStatus
+from tests.beside import own_uids
 from tests.fakes.archives import source
 from tests.integration.functions.test_real_builds import built, run
 from tests.integration.runners.harness import TEST_RUNTIMES, others
@@ -122,7 +123,11 @@ async def executor(tmp_path: Path) -> AsyncIterator[BubblewrapExecutor]:
     data_dir.mkdir()
     (data_dir / "runtimes").symlink_to(TEST_RUNTIMES / "runtimes")
     config = ExecutorConfig(
-        data_dir=data_dir, api_port=8080, runtimes=tuple(RUNTIMES.values()), pool_sizes={}
+        data_dir=data_dir,
+        api_port=8080,
+        runtimes=tuple(RUNTIMES.values()),
+        pool_sizes={},
+        uid_base=own_uids(),
     )
     made = BubblewrapExecutor(config, SystemClock())
     await made.start()

@@ -16,6 +16,7 @@ from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
 from runwright.functions.building import BuildLimits
 from runwright.model.execution import Invocation, Outcome, Workload
 from runwright.model.function import Deployment, DeploymentStatus
+from tests.beside import own_uids
 from tests.fakes.archives import source
 from tests.unit.functions.yard import PROJECT, Yard, building, open_yard
 
@@ -33,6 +34,7 @@ async def executor(tmp_path: Path) -> AsyncIterator[BubblewrapExecutor]:
         api_port=8080,
         runtimes=(NODE, PYTHON),
         pool_sizes={"node": 1, "python": 1},
+        uid_base=own_uids(),
     )
     made = BubblewrapExecutor(config, SystemClock())
     await made.start()
