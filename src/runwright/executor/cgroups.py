@@ -30,6 +30,7 @@ class Limits:
     pids: int
     cpus: float = 0.0  # 0 = as much as the host gives
     tmp_mib: int = 0  # of files in /tmp; 0 = as it was at the start
+    open_files: int = 0  # of each process; 0 likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ class Child:
     monitor_pid: int
     status_fd: int
     group: Group
+    open_files: int = 0  # each process may have, from its start
     init_pid: int = 0  # bubblewrap inside: killing it ends everything in the pid namespace
     init_fd: int = -1
     alarm_fd: int = -1  # readable when the memory limit was hit
@@ -164,9 +165,13 @@ class Launcher:
             self._become_sandbox(request, group, frames, output, status_write)
         os.close(status_write)
         os.set_blocking(status_read, False)
-        child = Child(request["id"], os.pidfd_open(pid), pid, status_read, group)
+        files = request["files"]
+        child = Child(request["id"], os.pidfd_open(pid), pid, status_read, group, files)
+        self._watch(child)
+
+    def _watch(self, child: Child) -> None:
         self._children[child.id] = child
-        child.alarm_fd = group.memory_alarm()
+        child.alarm_fd = child.group.memory_alarm()
         for fd in (child.monitor_fd, child.status_fd, child.alarm_fd):
             if fd >= 0:
                 self._by_fd[fd] = child
@@ -233,9 +238,7 @@ class Launcher:
         child = Child(request["id"], handle, pid, -1, group, init_pid=pid, is_fork=True)
         child.is_covered = True  # it shares the template's mounts
         group.limit(Limits(**request["limits"]))
-        self._children[child.id] = child
-        self._by_fd[handle] = child
-        self._poll.register(handle, select.EPOLLIN)
+        self._watch(child)
         mover = os.fork()
         if mover == 0:
             code = 1
@@ -260,12 +263,18 @@ class Launcher:
             self._kill(child)
 
     def _limit_processes(self, child: Child, limits: Limits) -> None:
-        """Where no cgroup can be had: bounds per process, inherited by all it starts.
+        """Open files, and where no cgroup can be had, the rest: bounds per process, inherited
+        by all it starts.
+
+        Root needs CAP_SYS_RESOURCE for it, which some containers take away: what the sandbox
+        started with stays then.
 
         They are set from outside and late because the number of processes is counted per
         user: before the sandbox has a user namespace, all sandboxes' together.
         """
         wanted = {}
+        if limits.open_files not in (0, child.open_files):
+            wanted[resource.RLIMIT_NOFILE] = limits.open_files
         if "memory" not in self._controllers.names:
             wanted[resource.RLIMIT_DATA] = limits.memory_mib * _MIB + _DATA_OVERHEAD
         if "pids" not in self._controllers.names:

@@ -7,7 +7,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from runwright.errors import ServiceUnavailable
 from runwright.executor.cgroups import Limits
@@ -59,9 +59,32 @@ class Exit:
     is_platform: bool = False  # ended because the launcher did
 
 
-def tmp_share(memory_mib: int, most_mib: int) -> int:
-    """Files in /tmp are paid from the memory limit; a full disk is told before it is reached."""
-    return max(min(memory_mib // 2, most_mib), 1)
+_LEAST: Final = 0.5
+_MOST: Final = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What a specification of `memory_mib` grants; other specifications get more or less."""
+
+    memory_mib: int
+    pids: int
+    open_files: int
+    tmp_mib: int  # the most that any specification grants
+
+    def to(self, memory_mib: int, cpus: float) -> Limits:
+        """Processes and open files grow with the memory that the kernel needs for them.
+
+        Files in /tmp are paid from the memory limit; a full disk is told before it is reached.
+        """
+        share = min(max(memory_mib / self.memory_mib, _LEAST), _MOST)
+        return Limits(
+            memory_mib=memory_mib,
+            pids=int(self.pids * share),
+            cpus=cpus,
+            tmp_mib=max(min(memory_mib // 2, self.tmp_mib), 1),
+            open_files=int(self.open_files * share),
+        )
 
 
 class Uids:

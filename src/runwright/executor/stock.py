@@ -17,7 +17,7 @@ from typing import Final
 from runwright.executor.cgroups import Limits
 from runwright.executor.runtimes import Interpreter, base_env, calls_at_once, has_heap_limit
 from runwright.executor.sandbox import Owner, Sandbox, State
-from runwright.executor.spawn import Exit, Launch, Spawner, SpawnFailed, Uids, tmp_share
+from runwright.executor.spawn import Exit, Grants, Launch, Spawner, SpawnFailed, Uids
 from runwright.model.execution import Workload
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,8 @@ class PoolLimits:
 
     def of(self, workload: Workload) -> Limits:
         """Those of a sandbox that holds the workload."""
-        memory_mib = workload.memory_mib
-        tmp_mib = tmp_share(memory_mib, self.tmp_mib)
-        return Limits(memory_mib, self.pids, workload.cpus, tmp_mib)
+        grants = Grants(self.default_memory_mib, self.pids, self.open_files, self.tmp_mib)
+        return grants.to(workload.memory_mib, workload.cpus)
 
 
 @dataclass(frozen=True, slots=True)

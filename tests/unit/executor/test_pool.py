@@ -30,7 +30,7 @@ async def test_a_second_call_finds_the_sandbox_warm() -> None:
 async def test_the_code_and_the_limits_of_the_workload_are_assigned() -> None:
     async with a_bench() as bench:
         await bench.run(a_workload(memory_mib=256, cpus=0.25))
-        assert bench.spawner.assigned == [(1, "/artifacts/a", Limits(256, 256, 0.25, 128))]
+        assert bench.spawner.assigned == [(1, "/artifacts/a", Limits(256, 128, 0.25, 128, 512))]
         heap = int(bench.spawner.runners[1].launch.argv[1])
         assert 128 < heap < 256
 
