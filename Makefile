@@ -64,8 +64,8 @@ unit: $(VENV)/.installed-dev
 contract: $(VENV)/.installed-dev
 	@$(BIN)/pytest tests/contract -q $(BOTH)
 
-# They measure the machine, so they have it to themselves.
-MACHINE := $(addprefix tests/integration/,executor runners chaos)
+# They measure the machine or start a daemon, so they have it to themselves.
+MACHINE := $(addprefix tests/integration/,docker executor runners chaos)
 
 integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes | packages
 	@$(BIN)/pytest tests/integration -q $(BOTH) $(addprefix --ignore=,$(MACHINE))

@@ -25,3 +25,17 @@ if [ -n "$missing" ]; then
   # shellcheck disable=SC2086  # one word per package
   apt-get install -y -qq --no-install-recommends $missing >/dev/null
 fi
+
+# The Docker daemon is unpacked, not installed: a machine that has none shall not run one afterwards.
+target=$(pwd)/.venv/test-docker
+if ! command -v dockerd >/dev/null && ! [ -x "$target/usr/sbin/dockerd" ]; then
+  echo "==> Unpacking the Docker daemon for the tests"
+  [ -n "$missing" ] || apt-get update -qq
+  apt-get install -y -qq --no-install-recommends libdevmapper1.02.1 libseccomp2 >/dev/null
+  folder=$(mktemp -d)
+  chmod 777 "$folder"
+  (cd "$folder" && apt-get download -qq docker.io containerd runc)
+  mkdir -p "$target"
+  for package in "$folder"/*.deb; do dpkg-deb --extract "$package" "$target"; done
+  rm -rf "$folder"
+fi

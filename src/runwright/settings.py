@@ -86,6 +86,19 @@ class Settings:
     executor: Literal["bubblewrap", "process"] = _setting(
         "bubblewrap", "what runs user code; `process` has no isolation at all"
     )
+    docker: Literal["on", "off"] = _setting(
+        "off", "run the languages that have no runner here in containers of public images"
+    )
+    docker_socket: str = _setting("/var/run/docker.sock", "socket of the Docker daemon")
+    docker_repository: str = _setting(
+        "openruntimes", "where the images are, as in <repository>/dart:v5-3.5"
+    )
+    docker_containers: int = _setting(
+        32, "containers alive at once, idle ones included", low=1, high=1000
+    )
+    docker_user: Literal["image", "own"] = _setting(
+        "image", "who runs the server in a container: the image's user, or one without rights"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least log level")
     log_format: Literal["text", "json"] = _setting("text", "how log lines look")
 

@@ -205,6 +205,17 @@ class Call(Ending[Outcome]):
         """End with what user code (or the runner for it) answered."""
         self._finish(head.status_code, self.headers, body, _CLASSES[head.result], head.user_s, now)
 
+    def answer(
+        self,
+        status_code: int,
+        headers: Headers,
+        body: bytes,
+        error_class: ErrorClass | None,
+        now: float,
+    ) -> None:
+        """End with what a container answered, which was told in no frame."""
+        self._finish(status_code, headers, body, error_class, now - self.lent_at, now)
+
     def finish_stream(self, result: wire.ResultClass, user_s: float, now: float) -> None:
         head = self.head
         assert head is not None

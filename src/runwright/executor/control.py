@@ -26,7 +26,7 @@ from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR, FUNCTION_DIR
 from runwright.executor.cgroups import Limits
 from runwright.executor.channel import Channel, a_pair, close_all
 from runwright.executor.leftovers import end_leftovers, note_down
-from runwright.executor.netns import PROXY_PORT
+from runwright.executor.netns import PROXY_PORT, Plumbing
 from runwright.executor.runtimes import (
     BUILD_TOOLS,
     Interpreter,
@@ -335,6 +335,22 @@ class Control:
             raise SpawnFailed("the launcher is not up")
         self._launcher.channel.send(message, fds)
 
+    # Networks that others made
+
+    def carry(self, box_id: int, plumbing: Plumbing) -> None:
+        """Let the forwarder serve a network namespace; its descriptors are taken over."""
+        message = {"op": "open", "id": box_id, "is_transparent": plumbing.is_transparent,
+                   "api_port": self._config.api_port}  # fmt: skip
+        if self._forwarder.channel is None:
+            close_all(plumbing.fds)
+            raise SpawnFailed("the forwarder is not up")
+        self._forwarder.channel.send(message, plumbing.fds)
+
+    def drop(self, box_id: int) -> None:
+        if self._forwarder.channel is not None:
+            with contextlib.suppress(SpawnFailed):  # a new one knows nothing of it
+                self._forwarder.channel.send({"op": "close", "id": box_id})
+
     # What the helpers say
 
     def _from_launcher(self, event: dict[str, Any]) -> None:
@@ -369,9 +385,7 @@ class Control:
     def _ended(self, sandbox_id: int, end: Exit) -> None:
         on_exit = self._alive.pop(sandbox_id, None)
         _settle(self._assigning.get(sandbox_id), SpawnFailed("the sandbox ended"))
-        if self._forwarder.channel is not None:
-            with contextlib.suppress(SpawnFailed):  # a new one knows nothing of this sandbox
-                self._forwarder.channel.send({"op": "close", "id": sandbox_id})
+        self.drop(sandbox_id)
         if on_exit is not None:
             on_exit(end)
 

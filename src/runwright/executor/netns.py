@@ -174,7 +174,7 @@ def _steer(listener: socket.socket, *, local_ports: tuple[int, ...]) -> int:
                 _BPF_SK_LOOKUP,
             ),
         )
-        namespace = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        namespace = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             attributes = struct.pack("=IIII", program_fd, namespace, _BPF_SK_LOOKUP, 0)
             return bpf(_BPF_LINK_CREATE, attributes)

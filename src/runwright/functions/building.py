@@ -97,6 +97,7 @@ class Build:
         self._cache = folders.cache(deployment.project_id, deployment.function_id)
         self._folders = folders
         self._deadline = 0.0
+        self._has_build_step = False
 
     async def run(self) -> int:
         """Build, and leave the sealed tree in the artefact folder. Returns its bytes.
@@ -126,8 +127,10 @@ class Build:
     async def _prepare(self) -> None:
         deployment = self._plan.deployment
         self._step("Environment preparation started.")
-        if self._plan.runtime not in {item.id for item in self._executor.runtimes()}:
+        statuses = [it for it in self._executor.runtimes() if it.id == self._plan.runtime]
+        if not statuses:
             raise BuildFailed(f"The runtime {self._plan.runtime} is not installed on this server.")
+        self._has_build_step = statuses[0].has_build_step
         await chores.remove(str(self._workspace))
         await asyncio.to_thread(_make, self._tree, self._cache)
         archive = self._workspace / "source.tar.gz"
@@ -154,6 +157,10 @@ class Build:
 
     async def _execute(self) -> None:
         commands = self._plan.deployment.commands
+        if self._has_build_step:
+            # The image tells of its steps itself, in the same words.
+            self._judge(await self._run_commands(commands, self._plan.env, self._log))
+            return
         if commands.strip():
             self._step("Build command execution started.")
             result = await self._run_commands(commands, self._plan.env, self._log)
@@ -223,7 +230,8 @@ class Build:
     async def _seal(self) -> int:
         self._step("Build packaging started.")
         entrypoint = self._plan.deployment.entrypoint
-        if not await asyncio.to_thread(trees.may_hold, str(self._tree), entrypoint):
+        is_visible = not self._has_build_step  # else the tree holds an archive alone
+        if is_visible and not await asyncio.to_thread(trees.may_hold, str(self._tree), entrypoint):
             self._log.line(
                 error(
                     f"Warning: there is no file {entrypoint} at this place of the build. The "

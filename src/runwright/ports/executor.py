@@ -93,7 +93,8 @@ class RuntimeStatus:
 
     id: str  # runtime id, such as node-22
     interpreter_version: str  # what the interpreter says of itself, such as 22.20.0
-    source: str  # where it comes from: "package", "host" or "added"
+    source: str  # where it comes from: "package", "host", "added" or "docker"
+    has_build_step: bool = False  # builds do more than the commands, so they run without any too
 
 
 OnEnd = Callable[[Outcome | Exception], None]

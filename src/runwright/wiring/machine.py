@@ -6,7 +6,9 @@ from pathlib import Path
 
 from runwright.executor import adding, checks
 from runwright.executor.discovery import discover
-from runwright.executor.runtimes import Interpreter
+from runwright.executor.docker import checks as docker_checks
+from runwright.executor.docker.images import add_image, local_images
+from runwright.executor.runtimes import RUNTIMES, Interpreter
 from runwright.outgoing.mail_folder import Kept, kept_letter, kept_letters
 from runwright.ports.executor import RuntimeStatus
 from runwright.settings import Settings
@@ -14,12 +16,21 @@ from runwright.wiring.mail import where_mail_goes
 
 
 def installed_runtimes(settings: Settings) -> list[RuntimeStatus]:
-    return [_status(item) for item in discover(Path(settings.data_dir).absolute())]
+    """Raises RunwrightError when Docker is on and does not answer."""
+    found = [_status(item) for item in discover(Path(settings.data_dir).absolute())]
+    if settings.docker == "on":
+        own = {item.id for item in found}
+        images = local_images(settings.docker_socket, settings.docker_repository)
+        found += [item for item in images if item.id not in own]
+    return found
 
 
 def examine(settings: Settings) -> list[checks.Finding]:
     """Raises BadSetting."""
-    return [*checks.examine(Path(settings.data_dir).absolute()), _mail(settings)]
+    findings = [*checks.examine(Path(settings.data_dir).absolute()), _mail(settings)]
+    if settings.docker == "on":
+        findings += docker_checks.examine(settings.docker_socket, settings.docker_repository)
+    return findings
 
 
 def _mail(settings: Settings) -> checks.Finding:
@@ -40,6 +51,9 @@ def mail_letter(settings: Settings, letter_id: str) -> tuple[Kept, EmailMessage]
 def add_runtime(
     settings: Settings, runtime: str, tell: Callable[[str], None] = lambda _step: None
 ) -> RuntimeStatus:
+    if settings.docker == "on" and runtime not in RUNTIMES:
+        tell(f"Pulling the image of {runtime}")
+        return add_image(runtime, settings.docker_socket, settings.docker_repository)
     return _status(adding.add(runtime, Path(settings.data_dir).absolute(), tell))
 
 

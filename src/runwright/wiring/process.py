@@ -24,6 +24,7 @@ from runwright.settings import Settings
 from runwright.storage.errors import StorageRefused
 from runwright.storage.lock import locked
 from runwright.wiring.application import make_application, rule_projects
+from runwright.wiring.containers import with_containers
 from runwright.wiring.core import Core, open_core
 from runwright.wiring.executions import executor_config, make_executions
 from runwright.wiring.functions import make_functions, start_workers
@@ -60,9 +61,10 @@ async def running(settings: Settings, *, api_port: int) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         stack.enter_context(locked(data_dir))
         core = await open_core(settings, data_dir, stack)
-        executor = BubblewrapExecutor(executor_config(settings, data_dir, api_port), core.clock)
-        await executor.start()
-        stack.push_async_callback(executor.stop, 0.0)
+        local = BubblewrapExecutor(executor_config(settings, data_dir, api_port), core.clock)
+        await local.start()
+        stack.push_async_callback(local.stop, 0.0)
+        executor = await with_containers(settings, data_dir, core.clock, local, api_port, stack)
         waiting = await open_waiting(settings, data_dir, core, stack)
         functions = await make_functions(settings, data_dir, core, executor, api_port, stack)
         runs = await make_executions(settings, core, functions, executor, api_port, waiting, stack)

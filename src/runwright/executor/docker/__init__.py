@@ -1,0 +1,1 @@
+"""Runtimes in containers of the public open-runtimes images, through the Docker Engine API."""
