@@ -256,6 +256,13 @@ class Settings:
     pool_other: int = _setting(
         1, "pre-started sandboxes per version of every other language", low=0, high=256
     )
+    pool_max: int = _setting(
+        32,
+        "pre-started sandboxes per version when so many cold starts came within ten seconds lately "
+        "and a quarter of the memory is free",
+        low=0,
+        high=1024,
+    )
     pool_idle_s: int = _setting(
         300, "idle time after which a warm sandbox is ended", unit="s", low=1
     )

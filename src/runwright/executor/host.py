@@ -62,6 +62,7 @@ class ExecutorConfig:
     api_host: str = "127.0.0.1"  # where the forwarder finds it
     is_isolated: bool = True  # False: plain processes, see process.py
     pool_sizes: Mapping[str, int] = field(default_factory=lambda: {"node": 3, "python": 3})
+    pool_most: int = 32  # pre-started per runtime when so many were asked for at once
     runtimes: tuple[str, ...] = ()  # only these are offered; empty = all that are found
     sandboxes: int = 512
     idle_s: float = 300.0
@@ -114,6 +115,7 @@ class BubblewrapExecutor:
         self._pool = Pool(
             PoolLimits(
                 sizes=config.pool_sizes,
+                most_ready=config.pool_most,
                 sandboxes=config.sandboxes,
                 idle_s=config.idle_s,
                 templates=config.templates,

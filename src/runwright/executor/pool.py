@@ -445,6 +445,7 @@ class Pool(Owner):
         self.evict_idle()
         self.keep_numbers()
         self._templates.sweep()
+        self._stock.shrink()
 
     def evict_idle(self) -> None:
         limit = self._now() - self._limits.idle_s

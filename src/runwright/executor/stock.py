@@ -1,9 +1,10 @@
 """Pre-started sandboxes, and the start of fresh ones.
 
 Starting a sandbox costs tens of milliseconds of processor time; handing one out costs none.
-So some are kept ready per runtime: a full set for runtimes asked for lately, one otherwise.
-They are made one at a time and a moment after the cold start that took one, so that making
-them does not slow down what they are for.
+So some are kept ready per runtime: a full set for runtimes asked for lately, one otherwise, and
+more when more were asked for at once (see demand.py), while there is memory for them. They are
+made one at a time, with pauses, and never while a cold start waits for the processor, so that
+making them does not slow down what they are for.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from runwright.executor.cgroups import Limits
+from runwright.executor.demand import Demand, has_spare_memory
 from runwright.executor.runtimes import Interpreter, base_env, calls_at_once, has_heap_limit
 from runwright.executor.sandbox import Owner, Sandbox, State
 from runwright.executor.spawn import Exit, Grants, Launch, Spawner, SpawnFailed, Uids
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 _HELLO_S: Final = 20.0  # a runner that says nothing for so long will not
 _REFILL_PAUSE_S: Final = 0.02  # let the cold start that took a sandbox have the processor
 _REFILL_RETRY_S: Final = 15.0
+_LONGEST_REFILL_PAUSE_S: Final = 0.5
 _USED_S: Final = 3600.0  # a runtime asked for within this time keeps a full set
 _HEAP_SHARE: Final = 0.8  # of the memory limit; the rest is buffers, code and young objects
 
@@ -32,6 +35,7 @@ _HEAP_SHARE: Final = 0.8  # of the memory limit; the rest is buffers, code and y
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLimits:
     sizes: Mapping[str, int]  # language -> pre-started sandboxes per runtime
+    most_ready: int = 0  # of them per runtime when so many were asked for; below sizes = sizes
     sandboxes: int = 512
     idle_s: float = 300.0
     max_calls: int = 64  # in one sandbox at once
@@ -75,6 +79,7 @@ class Stock:
         uids: Uids,
         now: Callable[[], float],
         owner: Owner,
+        has_memory: Callable[[], bool] = has_spare_memory,
     ) -> None:
         self._limits = limits
         self._spawner = spawner
@@ -85,6 +90,9 @@ class Stock:
         self._ready: dict[Key, list[Sandbox]] = {}
         self._key_of: dict[int, Key] = {}
         self._used_at: dict[Key, float] = {}
+        self._demand = Demand[Key]()
+        self._cold = 0  # starts that calls wait for
+        self._has_memory = has_memory
         self._broken_until: dict[Key, float] = {}
         self._hello: dict[int, asyncio.Future[None]] = {}
         self._uids = uids
@@ -127,10 +135,19 @@ class Stock:
 
     async def take(self, key: Key) -> Sandbox:
         """A sandbox without code: a ready one, else a fresh one. Raises SpawnFailed."""
-        self._used_at[key] = self._now()
-        sandbox = self._take_ready(key) or await self._launch(key)
-        self._refill_needed.set()
-        return sandbox
+        now = self._used_at[key] = self._now()
+        self._demand.note(key, now)
+        try:
+            return self._take_ready(key) or await self._launch_for_call(key)
+        finally:
+            self._refill_needed.set()
+
+    async def _launch_for_call(self, key: Key) -> Sandbox:
+        self._cold += 1
+        try:
+            return await self._launch(key)
+        finally:
+            self._cold -= 1
 
     def _take_ready(self, key: Key) -> Sandbox | None:
         ready = self._ready.get(key, [])
@@ -269,9 +286,25 @@ class Stock:
         size = self._limits.sizes.get(interpreter.language, 0)
         is_default = key == self.class_of(key.runtime, self._limits.default_memory_mib)
         is_used = self._now() - self._used_at.get(key, float("-inf")) < _USED_S
-        if is_used:
-            return size if is_default else min(size, 1)
-        return min(size, 1) if is_default else 0
+        if not is_used:
+            return min(size, 1) if is_default else 0
+        base = size if is_default else min(size, 1)
+        if self._limits.most_ready <= base or size == 0:
+            return base
+        return max(base, min(self._demand.peak(key, self._now()), self._limits.most_ready))
+
+    def _may_be_more(self, key: Key) -> bool:
+        """Beyond the fixed number they take what nothing else needs: memory, and half the slots."""
+        interpreter = self._interpreters[key.runtime]
+        if len(self._ready.get(key, ())) < self._limits.sizes.get(interpreter.language, 0):
+            return True
+        return len(self._sandboxes) * 2 < self._limits.sandboxes and self._has_memory()
+
+    def shrink(self) -> None:
+        """End one of each kind that is no longer asked for so often."""
+        for key, ready in self._ready.items():
+            if len(ready) > self._target(key):
+                ready.pop(0).end()
 
     def _missing(self) -> Key | None:
         """The emptiest pool: recently used ones first, then one of every runtime."""
@@ -299,6 +332,14 @@ class Stock:
             self._refill_needed.clear()
             await asyncio.sleep(_REFILL_PAUSE_S)
             while (key := self._missing()) is not None and self.is_below_bound():
+                if self._cold:
+                    await asyncio.sleep(_REFILL_PAUSE_S)
+                    continue
+                if not self._may_be_more(key):
+                    self._broken_until[key] = self._now() + _REFILL_RETRY_S
+                    self._loop.call_later(_REFILL_RETRY_S, self._refill_needed.set)
+                    continue
+                began = self._now()
                 try:
                     sandbox = await self._launch(key)
                 except SpawnFailed as exc:
@@ -306,4 +347,7 @@ class Stock:
                     self._broken_until[key] = self._now() + _REFILL_RETRY_S
                     self._loop.call_later(_REFILL_RETRY_S, self._refill_needed.set)
                     continue
-                self._ready.setdefault(key, []).append(sandbox)
+                ready = self._ready.setdefault(key, [])
+                ready.append(sandbox)
+                if len(ready) > 1:  # half of a processor at most goes into reserves
+                    await asyncio.sleep(min(self._now() - began, _LONGEST_REFILL_PAUSE_S))

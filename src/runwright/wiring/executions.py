@@ -43,6 +43,7 @@ def executor_config(settings: Settings, data_dir: Path, api_port: int) -> Execut
             "node": settings.pool_node,
             "python": settings.pool_python,
         },
+        pool_most=settings.pool_max,
         sandboxes=settings.sandboxes,
         idle_s=settings.pool_idle_s,
         templates=settings.templates,
