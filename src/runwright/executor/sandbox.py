@@ -35,6 +35,7 @@ KILL_AFTER_S: Final = 1.0
 _LAST_FRAMES_S: Final = 1.0
 _READ_BYTES: Final = 65536
 _READS_PER_TURN: Final = 8  # a chatty sandbox must not hold the loop
+_TURN_FRAMES: Final = 256  # one read may hold 29 000 of the smallest
 _BULK_BYTES: Final = 16 * 1024  # of one read; only then can frames be many
 _TURN_S: Final = 0.002  # of the loop for the frames of one read; more has to be rested for
 _REST: Final = 4  # times what the read took
@@ -106,6 +107,7 @@ class Sandbox(asyncio.Protocol):
         self._next_id = 1
         self._heard_at = 0.0
         self._ping: asyncio.TimerHandle | None = None
+        self._pongs_due = 0
         self._is_paused = False
         self._unsent: list[bytes] = []  # frames of this turn of the loop
         self._has_ended_calls = False  # among what is being read
@@ -143,6 +145,7 @@ class Sandbox(asyncio.Protocol):
         """Ping. The owner hears `sandbox_freed` on the answer, else `sandbox_stalled`."""
         if self._ping is None:
             self._write(wire.frame(wire.Kind.PING, 0))
+            self._pongs_due += 1
             self._ping = self._loop.call_later(PING_S, self._ping_missed)
 
     def _ping_missed(self) -> None:
@@ -263,7 +266,7 @@ class Sandbox(asyncio.Protocol):
         if self.is_stalled:
             self._heard_again()
         try:
-            for kind, request_id, payload in self._reader.feed(data):
+            for kind, request_id, payload in self._reader.feed(data, _TURN_FRAMES):
                 if kind == _RESPONSE:
                     self._on_response(request_id, payload, now)
                 elif kind == _LOG:
@@ -274,7 +277,7 @@ class Sandbox(asyncio.Protocol):
             self._break(str(exc))
         if self._has_ended_calls:
             self._freed(now)
-        if len(data) > _BULK_BYTES and self._now() - now > _TURN_S:
+        if self._reader.is_behind or (len(data) > _BULK_BYTES and self._now() - now > _TURN_S):
             self._rest(self._now() - now)
 
     def _rest(self, spent_s: float) -> None:
@@ -287,8 +290,12 @@ class Sandbox(asyncio.Protocol):
         self._resting = self._loop.call_later(pause_s, self._rested)
 
     def _rested(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._resting = None
+        if self._reader.is_behind and not self._broken:
+            self.data_received(b"")
+        transport = self._transport
+        if self._resting is None and transport is not None and not transport.is_closing():
+            transport.resume_reading()
 
     def _call(self, request_id: int) -> Call:
         call = self.calls.get(request_id)
@@ -331,6 +338,10 @@ class Sandbox(asyncio.Protocol):
             if taker is not None and taker.upload is not None:
                 taker.upload.taken(wire.decode_taken(payload))
         elif kind == wire.Kind.PONG:
+            # Each costs a look at all that waits: nobody may send more than were asked for.
+            if self._pongs_due == 0:
+                raise wire.WireError("PONG without PING")
+            self._pongs_due -= 1
             if self._ping is not None:
                 self._ping.cancel()
                 self._ping = None

@@ -256,20 +256,25 @@ def decode_ended(payload: bytes) -> int:
 class FrameReader:
     """Cuts a byte stream into frames. Feed bytes, take `(kind, request id, payload)`."""
 
-    __slots__ = ("_held", "_wanted")
+    __slots__ = ("_held", "_wanted", "is_behind")
 
     def __init__(self) -> None:
+        self.is_behind = False  # whole frames may be left: feed nothing to get them
         self._held = bytearray()  # the beginning of a frame
         self._wanted = 0  # bytes that must be there before looking again is of use
 
-    def feed(self, data: bytes) -> list[tuple[int, int, bytes]]:
-        """Every frame completed by `data`. Raises WireError on an oversized or short frame."""
+    def feed(self, data: bytes, most: int = 0) -> list[tuple[int, int, bytes]]:
+        """Every frame completed by `data`, or the first `most` of them.
+
+        Raises WireError on an oversized or short frame.
+        """
         held = self._held
         if held:
             # Joined once the frame is whole: one that comes byte by byte would else be copied
             # as often as it has bytes.
             held += data
             if len(held) < self._wanted:
+                self.is_behind = False
                 return []
             data = bytes(held)
             held.clear()
@@ -286,6 +291,9 @@ class FrameReader:
                 break
             frames.append((kind, request_id, data[at + _HEADER_BYTES : end]))
             at = end
+            if len(frames) == most:
+                break
+        self.is_behind = at < size and 0 < most == len(frames)
         if at < size:
             held += memoryview(data)[at:]
         return frames

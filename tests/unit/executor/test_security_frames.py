@@ -74,6 +74,13 @@ def a_sandbox(now: Callable[[], float] = time.monotonic) -> tuple[Sandbox, Pipe]
     return sandbox, pipe
 
 
+def received(sandbox: Sandbox, data: bytes) -> None:
+    """All of it, without the rests between."""
+    sandbox.data_received(data)
+    while sandbox._reader.is_behind:
+        sandbox._rested()
+
+
 def submitted(sandbox: Sandbox, sink: ShutSink | None = None) -> WaitedCall:
     invocation = Invocation(
         execution_id="e", method="GET", target="/", headers=(), body=b"", timeout_s=30.0
@@ -114,7 +121,7 @@ async def test_tiny_parts_for_a_caller_that_does_not_read_take_little_more_than_
     sandbox, _ = a_sandbox()
     sink = ShutSink()
     call = submitted(sandbox, sink)
-    kept = await growth(lambda: sandbox.data_received(chunks(b"xy", 20_000)))
+    kept = await growth(lambda: received(sandbox, chunks(b"xy", 20_000)))
     assert kept < 1_000
     sandbox.data_received(wire.frame(wire.Kind.CHUNK, 1, b"end" * 4096))
     sandbox.data_received(wire.frame(wire.Kind.END, 1, _END))
@@ -126,7 +133,7 @@ async def test_tiny_parts_for_a_caller_that_does_not_read_take_little_more_than_
 async def test_a_body_in_tiny_parts_is_held_as_one() -> None:
     sandbox, _ = a_sandbox()
     call = submitted(sandbox)
-    kept = await growth(lambda: sandbox.data_received(chunks(b"xy", 20_000)))
+    kept = await growth(lambda: received(sandbox, chunks(b"xy", 20_000)))
     assert kept < 1_000
     sandbox.data_received(wire.frame(wire.Kind.END, 1, _END))
     assert (await call.future).body == b"xy" * 20_000
@@ -136,7 +143,7 @@ async def test_a_runner_that_never_reads_cannot_make_the_host_pile_up_answers() 
     sandbox, pipe = a_sandbox()
     submitted(sandbox)
     pipe.written.clear()
-    sandbox.data_received(chunks(b"x", 50_000) + chunks(b"", 50_000))
+    received(sandbox, chunks(b"x", 50_000) + chunks(b"", 50_000))
     assert len(pipe.written) == 0  # the window has room for far more
     taken = 0
     for _ in range(32):
@@ -164,6 +171,30 @@ async def test_a_frame_that_comes_byte_by_byte_is_not_copied_for_each_of_them() 
         (wire.Kind.LOG, 1, 1_000_001),
         (wire.Kind.PONG, 0, 0),
     ]
+
+
+async def test_a_read_full_of_tiny_frames_leaves_the_loop_to_others_between() -> None:
+    sandbox, pipe = a_sandbox()
+    submitted(sandbox)
+    sandbox.data_received(chunks(b"", 29_000))
+    assert sandbox._reader.is_behind
+    assert not pipe.is_reading  # nothing more is read before these have had their turn
+    turns = 0
+    while sandbox._reader.is_behind:
+        sandbox._rested()
+        turns += 1
+    assert turns >= 100
+    assert pipe.is_reading
+
+
+async def test_an_answer_to_a_ping_that_was_not_sent_ends_the_sandbox() -> None:
+    sandbox, pipe = a_sandbox()
+    submitted(sandbox)
+    sandbox.ask()
+    sandbox.data_received(wire.frame(wire.Kind.PONG, 0))
+    assert not pipe.is_aborted
+    sandbox.data_received(wire.frame(wire.Kind.PONG, 0))
+    assert pipe.is_aborted
 
 
 async def test_an_oversized_frame_is_refused_at_its_header() -> None:
