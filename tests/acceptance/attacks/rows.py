@@ -65,6 +65,7 @@ KERNEL: Final = (
     _calls("memory placement", "numa", "move memory of others between nodes"),
     _calls("socket families", "sockets",
            "raw, packet, netlink, vsock, key, Bluetooth and other rare sockets"),
+    _calls("personality", "personality", "switch off address randomization, run as 32-bit"),
     _calls("terminal", "terminal", "type into the terminal of whoever started the server"),
     Row(
         name="another ABI",
@@ -110,4 +111,126 @@ PRYING: Final = (
             "signal every process there is", "process namespace"),
 )  # fmt: skip
 
-ROWS: Final = (*KERNEL, *PRYING)
+
+def _hunger(
+    name: str,
+    case: str,
+    tries: str,
+    stopped_by: str,
+    *,
+    languages: tuple[str, ...] = BOTH,
+    is_long: bool = False,
+) -> Row:
+    told = {"for_s": 0.8} if is_long else {}
+    return Row(
+        name=name,
+        kind=Kind.RESOURCE,
+        case=f"hunger/{case}",
+        told=told,
+        tries=tries,
+        stopped_by=stopped_by,
+        languages=languages,
+    )
+
+
+HUNGER: Final = (
+    _hunger("fork bomb", "fork_bomb", "processes that start processes", "number of processes"),
+    _hunger("busy processors", "spin", "compute on every processor at once", "CPU quota",
+            is_long=True),
+    _hunger("heap", "heap", "objects without end", "memory limit"),
+    _hunger("mapped memory", "maps", "pages and buffers without end", "memory limit"),
+    _hunger("memory files", "memory_files", "files without a name in memory", "memory limit",
+            languages=(PYTHON,)),
+    _hunger("shared memory", "shared_memory", "System V memory that outlives processes",
+            "memory limit, ipc namespace", languages=(PYTHON,)),
+    _hunger("disk", "disk", "fill `/tmp` and `/dev/shm`", "size of both"),
+    _hunger("inodes", "inodes", "files without end in `/tmp`", "memory limit", is_long=True),
+    _hunger("deep folders", "deep_folders", "folders in folders, thousands deep",
+            "private `/tmp`, gone with its namespace", languages=(PYTHON,)),
+    _hunger("open files", "descriptors", "files and pipes without end", "number of open files"),
+    _hunger("kernel buffers", "full_pipes", "pipes and sockets that nobody reads",
+            "number of open files, memory limit", is_long=True),
+    _hunger("kernel objects", "handles", "event descriptors, watches, timers, polls",
+            "number of open files, memory limit", languages=(PYTHON,)),
+    _hunger("threads", "threads", "threads without end", "number of processes", is_long=True),
+    _hunger("zombies", "zombies", "children that nobody waits for", "number of processes",
+            is_long=True),
+    _hunger("orphans", "orphans", "daemons in sessions of their own, deaf to signals",
+            "process namespace: all end with its init"),
+    _hunger("stopped", "stopped", "stop itself in the middle of a call", "deadline"),
+    _hunger("deaf", "deaf", "ignore `TERM` and compute on", "deadline, `KILL`"),
+    _hunger("own init", "kill_init", "kill the sandbox's init and every process",
+            "only the sandbox ends"),
+    _hunger("entropy", "entropy", "read random bytes without end, claim to add some", "CPU quota",
+            is_long=True),
+    _hunger("wake-ups", "sleepers", "timers without end", "CPU quota", is_long=True),
+    _hunger("system calls", "system_calls", "cheap calls and page faults without end",
+            "CPU quota", is_long=True),
+    _hunger("log flood", "logs", "log without end", "the log keeps its tail, back-pressure",
+            is_long=True),
+    _hunger("output flood", "output", "print without end, past the logger", "only the tail is kept",
+            is_long=True),
+    _hunger("endless import", "endless", "never come to the end of loading", "deadline"),
+)  # fmt: skip
+
+
+def _wire(
+    name: str,
+    tries: str,
+    stopped_by: str = "the sandbox is killed",
+    *,
+    case: str = "forge",
+    kind: Kind = Kind.ESCAPE,
+    languages: tuple[str, ...] = BOTH,
+) -> Row:
+    return Row(
+        name=name,
+        kind=kind,
+        case=f"wire/{case}",
+        tries=tries,
+        stopped_by=stopped_by,
+        languages=languages,
+    )
+
+
+WIRE: Final = (
+    _wire("another's answer", "answer a call that is not its own"),
+    _wire("another's log", "write lines into the log of another run"),
+    _wire("frame sizes", "announce frames of 4 GiB, of less than a header, of nothing"),
+    _wire("garbage", "send what is no frame"),
+    _wire("frames of the server", "send frames that only the server may, and unknown ones"),
+    _wire("parts out of order", "parts before their answer or beyond the window"),
+    _wire("malformed answers", "statuses and headers that are none"),
+    _wire("two answers", "answer one call twice", "the first counts, the sandbox is killed"),
+    _wire("half a frame", "begin a frame and fall silent", "deadline"),
+    _wire("closed socket", "close the frame socket in the middle of a call", case="close"),
+    _wire("frame flood", "hundreds of thousands of tiny frames", "the reader rests",
+          kind=Kind.RESOURCE),
+    _wire("line flood", "as many tiny lines of log", "the reader rests", kind=Kind.RESOURCE),
+    _wire("pushed descriptors", "give the server open files until it has no more",
+          "the server takes none", case="push_descriptors", kind=Kind.RESOURCE,
+          languages=(PYTHON,)),
+)  # fmt: skip
+
+
+def _gateway(name: str, kind: Kind, tries: str, stopped_by: str) -> Row:
+    return Row(name=name, kind=kind, case="answers", tries=tries, stopped_by=stopped_by)
+
+
+GATEWAY: Final = (
+    _gateway("response splitting", Kind.ESCAPE,
+             "line ends in names and values of headers, lies about length and coding",
+             "checks of the runner and of the gateway"),
+    _gateway("response splitting by frame", Kind.ESCAPE,
+             "the same past the runner, with bodies where none may be", "the gateway"),
+    _gateway("request smuggling", Kind.ESCAPE,
+             "requests whose end can be read in two ways", "refused, connection closed"),
+    _gateway("spoofed headers", Kind.ESCAPE,
+             "headers in the platform's name, in every spelling", "dropped by the gateway"),
+    _gateway("endless answer", Kind.RESOURCE, "stream for ever, to readers and to nobody",
+             "window per answer, deadline"),
+    _gateway("slow answer", Kind.RESOURCE, "a byte now and then for ever", "deadline"),
+    _gateway("oversize answer", Kind.RESOURCE, "more than an answer may hold", "size bound"),
+)  # fmt: skip
+
+ROWS: Final = (*KERNEL, *PRYING, *HUNGER, *WIRE, *GATEWAY)

@@ -13,15 +13,31 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.acceptance.attacks import ordinary
-from tests.acceptance.attacks.neighbour import Call, Neighbour, quantile
+from tests.acceptance.attacks.neighbour import (
+    Call,
+    Neighbour,
+    bound_s,
+    is_disturbed,
+    quantile,
+)
 from tests.acceptance.attacks.rows import NODE, PYTHON, ROWS, Kind, Row
 from tests.acceptance.deploying import create, domain, upload, wait_built
 from tests.acceptance.running import UID_BASE, Running
 
 ROOT: Final = Path(__file__).parents[3]
 HOSTILE: Final = ROOT / "tests" / "functions" / "hostile"
-ENTRYPOINTS: Final = {NODE: "main.cjs", PYTHON: "main.py"}
+NEIGHBOUR: Final = "neighbour"
+TMP_MIB: Final = 64
+SPECIFICATION: Final = "s-1vcpu-512mb"  # of the hostile: half of a small machine
+CASE_S: Final = 20  # for cases that end by themselves
+BRIEF_S: Final = 2  # for those that have to be ended
+HOSTILES: Final = (
+    ("hostile", "main", CASE_S),
+    ("brief", "main", BRIEF_S),
+    ("endless", "endless", BRIEF_S),
+)
 QUIET_CALLS: Final = 12  # of the neighbour between two attacks
+ROUNDS: Final = 3  # a window that looks bad is made longer, so that chance has less to say
 SETTLE_CALLS: Final = 3  # after an attack, before it is quiet again
 
 SECRETS: Final = ("server", "password", "neighbour", "code", "bait")
@@ -57,6 +73,7 @@ class Stand:
             DECOY_TOKEN=self.secrets["server"],
             RUNWRIGHT_SMTP_URL=f"smtp://me:{self.secrets['password']}@127.0.0.1:9",
             RUNWRIGHT_UID_BASE=str(UID_BASE + 0x200_0000),
+            RUNWRIGHT_TMP_MIB=str(TMP_MIB),
             HOME=str(self.folder / "home"),
         )
         (self.folder / "home").mkdir()
@@ -68,45 +85,49 @@ class Stand:
         self.server.start()
         self._open.callback(self._stop_server)
         self.api = self._open.enter_context(self.server.client())
-        self._deploy_neighbour()
-        for language in (NODE, PYTHON):
-            self._deploy_hostile(language)
-        host = domain(self.api, "neighbour")
+        self._deploy()
+        host = domain(self.api, NEIGHBOUR)
         records = self.folder / "neighbour.records"
         self.neighbour = Neighbour("127.0.0.1", self.server.port, host, records)
         self._open.callback(self.neighbour.stop)
         self.neighbour.wait(50)  # cold start and first compilations
         self.rest()
 
-    def _deploy_neighbour(self) -> None:
-        create(self.api, "neighbour", NODE)
-        variable = {"key": "TOKEN", "value": self.secrets["neighbour"], "secret": True}
+    def _deploy(self) -> None:
+        """Every function of the stand; builds run side by side."""
+        source = f"// {self.secrets['code']}\nexport default ({{ res }}) => res.text('well');\n"
+        create(self.api, NEIGHBOUR, NODE)
+        self._set_variable(NEIGHBOUR, self.secrets["neighbour"], secret=True)
+        made = {NEIGHBOUR: upload(self.api, NEIGHBOUR, {"main.mjs": source})["$id"]}
+        for language, ending in ((NODE, "cjs"), (PYTHON, "py")):
+            files = {
+                path.name: path.read_bytes()
+                for path in (HOSTILE / language).iterdir()
+                if path.is_file()
+            }
+            files["syscalls.json"] = (HOSTILE / "syscalls.json").read_bytes()
+            for name, entry, timeout in HOSTILES:
+                function = f"{name}-{language}"
+                create(
+                    self.api,
+                    function,
+                    language,
+                    entrypoint=f"{entry}.{ending}",
+                    timeout=timeout,
+                    runtimeSpecification=SPECIFICATION,
+                )
+                self._set_variable(function, self.own[language])
+                made[function] = upload(self.api, function, files)["$id"]
+        for function, deployment in made.items():
+            built = wait_built(self.api, function, deployment)
+            assert built["status"] == "ready", built["buildLogs"]
+
+    def _set_variable(self, function: str, value: str, *, secret: bool = False) -> None:
+        variable = {"variableId": f"of-{function}", "key": "TOKEN", "value": value}
         answer = self.api.post(
-            "/functions/neighbour/variables", json={"variableId": "token", **variable}
+            f"/functions/{function}/variables", json={**variable, "secret": secret}
         )
         assert answer.status_code == 201, answer.text
-        source = (
-            f"// {self.secrets['code']}\nexport default ({{ req, res }}) => res.text('well');\n"
-        )
-        self._upload("neighbour", {"main.mjs": source})
-
-    def _deploy_hostile(self, language: str) -> None:
-        name = f"hostile-{language}"
-        create(self.api, name, language, entrypoint=ENTRYPOINTS[language], timeout=10)
-        answer = self.api.post(
-            f"/functions/{name}/variables",
-            json={"variableId": f"own-{language}", "key": "OWN", "value": self.own[language]},
-        )
-        assert answer.status_code == 201, answer.text
-        files = {path.name: path.read_bytes() for path in (HOSTILE / language).iterdir()
-                 if path.is_file()}  # fmt: skip
-        files["syscalls.json"] = (HOSTILE / "syscalls.json").read_bytes()
-        self._upload(name, files)
-
-    def _upload(self, name: str, files: dict[str, Any]) -> None:
-        made = upload(self.api, name, files)
-        built = wait_built(self.api, name, made["$id"])
-        assert built["status"] == "ready", built["buildLogs"]
 
     def stop(self) -> None:
         self._open.close()
@@ -120,10 +141,12 @@ class Stand:
 
     # Attacks
 
-    def call(self, row: Row, language: str, *, case: str = "", **told: Any) -> dict[str, Any]:
+    def call(
+        self, row: Row, language: str, *, case: str = "", function: str = "hostile", **told: Any
+    ) -> dict[str, Any]:
         """One execution of a hostile case, as its caller gets it."""
         answer = self.api.post(
-            f"/functions/hostile-{language}/executions",
+            f"/functions/{function}-{language}/executions",
             json={"path": f"/{case or row.case}", "method": "POST",
                   "body": json.dumps({**row.told, **told})},
         )  # fmt: skip
@@ -168,6 +191,34 @@ class Stand:
 
     def calls_beside(self, name: str) -> list[Call]:
         return [call for window in self.windows[name] for call in self.neighbour.between(*window)]
+
+    def noticed(self, name: str) -> str:
+        """What the neighbour noticed of one attack; empty if nothing."""
+        beside = [call.took_s for call in self.calls_beside(name)]
+        quiet = [call.took_s for call in self.quiet_calls()]
+        if not is_disturbed(beside, quiet):
+            return ""
+        return (
+            f"p99 {quantile(beside) * 1e3:.1f} ms of {len(beside)} calls beside it, "
+            f"{quantile(quiet) * 1e3:.1f} ms without, bound {bound_s(quiet) * 1e3:.1f} ms"
+        )
+
+    def server_memory_mib(self) -> float:
+        text = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        line = next(line for line in text.splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+    def remains(self) -> list[str]:
+        """Processes of hostile functions that say so by their name."""
+        found = []
+        for pid in self.pids():
+            try:
+                name = Path(f"/proc/{pid}/comm").read_text().strip()
+            except OSError:
+                continue
+            if name == "evil":
+                found.append(f"{pid} {name}")
+        return found
 
     def quiet_calls(self) -> list[Call]:
         return [call for window in self.quiet for call in self.neighbour.between(*window)]

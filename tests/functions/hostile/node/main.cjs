@@ -2,8 +2,10 @@
 "use strict";
 
 const { Box } = require("./box.cjs");
+const wire = require("./wire.cjs");
 
 module.exports = async (context) => {
+  wire.state.calls += 1;
   const [module_, name] = context.req.path.slice(1).split("/");
   const box = new Box(context, JSON.parse(context.req.bodyText || "{}"));
   const answer = await require(`./${module_}.cjs`)[name](box);

@@ -1,0 +1,4 @@
+// A module that never ends.
+"use strict";
+
+for (;;);
