@@ -10,7 +10,7 @@ from runwright.executions.attempt import Attempt
 from runwright.executions.headers import kept
 from runwright.executions.requests import injected
 from runwright.executions.runnable import Runnable
-from runwright.model.execution import Headers, Invocation
+from runwright.model.execution import Headers, Invocation, Trigger
 from runwright.model.lineage import Lineage
 from runwright.ports.executor import ResponseSink
 
@@ -32,11 +32,19 @@ _AFTER_IP: Final = _lines(_OURS[_IP_AT + 1 :])
 class Fields:
     """The headers of a caller as the function gets them, and those of them that are recorded."""
 
-    __slots__ = ("kept", "lines")
+    __slots__ = ("_ip", "_kept", "_kept_with_ip", "lines")
 
     def __init__(self, headers: Headers) -> None:
         self.lines = _lines(headers)
-        self.kept = kept(headers)
+        self._kept = kept(headers)
+        self._ip = ""
+        self._kept_with_ip: Headers = ()
+
+    def kept(self, client_ip: str) -> Headers:
+        """What the record of a call from there shows; kept from one call to the next."""
+        if client_ip != self._ip or not self._kept_with_ip:
+            self._ip, self._kept_with_ip = client_ip, (*self._kept, (_IP, client_ip))
+        return self._kept_with_ip
 
 
 class PlainInvocation(Invocation):
@@ -58,6 +66,33 @@ class PlainInvocation(Invocation):
         self.body = b""  # type: ignore[misc]
 
 
+class PlainAttempt(Attempt):
+    """What is the same for all of them costs none of them anything."""
+
+    user_id = ""
+    trigger = Trigger.HTTP
+    number = 1
+    event = ""
+
+    def __init__(
+        self,
+        runnable: Runnable,
+        invocation: Invocation,
+        now: datetime,
+        sink: ResponseSink,
+        chain_id: str,
+        kept_headers: Headers,
+    ) -> None:
+        self.runnable = runnable
+        self.invocation = invocation
+        self.execution_id = invocation.execution_id
+        self.path = invocation.target
+        self.started_at = self.created_at = now
+        self.sink = sink
+        self.chain_id = chain_id
+        self._kept_headers = kept_headers
+
+
 def plain_attempt(
     runnable: Runnable,
     fields: Fields,
@@ -70,7 +105,7 @@ def plain_attempt(
     sink: ResponseSink,
 ) -> Attempt:
     """A run that has not started. `target` needs no escaping."""
-    key = runnable.key(lineage, int(now.timestamp()))
+    key = runnable.key(lineage, now)
     head = (
         f"{method} {target}{fields.lines}\nx-appwrite-execution-id:{execution_id}"
         f"\nx-appwrite-key:{key}{_BEFORE_IP}\n{_IP}:{client_ip}{_AFTER_IP}"
@@ -81,13 +116,4 @@ def plain_attempt(
     function = runnable.function
     invocation.timeout_s = function.timeout_s  # type: ignore[misc]
     invocation.is_logging = function.is_logging  # type: ignore[misc]
-    return Attempt(
-        runnable,
-        invocation,
-        path=target,
-        user_id="",
-        started_at=now,
-        sink=sink,
-        chain_id=lineage.chain_id,
-        kept_headers=(*fields.kept, (_IP, client_ip)),
-    )
+    return PlainAttempt(runnable, invocation, now, sink, lineage.chain_id, fields.kept(client_ip))

@@ -132,16 +132,18 @@ class Recorder:
 
         With `event_action` its end is announced, as done by the actor.
         """
+        execution_id, waiting = execution.id, self._waiting
         if event_action and self._wants(execution.project_id):
-            self._events[execution.id] = (event_action, actor)
-        older = self._waiting.pop(execution.id, None)
+            self._events[execution_id] = (event_action, actor)
+        older = waiting.pop(execution_id, None)
         if older is not None:
             self._waiting_bytes -= _bytes(older)
-        self._waiting[execution.id] = execution
+        waiting[execution_id] = execution
         self._waiting_bytes += _bytes(execution)
-        if len(self._waiting) == 1:
+        count = len(waiting)
+        if count == 1:
             self._arrived.set()
-        elif len(self._waiting) >= self._batch_rows:
+        elif count == self._batch_rows:
             self._hurry.set()
 
     def opened(self, execution_id: str) -> None:
@@ -231,12 +233,13 @@ class Recorder:
         self._waiting_done = None
 
     def _finish(self, lost: frozenset[str]) -> None:
+        opened, events = self._opened, self._events
         for execution in self._writing.values():
-            if execution.status in _FINAL:
-                self._opened.discard(execution.id)
-                self._events.pop(execution.id, None)
-            else:
-                self._opened.add(execution.id)
+            if execution.status not in _FINAL:
+                opened.add(execution.id)
+            elif opened or events:
+                opened.discard(execution.id)
+                events.pop(execution.id, None)
         ended = [*self._joined_done, self._writing_done]
         self._joined_done, self._writing_done = [], None
         self._writing, self._writing_bytes = {}, 0
@@ -276,12 +279,18 @@ class Recorder:
     async def _try(self, rows: Sequence[Execution], *, is_retry: bool) -> bool:
         # After a failure it is not known whether a commit came through, so every row is then
         # stored in the way that leaves an existing one alone.
-        opened = [row for row in rows if row.status not in _FINAL]
-        new = [row for row in rows if row.status in _FINAL and row.id not in self._opened]
-        moved = [row for row in rows if row.status in _FINAL and row.id in self._opened]
-        if is_retry:
-            new, moved = [], moved + new
-        announced = [(row, *self._events[row.id]) for row in new + moved if row.id in self._events]
+        opened: list[Execution] = []
+        new: list[Execution] = []
+        moved: list[Execution] = []
+        for row in rows:
+            if row.status not in _FINAL:
+                opened.append(row)
+            elif row.id in self._opened or is_retry:
+                moved.append(row)
+            else:
+                new.append(row)
+        events = self._events
+        announced = [(row, *events[row.id]) for row in new + moved if row.id in events]
 
         def work(uow: UnitOfWork) -> None:
             for row, action, actor in announced:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -18,6 +19,8 @@ from runwright.model.lineage import NO_LINEAGE, Lineage
 
 KEY_GRACE_S: Final = 60  # an execution's key outlives its timeout by this
 _KEYS: Final = 64
+_SECOND: Final = timedelta(seconds=1)
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Runnable:
@@ -26,8 +29,9 @@ class Runnable:
     __slots__ = (
         "_keys",
         "_plain_key",
-        "_second",
+        "_since",
         "_tokens",
+        "_until",
         "function",
         "live",
         "project",
@@ -44,31 +48,33 @@ class Runnable:
         self._tokens = tokens
         self._keys: dict[Lineage, str] = {}
         self._plain_key = ""  # the one that most runs have
-        self._second = 0
+        self._since = self._until = _LONG_AGO  # when these keys were made, and how long they do
 
-    def key(self, lineage: Lineage, second: int) -> str:
-        """The execution key of a run that starts in this second of unix time, and to which
-        `lineage` led.
+    def key(self, lineage: Lineage, now: datetime) -> str:
+        """The execution key of a run that starts now, and to which `lineage` led.
 
         Its claims hold nothing finer than a second, so runs of one second share the text.
         """
-        if second == self._second and lineage is NO_LINEAGE and self._plain_key:
-            return self._plain_key
-        if second != self._second or len(self._keys) > _KEYS:
+        if now >= self._until or now < self._since or len(self._keys) > _KEYS:
             self._keys.clear()
-            self._second = second
-        found = self._keys.get(lineage)
-        if found is None:
-            function = self.function
-            found = self._tokens.execution_key(
-                function.project_id,
-                function.scopes,
-                function.timeout_s + KEY_GRACE_S,
-                lineage.after(function.id),
-            )
-            self._keys[lineage] = found
-        self._plain_key = found if lineage is NO_LINEAGE else ""
+            self._plain_key = ""
+            self._since = now.replace(microsecond=0)
+            self._until = self._since + _SECOND
+        if lineage is NO_LINEAGE:
+            self._plain_key = found = self._plain_key or self._new_key(lineage)
+            return found
+        found = self._keys.get(lineage) or self._new_key(lineage)
+        self._keys[lineage] = found
         return found
+
+    def _new_key(self, lineage: Lineage) -> str:
+        function = self.function
+        return self._tokens.execution_key(
+            function.project_id,
+            function.scopes,
+            function.timeout_s + KEY_GRACE_S,
+            lineage.after(function.id),
+        )
 
 
 class Preparer:

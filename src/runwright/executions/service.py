@@ -344,7 +344,7 @@ class Executions:
         """A run that has not started. `headers` hold no reserved name; ours are added."""
         function = runnable.function
         now = self._clock.now()
-        key = runnable.key(lineage, int(now.timestamp()))
+        key = runnable.key(lineage, now)
         invocation = Invocation(
             execution_id=execution_id,
             method=method,

@@ -242,12 +242,14 @@ class Call(Ending[Outcome]):
         user_s: float,
         now: float,
     ) -> None:
-        if self._on_end is None:
+        on_end = self._on_end
+        if on_end is None:
             return
+        self._forget()
         logs, errors = self._logs, self._errors
         lent_at, start_s = self.lent_at, self.start_s
         queue_s = lent_at - self.asked_at - start_s
-        self._end(
+        on_end(
             Outcome(
                 status_code=status_code,
                 headers=headers,

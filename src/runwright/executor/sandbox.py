@@ -304,7 +304,7 @@ class Sandbox(asyncio.Protocol):
         return call
 
     def _on_response(self, request_id: int, payload: bytes, now: float) -> None:
-        call = self._call(request_id)
+        call = self.calls.get(request_id) or self._call(request_id)
         head = wire.ResponseHead(payload)
         if call.head is not None:
             raise wire.WireError("a second RESPONSE")

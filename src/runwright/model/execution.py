@@ -32,6 +32,10 @@ MOVES: Final[Mapping[Status, frozenset[Status]]] = {
     Status.FAILED: frozenset(),
 }
 
+# Members of an enum are looked up at each use, which shows where it is done for every run.
+_COMPLETED: Final = Status.COMPLETED
+_FAILED: Final = Status.FAILED
+
 
 class Trigger(StrEnum):
     HTTP = "http"
@@ -166,4 +170,4 @@ class Outcome:
     def status(self) -> Status:
         """The API's rule: an answer of 500 or more, or any failure class, has failed."""
         failed = self.error_class is not None or self.status_code >= 500
-        return Status.FAILED if failed else Status.COMPLETED
+        return _FAILED if failed else _COMPLETED

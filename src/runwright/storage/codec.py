@@ -10,6 +10,8 @@ from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import (
+    Boolean,
+    Float,
     Integer,
     Select,
     Text,
@@ -25,7 +27,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import ColumnElement
 
 from runwright.model.execution import Status
-from runwright.storage.columns import Choice, Convert, Instant
+from runwright.storage.columns import Choice, Convert, Instant, Pairs, Words
 from runwright.storage.dialect import among, upsert
 from runwright.storage.tables import SEARCH, SEQUENCE, Kind, searchable
 
@@ -104,9 +106,12 @@ class Codec(Generic[T]):
         found = []
         for at, name in enumerate(self.kind.fields):
             column_type = self.kind.table.c[name].type
-            if which == "bind_processor" and isinstance(column_type, (Choice, Instant)):
-                found.append((at, column_type.to_driver(self._dialect)))
-                continue
+            if which == "bind_processor":
+                if isinstance(column_type, (Choice, Instant, Pairs, Words)):
+                    found.append((at, column_type.to_driver(self._dialect)))
+                    continue
+                if self._dialect.name == "sqlite" and isinstance(column_type, (Boolean, Float)):
+                    continue  # the driver takes both as they are
             convert = getattr(column_type.dialect_impl(self._dialect), which)(self._dialect, *more)
             if convert is not None:
                 found.append((at, convert))
