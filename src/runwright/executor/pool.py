@@ -146,7 +146,10 @@ class Pool(Owner):
             now = call.asked_at
             for sandbox in reversed(group.members):
                 if sandbox.can_take(now):
-                    self._lend(sandbox, call, now)
+                    if sandbox.calls:
+                        sandbox.submit(call, now)
+                    else:
+                        self._lend(sandbox, call, now)
                     return
         if self._waiting >= self._limits.max_waiting:
             raise NoSlot

@@ -160,9 +160,15 @@ class PlainExchange(Exchange):
         return self._protocol.peer
 
     def told(self, end: Outcome | Exception) -> None:
-        if isinstance(end, Outcome) and self._method != "HEAD" and not self.stream.has_started:
+        protocol = self._protocol
+        if (
+            isinstance(end, Outcome)
+            and not self.stream.has_started
+            and self._method != "HEAD"
+            and not protocol.flow.write_paused
+        ):
             answer = outgoing.plain(end, self.execution_id)
-            if answer is not None and not self._protocol.flow.write_paused:
+            if answer is not None:
                 closing = b"" if self.keep_alive else _CLOSING
                 self._write(b"%b%b%b" % (STATUS_LINE[end.status_code], closing, answer))
                 self._complete()

@@ -14,7 +14,6 @@ and how much may arrive that is neither a whole head nor a body.
 
 import asyncio
 import logging
-import re
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -98,7 +97,10 @@ class DomainProtocol(HttpToolsProtocol):
             if line is not None:
                 block = data[line.end() :]
                 caller = self._callers.get(block)
-                if caller is not None and self._is_plain(caller, line):
+                # Past the parser, which is between two requests then and stays there.
+                if caller is not None and self._begin(
+                    caller, line[1].decode(), line[2].decode(), keep_alive=True
+                ):
                     return
                 if block.find(b"\r\n\r\n") == len(block) - 4:
                     self._block = block
@@ -109,24 +111,18 @@ class DomainProtocol(HttpToolsProtocol):
         elif self._is_head_open and self._head_timer is None:
             self._await_head()
 
-    def _is_plain(self, caller: Caller, line: re.Match[bytes]) -> bool:
-        """Whether a request with headers that are known was begun, past the parser.
-
-        The parser is between two requests then and stays there.
-        """
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            return False  # pipelined
-        if self._head_timer is not None:
-            self._head_came()
-        return self._begin(caller, line[1].decode(), line[2].decode(), keep_alive=True)
-
     def _begin(self, caller: Caller, method: str, target: str, *, keep_alive: bool) -> bool:
+        """Whether a call was begun on the warm road."""
+        before = self.cycle
+        if before is not None and not before.response_complete:
+            return False  # pipelined
         door = self._door
         exchange = PlainExchange(self, door.gateway, caller, (method, target), keep_alive)
-        before, self.cycle = self.cycle, exchange  # type: ignore[assignment]  # has all it needs
+        self.cycle = exchange  # type: ignore[assignment]  # has all it needs
         if door.warm.begin(caller, method, target, exchange):
             self._idle_since = 0.0
+            if self._head_timer is not None:
+                self._head_came()
             return True
         self.cycle = before
         return False
