@@ -30,7 +30,8 @@ from runwright.gateway.router import Kind, Place
 REQUEST_LINE: Final = re.compile(
     rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!\"$-~]*) HTTP/1\.1\r\n"
 )
-CALLERS: Final = 1024
+CALLERS: Final = 8192  # of each scheme
+CALLERS_BYTES: Final = 4 * 1024 * 1024  # of their blocks of headers; what is made of them is more
 BLOCK_BYTES: Final = 4096  # longer blocks of headers are read each time
 
 
@@ -59,6 +60,25 @@ class Caller:
         return not self.incoming.every("x-appwrite-key")
 
 
+class Callers:
+    """Those of one scheme by their blocks of headers; the oldest go first."""
+
+    __slots__ = ("_bytes", "found")
+
+    def __init__(self) -> None:
+        self.found: dict[bytes, Caller] = {}
+        self._bytes = 0
+
+    def keep(self, block: bytes, caller: Caller) -> None:
+        if block not in self.found:
+            self._bytes += len(block)
+        self.found[block] = caller
+        while len(self.found) > CALLERS or self._bytes > CALLERS_BYTES:
+            oldest = next(iter(self.found))
+            del self.found[oldest]
+            self._bytes -= len(oldest)
+
+
 class WarmRoad:
     def __init__(
         self, gateway: Gateway, executions: Executions, hosts: Hosts, clock: Clock
@@ -67,11 +87,11 @@ class WarmRoad:
         self._executions = executions
         self._hosts = hosts
         self._clock = clock
-        self._callers: dict[str, dict[bytes, Caller]] = {"http": {}, "https": {}}
+        self._callers = {"http": Callers(), "https": Callers()}
 
     def known(self, scheme: str) -> dict[bytes, Caller]:
         """The callers of a scheme by their blocks of headers."""
-        return self._callers[scheme]
+        return self._callers[scheme].found
 
     def caller(self, place: Place, headers: RawHeaders, scheme: str) -> Caller | None:
         """None for whom this is not the road."""
@@ -89,10 +109,7 @@ class WarmRoad:
 
     def keep(self, block: bytes, caller: Caller) -> None:
         if len(block) <= BLOCK_BYTES and caller.may_be_kept:
-            callers = self._callers[caller.scheme]
-            if len(callers) >= CALLERS:
-                del callers[next(iter(callers))]
-            callers[block] = caller
+            self._callers[caller.scheme].keep(block, caller)
 
     def begin(self, caller: Caller, method: str, target: str, exchange: PlainExchange) -> bool:
         """Begin a call whose facts are all at hand, so that nothing need wait for it; the

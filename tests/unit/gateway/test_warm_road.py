@@ -348,8 +348,14 @@ async def test_a_caller_behind_a_trusted_proxy_takes_the_long_road() -> None:
 
 
 async def test_known_callers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runwright.gateway.plain.CALLERS", 4)
     async with a_line() as line:
-        for number in range(9):
+        known = line.door.quick.warm.known("http")
+        for number in range(3):
             await line.get(lines=f"{HOST_LINE}X-N: {number}\r\n")
-        assert len(line.door.quick.warm.known("http")) == 4
+        assert len(known) == 4
+        monkeypatch.setattr("runwright.gateway.plain.CALLERS", 2)
+        await line.get(lines=f"{HOST_LINE}X-N: a\r\n")
+        assert len(known) == 2
+        monkeypatch.setattr("runwright.gateway.plain.CALLERS_BYTES", 60)
+        await line.get(lines=f"{HOST_LINE}X-N: b\r\n")
+        assert len(known) == 1
