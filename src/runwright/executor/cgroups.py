@@ -93,6 +93,7 @@ class Group:
     def __init__(self, folders: Mapping[str, Path], *, is_v2: bool) -> None:
         self._folders = folders  # controller -> folder; v2 has one folder under every name
         self._is_v2 = is_v2
+        self._written: dict[Path, str] = {}
 
     def limit(self, limits: Limits) -> None:
         memory = self._folders.get("memory")
@@ -103,27 +104,32 @@ class Group:
             self._limit_cpu(cpu, limits.cpus)
         pids = self._folders.get("pids")
         if pids is not None:
-            _write(pids / "pids.max", str(limits.pids))
+            self._set(pids / "pids.max", str(limits.pids))
+
+    def _set(self, path: Path, value: str) -> None:
+        """A write takes the kernel 50 us, and most deployments want what the start gave them."""
+        if self._written.get(path) != value and _write(path, value):
+            self._written[path] = value
 
     def _limit_memory(self, folder: Path, size: int) -> None:
         if self._is_v2:
-            _write(folder / "memory.max", str(size))
-            _write(folder / "memory.swap.max", "0")
-            _write(folder / "memory.oom.group", "1")
+            self._set(folder / "memory.max", str(size))
+            self._set(folder / "memory.swap.max", "0")
+            self._set(folder / "memory.oom.group", "1")
             return
         # memory <= memory+swap must hold after every write, whichever way the limit moves.
         for _ in range(2):
-            _write(folder / "memory.limit_in_bytes", str(size))
-            _write(folder / "memory.memsw.limit_in_bytes", str(size))
+            self._set(folder / "memory.limit_in_bytes", str(size))
+            self._set(folder / "memory.memsw.limit_in_bytes", str(size))
 
     def _limit_cpu(self, folder: Path, cpus: float) -> None:
         quota = max(int(cpus * CPU_PERIOD_US), _MIN_QUOTA_US) if cpus > 0 else -1
         if self._is_v2:
             text = str(quota) if quota > 0 else "max"
-            _write(folder / "cpu.max", f"{text} {CPU_PERIOD_US}")
+            self._set(folder / "cpu.max", f"{text} {CPU_PERIOD_US}")
             return
-        _write(folder / "cpu.cfs_period_us", str(CPU_PERIOD_US))
-        _write(folder / "cpu.cfs_quota_us", str(quota))
+        self._set(folder / "cpu.cfs_period_us", str(CPU_PERIOD_US))
+        self._set(folder / "cpu.cfs_quota_us", str(quota))
 
     def join(self, pid: int = 0) -> None:
         """Move a process in, 0 = the calling one; raises OSError when a group refuses it."""

@@ -29,6 +29,7 @@ Level = Literal["ok", "weaker", "missing"]
 _ANSWER_S: Final = 10.0
 _OLDEST_KERNEL: Final = (5, 14)
 _ANY_PORT: Final = 8080
+_CAP_SYS_RESOURCE: Final = 24
 _SOURCES: Final = {
     "node": ("main.js", "module.exports = ({ res }) => res.text('well');"),
     "deno": ("mod.ts", "export default ({ res }) => res.text('well');"),
@@ -197,15 +198,7 @@ async def _one_run(executor: BubblewrapExecutor, runtime: str, folder: Path) -> 
 
 
 def _isolation(control: Control) -> list[Finding]:
-    lacking = [name for name in ("memory", "cpu", "pids") if name not in control.controllers]
-    limits = Finding("limits", "ok", "Memory, CPU and processes are limited by cgroups.")
-    if lacking:
-        limits = Finding(
-            "limits",
-            "weaker",
-            f"No cgroup may be made for: {', '.join(lacking)}. Memory and processes are bounded "
-            "per process only, and CPU not at all. Run as root, or delegate a cgroup.",
-        )
+    limits = limits_found(control.controllers, may_limit=os.geteuid() != 0 or _may_limit())
     network = Finding("network", "ok", "Every TCP connection of a function can be carried.")
     if not control.is_transparent:
         network = Finding(
@@ -223,6 +216,37 @@ def _isolation(control: Control) -> list[Finding]:
             "in which folders of this machine its files lie.",
         )
     return [limits, network, paths]
+
+
+def limits_found(controllers: Sequence[str], *, may_limit: bool) -> Finding:
+    """What bounds a sandbox, by the cgroup controllers that could be used. `may_limit`: whether
+    limits of running processes may be set instead."""
+    lacking = {
+        "memory": "each process of a function may take what its specification grants to all, and "
+        "a function that runs out of memory is not told so"
+        if may_limit
+        else "a function may take all memory of this machine",
+        "cpu": "a function may take every processor",
+        "pids": "processes are counted per user, not per function"
+        if may_limit
+        else "a function may start any number of processes",
+    }
+    said = [text for name, text in lacking.items() if name not in controllers]
+    if not said:
+        return Finding("limits", "ok", "Memory, CPU and processes are limited by cgroups.")
+    names = ", ".join(name for name in lacking if name not in controllers)
+    return Finding(
+        "limits",
+        "weaker",
+        f"No cgroup may be made for {names}: {'; '.join(said)}. Run as root, or delegate a "
+        "cgroup (Delegate=yes in the systemd unit).",
+    )
+
+
+def _may_limit() -> bool:
+    """Whether root was left CAP_SYS_RESOURCE; containers often take it."""
+    found = re.search(r"^CapEff:\s*(\w+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> _CAP_SYS_RESOURCE & 1)
 
 
 def _build_tools() -> Finding:

@@ -258,3 +258,26 @@ def test_v2_ends_a_whole_group_by_itself_and_v1_is_asked_to_tell(tmp_path: Path)
         assert (folder / "cgroup.event_control").read_text().startswith(f"{alarm} ")
     finally:
         os.close(alarm)
+
+
+def test_what_a_group_has_already_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = HybridHost(tmp_path)
+    group = host.find().make("s1")
+    host.fill("s1")
+    group.limit(Limits(memory_mib=512, pids=256))
+    written: list[str] = []
+
+    def refuse(path: Path, _value: str) -> bool:
+        written.append(path.name)
+        return False
+
+    monkeypatch.setattr(cgroups, "_write", refuse)
+    group.limit(Limits(memory_mib=512, pids=256, cpus=0.5))
+    assert written == ["cpu.cfs_quota_us"]
+    group.limit(Limits(memory_mib=256, pids=256, cpus=0.5))  # none of these succeeds
+    assert set(written) == {
+        "cpu.cfs_quota_us", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes",
+    }  # fmt: skip
+    assert written.count("memory.limit_in_bytes") == 2
