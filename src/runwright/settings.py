@@ -112,6 +112,12 @@ class Settings:
     sync_timeout_s: float = _setting(
         30.0, "longest wait of a synchronous caller", unit="s", low=0.1, high=900
     )
+    stream_body_bytes: int = _setting(
+        10 * 1024**3,
+        "largest request body that a function reads as it comes",
+        unit="bytes",
+        low=1024,
+    )
     compute_cpus: float = _setting(0.0, "largest specification's CPUs; 0 = no cap", low=0)
     compute_memory_mib: int = _setting(
         0, "largest specification's memory; 0 = no cap", unit="MiB", low=0

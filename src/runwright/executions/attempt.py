@@ -16,7 +16,7 @@ from runwright.model.execution import (
     Status,
     Trigger,
 )
-from runwright.ports.executor import OnEnd, ResponseSink
+from runwright.ports.executor import OnEnd, RequestSource, ResponseSink
 
 # What the runtime itself writes; left out when the function's logging is off.
 _WRITTEN_BY_RUNTIME = frozenset({None, ErrorClass.USER_EXCEPTION, ErrorClass.ENTRYPOINT})
@@ -36,6 +36,7 @@ class Attempt:
     is_abandoned = False  # its caller went away before the answer
     is_slow = False  # it has run for longer than most
     has_row = False
+    source: RequestSource | None = None  # of a request that is read as it comes
     is_streaming = False
     event_action = ""  # as which its end is announced; "" = not at all
     actor: Actor = PLATFORM  # whose doing that is

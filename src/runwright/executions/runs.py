@@ -130,9 +130,14 @@ class Runs:
                 attempt.invocation,
                 partial(self._on_end, attempt),
                 sink=None if attempt.sink is None else attempt,
+                source=attempt.source,
             )
         except Exception as fault:
             self._on_end(attempt, fault)
+
+    def hang_up(self, execution_id: str) -> None:
+        """The caller has left the answer that it was getting."""
+        self._executor.hang_up(execution_id)
 
     async def cancel(self, project_id: str, execution_id: str, *, wait_s: float) -> Carried:
         """End a run in flight and return when its record is taken."""
@@ -238,8 +243,12 @@ class Runs:
             self._recorder.record(attempt.processing(self._clock.now()))
 
     def _give_up_waiting(self, attempt: Attempt) -> None:
-        """A caller that already gets a stream goes on getting it."""
+        """A caller that already gets a stream goes on getting it, and the wait of one that still
+        sends has not begun."""
         self._show(attempt)
+        if attempt.source is not None and not attempt.source.is_over:
+            self._late.add(attempt, asyncio.get_running_loop())
+            return
         if not attempt.is_streaming:
             attempt.tell(SynchronousTimeout(attempt.execution_id))
 

@@ -384,6 +384,10 @@ class Executions:
             return None
         return held if self._catalog.known(project_id, function_id) is held.live else None
 
+    def hang_up(self, execution_id: str) -> None:
+        """The caller of a streamed answer has left it."""
+        self.runs.hang_up(execution_id)
+
     async def live(self, project_id: str, function_id: str) -> LiveFunction | None:
         return await self._catalog.live(project_id, function_id)
 

@@ -321,7 +321,8 @@ class Stream:
                 return
             self._sandbox.open_window(self._request_id, self._call, len(part))
         result, user_s = self._end
-        if not self._is_heard:
+        head = self._call.head
+        if not self._is_heard and head is not None and head.status_code != wire.SWITCHING:
             self._call.note(CALLER_LEFT)
         self._call.finish_stream(result, user_s, self._now())
 

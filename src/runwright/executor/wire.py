@@ -68,6 +68,7 @@ WINDOW_BYTES: Final = 1024 * 1024
 WINDOW_STEP_BYTES: Final = WINDOW_BYTES // 4
 MAX_REQUEST_BYTES: Final = 20 * 1024 * 1024
 INTAKE_BYTES: Final = 256 * 1024  # of a streamed request body that user code has not taken
+SWITCHING: Final = 101  # a web socket was accepted
 HEADER: Final = struct.Struct("<IBI")
 _HEADER_BYTES: Final = HEADER.size
 _unpack_header: Final = HEADER.unpack_from

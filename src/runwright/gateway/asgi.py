@@ -20,6 +20,7 @@ from runwright.gateway.messages import (
     RawRequest,
 )
 from runwright.gateway.router import Kind, Place
+from runwright.gateway.websockets import SocketChannel, hold
 from runwright.proxies import Proxies
 
 Scope = MutableMapping[str, Any]
@@ -30,6 +31,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TLS_ASK: Final = "/_runwright/tls/ask"
 BODY_WAIT_S: Final = 120.0
+PART_WAIT_S: Final = 60.0  # for more of a body that is read as it comes
 _MALFORMED: Final = Place(Kind.MALFORMED)
 _API: Final = Place(Kind.API)
 
@@ -70,11 +72,13 @@ class DomainFirst:
             place = _API if is_old else _MALFORMED
         if place.kind is Kind.API:
             await self._to_api(scope, receive, send)
-        elif scope["type"] == "http":
-            await self._to_domain(place, scope, receive, send, peer=peer, scheme=scheme)
-        else:  # functions answer requests, they hold no sockets
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
+            return
+        request = _raw_request(scope, place, peer=peer, scheme=scheme)
+        if scope["type"] == "http":
+            await self._to_domain(place, request, receive, send)
+        else:
+            channel = await SocketChannel.of(scope, receive, send)
+            await hold(self._gateway, place, request, channel)
 
     async def _to_api(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -91,14 +95,8 @@ class DomainFirst:
         return GatewayAnswer(200 if is_ours else 404, [(b"content-length", b"0")], b"")
 
     async def _to_domain(
-        self, place: Place, scope: Scope, receive: Receive, send: Send, *, peer: str, scheme: str
+        self, place: Place, request: RawRequest, receive: Receive, send: Send
     ) -> None:
-        query = scope["query_string"]
-        raw = scope.get("raw_path") or scope["path"].encode()
-        target = (b"%b?%b" % (raw, query) if query else raw).decode("utf-8", "surrogateescape")
-        request = RawRequest(
-            scope["method"], target, scope["headers"], host=place.host, scheme=scheme, peer=peer
-        )
         channel = _AsgiChannel(receive, send)
         try:
             answer = await self._gateway.answer(place, request, channel)
@@ -117,7 +115,11 @@ class DomainFirst:
 class _AsgiChannel:
     """One request's connection, as ASGI shows it."""
 
+    is_socket = False
+
     def __init__(self, receive: Receive, send: Send) -> None:
+        self.on_gone: Callable[[], None] | None = None
+        self._is_fed = False  # the body is read in parts, and there may be more
         self._receive = receive
         self._send = send
         self._opening: asyncio.Task[None] | None = None
@@ -143,11 +145,32 @@ class _AsgiChannel:
             raise BodyTooSlow from exc
         return _bounded(b"".join(parts), most)
 
+    async def read_part(self) -> bytes:
+        if self._watch is not None:
+            return b""
+        self._is_fed = True
+        part = b""
+        try:
+            async with asyncio.timeout(PART_WAIT_S):
+                while self._is_fed and not part:
+                    message = await self._next()
+                    part = bytes(message.get("body", b""))
+                    self._is_fed = message.get("more_body", False)
+        except TimeoutError as exc:
+            raise BodyTooSlow from exc
+        except ConnectionError:
+            self._left()
+            raise
+        if not self._is_fed:
+            self._watch = asyncio.create_task(self._until_gone())
+        return part
+
     def start(self, status: int, headers: RawHeaders) -> None:
         # The head leaves at once: a caller of a stream may wait long for its first part.
         message = {"type": "http.response.start", "status": status, "headers": headers}
         self._opening = asyncio.create_task(_sent(self._send, message))
-        self._watch = asyncio.create_task(self._until_gone())
+        if not self._is_fed:
+            self._watch = asyncio.create_task(self._until_gone())
 
     async def write(self, chunk: bytes) -> None:
         if self._is_gone:
@@ -178,7 +201,26 @@ class _AsgiChannel:
     async def _until_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._left()
+
+    def _left(self) -> None:
         self._is_gone = True
+        if self.on_gone is not None:
+            self.on_gone()
+
+
+def _raw_request(scope: Scope, place: Place, *, peer: str, scheme: str) -> RawRequest:
+    query = scope["query_string"]
+    raw = scope.get("raw_path") or scope["path"].encode()
+    target = (b"%b?%b" % (raw, query) if query else raw).decode("utf-8", "surrogateescape")
+    return RawRequest(
+        scope.get("method", "GET"),  # a web socket's handshake has no other
+        target,
+        scope["headers"],
+        host=place.host,
+        scheme=scheme,
+        peer=peer,
+    )
 
 
 async def _sent(send: Send, message: Message) -> None:

@@ -37,12 +37,14 @@ from runwright.gateway.errors import (
     HostRefused,
     HttpsNeeded,
     NothingHere,
+    NoWebSocket,
     RequestTooLarge,
     RequestTooSlow,
 )
 from runwright.gateway.incoming import Incoming
 from runwright.gateway.messages import (
     MAX_BODY_BYTES,
+    SWITCHING,
     BodyTooLarge,
     BodyTooSlow,
     Channel,
@@ -53,14 +55,16 @@ from runwright.gateway.messages import (
 from runwright.gateway.outgoing import BODYLESS, head, whole
 from runwright.gateway.pages import error_answer
 from runwright.gateway.router import Kind, Place
+from runwright.gateway.uplink import Uplink
 from runwright.identity.authentication import Authenticator
 from runwright.identity.permissions import guest_roles
 from runwright.identity.tokens import Tokens, UserJwtInvalid
 from runwright.ids import new_id
-from runwright.model.execution import Headers, Outcome
+from runwright.model.execution import ErrorClass, Headers, Outcome
 from runwright.model.function import DeploymentStatus, Function, Rule
 from runwright.model.identity import Principal
 from runwright.model.lineage import NO_LINEAGE, Lineage
+from runwright.model.streams import takes_streams, wants_bodies
 from runwright.proxies import Proxies
 
 log = logging.getLogger(__name__)
@@ -70,11 +74,19 @@ AllowsOrigin = Callable[[str, str], Awaitable[bool]]  # project id, origin
 ACME: Final = "/.well-known/acme-challenge"
 GUEST: Final = guest_roles()
 _UNREAD: Final = (BadRequest, RequestTooLarge, RequestTooSlow)
+_UPGRADE: Final = ("upgrade", "websocket")
 _CLOSE: Final[RawHeaders] = [(b"connection", b"close")]
 
 
 class BrokenAnswer(Exception):
-    """A streamed answer ended before its end; the connection must be cut, not closed well."""
+    """A streamed answer ended before its end; the connection must be cut, not closed well.
+
+    `error_class` says why; None when its reader may not have it any longer.
+    """
+
+    def __init__(self, error_class: ErrorClass | None = None) -> None:
+        super().__init__(error_class)
+        self.error_class = error_class
 
 
 class Gateway:
@@ -87,13 +99,16 @@ class Gateway:
         allows_origin: AllowsOrigin,
         proxies: Proxies,
         forces_https: bool,
+        stream_bytes: int = MAX_BODY_BYTES,
     ) -> None:
+        """`stream_bytes`: the largest body of a request that is read as it comes."""
         self._executions = executions
         self._authenticator = authenticator
         self._tokens = tokens
         self._allows_origin = allows_origin
         self._proxies = proxies
         self.forces_https = forces_https
+        self._stream_bytes = stream_bytes
 
     async def answer(
         self, place: Place, request: RawRequest, channel: Channel
@@ -172,17 +187,46 @@ class Gateway:
                 return answer
         runnable = await self._runnable(rule)
         caller, jwt = await self._caller(runnable, incoming)
-        body = await self._body(incoming, channel)
+        uplink = self._uplink(runnable, incoming, channel)
+        body = b"" if uplink is not None else await self._body(incoming, channel)
         own = caller.lineage if caller is not None else NO_LINEAGE
         lineage = _longer(own, self.lineage(rule.project_id, incoming))
         page = await self._page(rule, incoming) if caller is not None else ""
         visit = Visit(place, rule, request, incoming, Stream(channel, new_id(), page))
         attempt = self._attempt(runnable, visit, lineage, body=body, caller=caller, jwt=jwt)
+        visit.stream.uplink = attempt.source = uplink
         try:
             end: Outcome | Exception = await self._run(attempt, lineage, visit, caller, jwt)
         except RunwrightError as error:
             end = error
-        return await self._finish(visit, end)
+        if uplink is None:
+            return await self._finish(visit, end)
+        if uplink.refusal is not None and not visit.stream.has_started:
+            raise uplink.refusal
+        answer = await self._finish(visit, end)
+        if answer is not None and not uplink.is_over:
+            answer.headers.extend(_CLOSE)
+        return answer
+
+    def _uplink(self, runnable: Runnable, incoming: Incoming, channel: Channel) -> Uplink | None:
+        """How the function reads the request while it comes; None when it does not.
+
+        Raises NoWebSocket, RequestTooLarge.
+        """
+        workload = runnable.workload
+        if channel.is_socket:
+            if not takes_streams(workload.runtime):
+                raise NoWebSocket
+            return Uplink(channel)
+        if not incoming.has_body or not wants_bodies(workload.runtime, workload.env):
+            return None
+        if incoming.body_bytes > self._stream_bytes:
+            raise RequestTooLarge(self._stream_bytes)
+        return Uplink(channel, self._stream_bytes)
+
+    def hang_up(self, execution_id: str) -> None:
+        """The caller has left before the end of its answer: its function may want to know."""
+        self._executions.hang_up(execution_id)
 
     def conclude(
         self, visit: "Visit", end: Outcome | Exception
@@ -202,12 +246,13 @@ class Gateway:
     ) -> Attempt:
         request, incoming = visit.request, visit.incoming
         forwarded = incoming.every("x-forwarded-for")
+        visit.stream.hang_up = self.hang_up
         return self._executions.attempt(
             runnable,
             execution_id=visit.stream.execution_id,
             method=request.method,
             path=request.target,
-            headers=passed(visit.rule, request.scheme, incoming),
+            headers=passed(visit.rule, request.scheme, incoming, is_socket=visit.stream.is_socket),
             body=body,
             client_ip=self._proxies.client(request.peer, ",".join(forwarded)),
             user_id=caller.user_id if caller is not None else "",
@@ -239,7 +284,7 @@ class Gateway:
             raise end
         if stream.has_started:
             if end.error_class is not None:
-                raise BrokenAnswer
+                raise BrokenAnswer(end.error_class)
             return None
         answer = self._answer(visit, end)
         if answer is not None:
@@ -350,6 +395,8 @@ class Stream:
 
     has_started = False
     on_start: Callable[[], None] | None = None
+    hang_up: Callable[[str], None] | None = None
+    uplink: Uplink | None = None
     _is_mute = False
 
     def __init__(self, channel: Channel, execution_id: str, page: str) -> None:
@@ -357,19 +404,31 @@ class Stream:
         self.page = page  # the origin that may read the answer, see sharing.py
         self.execution_id = execution_id
 
+    @property
+    def is_socket(self) -> bool:
+        return self._channel.is_socket
+
     def start(self, status_code: int, headers: Headers) -> None:
         self.has_started = True
         if self.on_start is not None:
             self.on_start()
+        self._channel.on_gone = self._gone
         self._is_mute = status_code in BODYLESS
         # A status below 200 announces another answer, and there is none.
-        status = status_code if status_code >= 200 else 500
+        is_sound = status_code >= 200 or (self.is_socket and status_code == SWITCHING)
+        status = status_code if is_sound else 500
         lines = sharing.readable(head(headers, self.execution_id), self.page)
+        if self.uplink is not None and not self.uplink.is_over and not self.is_socket:
+            lines = [*lines, *_CLOSE]
         self._channel.start(status, lines)
 
     async def write(self, chunk: bytes) -> None:
         if not self._is_mute:
             await self._channel.write(chunk)
+
+    def _gone(self) -> None:
+        if self.hang_up is not None:
+            self.hang_up(self.execution_id)
 
 
 class Visit:
@@ -395,9 +454,11 @@ class Visit:
         )
 
 
-def passed(rule: Rule, scheme: str, incoming: Incoming) -> Headers:
+def passed(rule: Rule, scheme: str, incoming: Incoming, *, is_socket: bool = False) -> Headers:
     """The caller's headers as the function gets them."""
     headers = without_foreign_sessions(incoming.passed, rule.project_id)
+    if is_socket:
+        headers = (*headers, _UPGRADE)
     # User code reads the scheme from this header; a proxy in front has set it already.
     if scheme == "https" and not any(name == "x-forwarded-proto" for name, _ in headers):
         return (*headers, ("x-forwarded-proto", "https"))

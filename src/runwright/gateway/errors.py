@@ -70,6 +70,15 @@ class RequestTooSlow(RunwrightError):
         super().__init__("The request body did not arrive in time.")
 
 
+class NoWebSocket(RunwrightError):
+    type, status = "general_bad_request", 400
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This function does not accept web sockets. Call it with an ordinary request."
+        )
+
+
 class GatewayFault(RunwrightError):
     type, status = "general_unknown", 500
 

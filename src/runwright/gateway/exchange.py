@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -44,6 +44,8 @@ class Exchange:
     The attributes without underscore are those that the base protocol reads and sets.
     """
 
+    is_socket = False
+    on_gone: Callable[[], None] | None = None
     _is_chunked = False
     keep_alive = True
     body: bytes | bytearray = b""
@@ -85,6 +87,14 @@ class Exchange:
 
     async def read_body(self, most: int) -> bytes:
         return b""
+
+    async def read_part(self) -> bytes:
+        return b""
+
+    def left(self) -> None:
+        """The caller has, before the end of its answer."""
+        if self.on_gone is not None:
+            self.on_gone()
 
     def start(self, status: int, headers: RawHeaders) -> None:
         """Begin a streamed answer."""
@@ -158,6 +168,9 @@ class PlainExchange(Exchange):
     @property
     def peer(self) -> str:
         return self._protocol.peer
+
+    def left(self) -> None:
+        self._gateway.hang_up(self.execution_id)
 
     def told(self, end: Outcome | Exception) -> None:
         protocol = self._protocol

@@ -1,9 +1,13 @@
 """Requests and answers of the hot path; no server interface is known here."""
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 RawHeaders = list[tuple[bytes, bytes]]  # lower-case name, value
 MAX_BODY_BYTES: Final = 12 * 1024 * 1024
+MESSAGE_BYTES: Final = 1024 * 1024  # of one message of a web socket, in either direction
+MESSAGE_LIMIT: Final = "runwright.message_limit"  # ASGI extension: sets it for this socket
+SWITCHING: Final = 101
 
 
 class RawRequest:
@@ -44,8 +48,17 @@ class BodyTooSlow(Exception):
 class Channel(Protocol):
     """The connection behind a request."""
 
+    is_socket: bool  # it asks for a web socket
+    on_gone: Callable[[], None] | None  # called when the caller of a streamed answer leaves
+
     async def read_body(self, most: int) -> bytes:
         """All of the request body. Raises BodyTooLarge, BodyTooSlow, ConnectionError."""
+
+    async def read_part(self) -> bytes:
+        """The next part of the request body, instead of all of it; empty at the end.
+
+        Raises BodyTooSlow, ConnectionError.
+        """
 
     def start(self, status: int, headers: RawHeaders) -> None:
         """Begin a streamed answer."""

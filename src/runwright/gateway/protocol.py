@@ -89,6 +89,9 @@ class DomainProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
         super().connection_lost(exc)
+        cycle = self.cycle
+        if isinstance(cycle, Exchange) and not cycle.response_complete:
+            cycle.left()
 
     def data_received(self, data: bytes) -> None:
         self._block = b""

@@ -6,12 +6,18 @@ there are. And it leaves a connection open whose head its library refuses. All o
 """
 
 import asyncio
+import contextlib
 from typing import Any, Final
 
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
 from websockets.frames import Frame
+from websockets.http11 import Request
 
+from runwright.gateway.messages import MESSAGE_LIMIT
+
+_LEAVING: Final = 1001
 CLOSE_WAIT_S: Final = 2.0  # for the client's side of the goodbye
 MOST_PARTS: Final = 256  # of one message
 _BAD_HEAD: Final = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -38,11 +44,31 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.close()
             self._cut_soon(CLOSE_WAIT_S)
 
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.handshake_complete:
+            extensions: Any = self.scope["extensions"]
+            extensions[MESSAGE_LIMIT] = self._limit_messages
+
+    def _limit_messages(self, most_bytes: int) -> None:
+        self.conn.max_message_size = most_bytes
+
     def shutdown(self) -> None:
+        if self.handshake_complete and not self.close_sent:
+            self.close_sent = True
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": _LEAVING})
+            with contextlib.suppress(InvalidState):
+                self.conn.send_close(_LEAVING)
+                self.transport.write(b"".join(self.conn.data_to_send()))
         super().shutdown()
         self._cut_soon(CLOSE_WAIT_S / 2)
 
     def keepalive_timeout(self) -> None:
+        if self.read_paused:
+            # Its answer stands behind messages that nobody has taken yet.
+            self.pong_timer = self.pending_ping_payload = None
+            self.schedule_ping()
+            return
         super().keepalive_timeout()
         self._cut_soon(CLOSE_WAIT_S)
 

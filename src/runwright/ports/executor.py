@@ -34,6 +34,10 @@ class ResponseSink(Protocol):
 class RequestSource(Protocol):
     """Where a streamed request body comes from."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all of it was read."""
+
     async def read(self) -> bytes:
         """The next part as it came; empty at the end.
 

@@ -120,6 +120,7 @@ def make_application(
         allows_origin=clients_of(core, Origins(settings.domain, rule_project)),
         proxies=proxies,
         forces_https=settings.force_https == "on",
+        stream_bytes=settings.stream_body_bytes,
     )
     hosts = Hosts(router, functions.domains, core.signals)
     app = DomainFirst(

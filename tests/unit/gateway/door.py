@@ -54,7 +54,6 @@ class Reply:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     parts: list[bytes] = field(default_factory=list)
     is_whole: bool = False
-    closed_socket: bool = False
 
     @property
     def body(self) -> bytes:
@@ -130,10 +129,7 @@ class Door:
             return {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:
-            if message["type"] == "websocket.close":
-                reply.closed_socket = True
-                return
-            if message["type"] == "http.response.start":
+            if message["type"].removeprefix("websocket.") == "http.response.start":
                 assert reply.status == 0, "two heads"
                 reply.status, reply.headers = message["status"], list(message["headers"])
                 return

@@ -193,8 +193,11 @@ async def test_a_proxy_may_ask_which_names_are_ours() -> None:
     }
 
 
-async def test_web_sockets_to_a_function_are_closed_and_the_apis_pass() -> None:
+async def test_a_web_socket_that_the_function_ignores_is_refused_and_the_apis_pass() -> None:
     async with a_door() as door:
-        assert (await door.call(kind="websocket", scheme="ws")).closed_socket
+        reply = await door.call(kind="websocket", scheme="ws")
+        assert reply.status == 400
+        assert reply["content-type"].startswith("application/json")
+        assert "does not accept web sockets" in reply.text
         await door.call(kind="websocket", scheme="ws", host="localhost")
     assert len(door.api_calls) == 1
