@@ -30,10 +30,18 @@ WORKPLACE: Final = re.compile(r"\bissues? ?#?\d+\b|\bJIRA\b|\bTODO\b|\bFIXME\b")
 LOCKS: Final = ("requirements/*.txt", "**/package-lock.json")
 DOCS: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # Not settings of the server: where its file is, where the command line finds it, and what a
-# Python function may set for itself.
+# function may set for itself.
 OTHER_VARIABLES: Final = {
     f"{PREFIX}{name}"
-    for name in ("CONFIG", "ENDPOINT", "PROJECT", "API_KEY", "PYTHON_THREADS", "PYTHON_TEMPLATE")
+    for name in (
+        "CONFIG",
+        "ENDPOINT",
+        "PROJECT",
+        "API_KEY",
+        "PYTHON_THREADS",
+        "PYTHON_TEMPLATE",
+        "STREAM_BODIES",
+    )
 }
 PROGRAMS: Final = {"cd", "curl", "git", "make", "node", "pip", "python", "pytest", "runwright"}
 

@@ -60,6 +60,21 @@ class Echo:
             self.ended.set()
 
 
+class Late(Echo):
+    """Takes nothing before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_take = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Ask, send: Ask) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await self.may_take.wait()
+        message = await receive()
+        await send({"type": "websocket.send", "text": message["text"]})
+
+
 @asynccontextmanager
 async def serving(app: Echo) -> AsyncIterator[tuple[uvicorn.Server, int]]:
     config = uvicorn.Config(
@@ -158,6 +173,31 @@ async def test_a_server_that_stops_does_not_wait_for_who_does_not_read() -> None
             await app.ended.wait()
             await server.shutdown()
         assert not server.server_state.connections
+
+
+async def test_a_server_that_stops_says_so_to_both_sides() -> None:
+    app = Echo()
+    async with serving(app) as (server, port), upgraded(port) as (reader, _):
+        async with asyncio.timeout(WAIT_S):
+            stopping = asyncio.create_task(server.shutdown())
+            assert await reader.readexactly(4) == b"\x88\x02" + (1001).to_bytes(2, "big")
+            await app.ended.wait()
+            await stopping
+        assert app.failure is None
+
+
+async def test_a_client_whose_messages_nobody_takes_is_not_taken_for_dead() -> None:
+    app = Late()
+    async with serving(app) as (server, port), upgraded(port) as (reader, writer):
+        async with asyncio.timeout(WAIT_S):
+            writer.write(text(b"one"))
+            (connection,) = server.server_state.connections
+            assert isinstance(connection, SocketProtocol)
+            while not connection.read_paused:
+                await asyncio.sleep(0.01)
+            connection.keepalive_timeout()  # its pong stands behind the message
+            app.may_take.set()
+            assert (await reader.readexactly(5))[2:] == b"one"
 
 
 async def test_a_head_that_is_too_long_is_refused() -> None:
