@@ -22,6 +22,7 @@ from runwright.clock import Clock
 from runwright.executor.call import NOT_BEGUN, Call
 from runwright.executor.calls import Calls, waiter
 from runwright.executor.docker import builds
+from runwright.executor.docker.bodies import gather
 from runwright.executor.docker.container import (
     Carrier,
     Container,
@@ -198,12 +199,11 @@ class DockerExecutor:
         sink: ResponseSink | None = None,
         source: RequestSource | None = None,
     ) -> None:
-        """No `source` ever comes: requests of the protocol are whole."""
         call = self._calls.add(invocation, on_end, sink)
         if self._is_closed or self._waiting >= self._config.max_waiting:
             call.set_exception(NoSlot())
             return
-        self._spawn(self._carry_out(workload, call), f"execution-{invocation.execution_id}")
+        self._spawn(self._carry_out(workload, call, source), f"execution-{invocation.execution_id}")
 
     async def run(
         self, workload: Workload, invocation: Invocation, *, sink: ResponseSink | None = None
@@ -229,7 +229,11 @@ class DockerExecutor:
     async def output(self, execution_id: str, *, wait_s: float) -> Output | None:
         return await self._calls.output(execution_id, wait_s=wait_s)
 
-    async def _carry_out(self, workload: Workload, call: Call) -> None:
+    async def _carry_out(
+        self, workload: Workload, call: Call, source: RequestSource | None
+    ) -> None:
+        if source is not None:
+            await gather(call, source, self._now())
         self._waiting += 1
         try:
             container = await self._lend(workload, call)
