@@ -233,4 +233,52 @@ GATEWAY: Final = (
     _gateway("oversize answer", Kind.RESOURCE, "more than an answer may hold", "size bound"),
 )  # fmt: skip
 
-ROWS: Final = (*KERNEL, *PRYING, *HUNGER, *WIRE, *GATEWAY)
+
+def _network(name: str, kind: Kind, case: str, tries: str, stopped_by: str) -> Row:
+    return Row(name=name, kind=kind, case=f"links/{case}", tries=tries, stopped_by=stopped_by)
+
+
+NETWORK: Final = (
+    _network("loopback of the host", Kind.SECRECY, "reach",
+             "services that listen on the host's loopback, TCP and UDP", "a loopback of its own"),
+    _network("addresses of the host", Kind.SECRECY, "reach", "the same on its other addresses",
+             "the forwarder"),
+    _network("metadata", Kind.SECRECY, "reach", "metadata services of clouds", "the forwarder"),
+    _network("IPv6", Kind.SECRECY, "reach", "private, metadata and public addresses of IPv6",
+             "IPv6 does not leave"),
+    _network("name server", Kind.RESOURCE, "names",
+             "thousands of questions, most of them malformed", "bounds of the forwarder"),
+    _network("connections", Kind.RESOURCE, "many", "hundreds of connections to nowhere",
+             "bounds of the forwarder"),
+)  # fmt: skip
+
+
+def _archive(name: str, kind: Kind, tries: str, stopped_by: str = "the unpacker") -> Row:
+    return Row(name=name, kind=kind, case="archive", tries=tries, stopped_by=stopped_by,
+               languages=("any",))  # fmt: skip
+
+
+ARCHIVES: Final = (
+    _archive("absolute paths", Kind.ESCAPE, "an archive with files of the host"),
+    _archive("paths upwards", Kind.ESCAPE, "an archive with `..` in its paths"),
+    _archive("written through links", Kind.ESCAPE, "a link out, then a file behind it"),
+    _archive("hard links", Kind.ESCAPE, "hard links to files of the host"),
+    _archive("devices and pipes", Kind.ESCAPE, "device nodes and pipes in an archive"),
+    _archive("compression bomb", Kind.RESOURCE, "an archive that unpacks to far more",
+             "bytes are counted as they come out"),
+    _archive("broken archives", Kind.RESOURCE, "names without end, deep folders, what is no tar"),
+)  # fmt: skip
+BUILDS: Final = (
+    _archive("build: prying", Kind.SECRECY, "a build that looks for secrets and processes",
+             "stage, namespaces, allow-list of variables"),
+    _archive("build: breaking out", Kind.ESCAPE, "mounts, namespaces, nodes, system folders",
+             "system call filter, read-only trees"),
+    _archive("build: daemons", Kind.ESCAPE, "processes that outlive the build",
+             "process namespace"),
+    _archive("build: links out", Kind.SECRECY, "links in its output to files of the host",
+             "links are checked, the host is not there"),
+    _archive("build: processes", Kind.RESOURCE, "thousands of processes", "number of processes"),
+    _archive("build: disk", Kind.RESOURCE, "output without end", "disk bound of a build"),
+)  # fmt: skip
+
+ROWS: Final = (*KERNEL, *PRYING, *HUNGER, *WIRE, *GATEWAY, *NETWORK, *ARCHIVES, *BUILDS)

@@ -28,6 +28,7 @@ ROOT: Final = Path(__file__).parents[3]
 HOSTILE: Final = ROOT / "tests" / "functions" / "hostile"
 NEIGHBOUR: Final = "neighbour"
 TMP_MIB: Final = 64
+BUILD_BYTES: Final = 50_000_000
 SPECIFICATION: Final = "s-1vcpu-512mb"  # of the hostile: half of a small machine
 CASE_S: Final = 20  # for cases that end by themselves
 BRIEF_S: Final = 2  # for those that have to be ended
@@ -74,6 +75,8 @@ class Stand:
             RUNWRIGHT_SMTP_URL=f"smtp://me:{self.secrets['password']}@127.0.0.1:9",
             RUNWRIGHT_UID_BASE=str(UID_BASE + 0x200_0000),
             RUNWRIGHT_TMP_MIB=str(TMP_MIB),
+            RUNWRIGHT_BUILD_BYTES=str(BUILD_BYTES),
+            RUNWRIGHT_BUILD_DISK_MIB="128",
             HOME=str(self.folder / "home"),
         )
         (self.folder / "home").mkdir()

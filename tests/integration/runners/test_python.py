@@ -7,10 +7,10 @@ import pytest
 
 from runwright.executor.wire import Kind, ResultClass, frame
 from tests.integration.runners.deploy import deployed, function
-from tests.integration.runners.harness import Runner, Variant, spread, started
+from tests.integration.runners.harness import Runner, Variant, started, variants
 
 NOTICE = "Native logs detected. Use context.log() or context.error() for better experience.\n"
-PYTHONS = spread("python")
+PYTHONS = [found for found in variants() if found.entrypoint == "main.py"]
 
 
 @pytest.fixture(params=PYTHONS, ids=lambda variant: variant.version)

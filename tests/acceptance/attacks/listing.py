@@ -1,0 +1,44 @@
+"""The page that lists every attack: `python -m tests.acceptance.attacks.listing` writes it."""
+
+from pathlib import Path
+from typing import Final
+
+from tests.acceptance.attacks.rows import ROWS, Row
+
+PAGE: Final = Path(__file__).parents[3] / "docs" / "design" / "attacks.md"
+HEAD: Final = """# Attacks
+
+What hostile functions, archives and builds try against a running server in
+`tests/acceptance/attacks`, and what has to stop each of them. The list is generated; the code of
+the functions lies in `tests/functions/hostile`.
+
+Every row runs against a server that root runs, and again against one that an ordinary user runs.
+It passes when the attempt failed by what the function itself saw, when nothing outside has
+changed (the server lives, no process and no file is left, no secret was found), and when a
+neighbour kept its pace: another function that is called every 8 ms all the while. Its p99 beside
+the attack may be twice the p99 of the quiet windows between the attacks, or 12 ms where those are
+quicker than that. A window has few calls, so the question asked is how likely that many slow ones
+are; a window that looks bad is made longer before it is judged. `pytest -s` prints the figures of
+all rows.
+
+Kinds: *escape* is out of the box or to more rights in it, *secrecy* what belongs to others,
+*resource* what others need to run. Resource rows are not run for an ordinary user to whom no
+cgroup was delegated: what bounds them is weaker there, and
+[isolation](isolation.md#as-an-ordinary-user) says how.
+
+| attack | kind | by | tries | stopped by |
+|---|---|---|---|---|
+"""
+
+
+def line(row: Row) -> str:
+    by = " ".join(row.languages).replace("any", "archive")
+    return f"| {row.name} | {row.kind} | {by} | {row.tries} | {row.stopped_by} |\n"
+
+
+def page() -> str:
+    return HEAD + "".join(map(line, ROWS))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
