@@ -173,20 +173,29 @@ class PlainExchange(Exchange):
         self._gateway.hang_up(self.execution_id)
 
     def told(self, end: Outcome | Exception) -> None:
-        protocol = self._protocol
+        answer = self._plain(end)
+        if answer is None:
+            self.end_later(self._gateway.conclude(self._visit(), end))
+        else:
+            self._write(answer)
+            self._complete()
+
+    def _plain(self, end: Outcome | Exception) -> bytes | None:
+        """The answer, where it is one that can be sent at once."""
         if (
-            isinstance(end, Outcome)
-            and not self.stream.has_started
-            and self._method != "HEAD"
-            and not protocol.flow.write_paused
+            not isinstance(end, Outcome)
+            or self.stream.has_started
+            or self._method == "HEAD"
+            or self._protocol.flow.write_paused
         ):
-            answer = outgoing.plain(end, self.execution_id)
-            if answer is not None:
-                closing = b"" if self.keep_alive else _CLOSING
-                self._write(b"%b%b%b" % (STATUS_LINE[end.status_code], closing, answer))
-                self._complete()
-                return
-        self.end_later(self._gateway.conclude(self._visit(), end))
+            return None
+        try:
+            first = STATUS_LINE[end.status_code]
+            if not self.keep_alive:
+                first += _CLOSING
+            return outgoing.plain(end, self.execution_id, first)
+        except Exception:  # met again on the longer road, where it is logged and answered
+            return None
 
     def _visit(self) -> Visit:
         caller = self._caller

@@ -68,8 +68,8 @@ def whole(outcome: Outcome, execution_id: str, *, accept: str, is_head: bool) ->
     return GatewayAnswer(status, lines, body)
 
 
-def plain(outcome: Outcome, execution_id: str) -> bytes | None:
-    """What `whole` makes of an outcome, as the bytes behind the status line; None where there is
+def plain(outcome: Outcome, execution_id: str, first: bytes) -> bytes | None:
+    """What `whole` makes of an outcome, as bytes behind the `first` lines; None where there is
     more to do about it than to send it, or where it need not be quick."""
     status, headers, body = outcome.status_code, outcome.headers, outcome.body
     if status < 200 or len(body) >= LEAST_BYTES or (not body and status >= 400):
@@ -79,8 +79,9 @@ def plain(outcome: Outcome, execution_id: str) -> bytes | None:
     lines, content_type = _heads_known.get(headers) or _joined(headers)
     own = execution_id.encode()
     if status in BODYLESS:
-        return b"%bx-appwrite-execution-id: %b\r\n\r\n" % (lines, own)
-    return b"%bx-appwrite-execution-id: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
+        return b"%b%bx-appwrite-execution-id: %b\r\n\r\n" % (first, lines, own)
+    return b"%b%bx-appwrite-execution-id: %b\r\n%bcontent-length: %d\r\n\r\n%b" % (
+        first,
         lines,
         own,
         content_type,

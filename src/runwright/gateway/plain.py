@@ -14,7 +14,6 @@ import re
 from typing import Final
 
 from runwright.clock import Clock
-from runwright.errors import RunwrightError
 from runwright.executions.plain import Fields, plain_attempt
 from runwright.executions.runnable import Runnable
 from runwright.executions.service import Executions, loop_outcome
@@ -101,11 +100,11 @@ class WarmRoad:
             return None
         try:
             incoming = Incoming(headers)
-        except RunwrightError:  # the other road meets the same and answers it
+            if incoming.every(sharing.USER_JWT) or incoming.first("access-control-request-method"):
+                return None
+            return Caller(self._gateway, self._hosts, place, incoming, scheme)
+        except Exception:  # the other road meets the same and answers it
             return None
-        if incoming.every(sharing.USER_JWT) or incoming.first("access-control-request-method"):
-            return None
-        return Caller(self._gateway, self._hosts, place, incoming, scheme)
 
     def keep(self, block: bytes, caller: Caller) -> None:
         if len(block) <= BLOCK_BYTES and caller.may_be_kept:
@@ -123,17 +122,20 @@ class WarmRoad:
         runnable = caller.runnable
         if runnable is None or not executions.runs.can_begin or target.startswith(ACME):
             return False
-        attempt = plain_attempt(
-            runnable,
-            caller.fields,
-            caller.lineage,
-            exchange.execution_id,
-            method,
-            target,
-            exchange.peer,
-            self._clock.now(),
-            exchange.stream,
-        )
+        try:
+            attempt = plain_attempt(
+                runnable,
+                caller.fields,
+                caller.lineage,
+                exchange.execution_id,
+                method,
+                target,
+                exchange.peer,
+                self._clock.now(),
+                exchange.stream,
+            )
+        except Exception:  # as above
+            return False
         executions.runs.begin(attempt, exchange.told)
         return True
 

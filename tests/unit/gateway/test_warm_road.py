@@ -329,6 +329,28 @@ async def test_every_kind_of_answer_is_the_one_of_the_long_road() -> None:
         assert line.parsed == 0
 
 
+async def test_a_fault_of_the_quick_answer_is_answered_by_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*parts: object) -> bytes:
+        raise RuntimeError
+
+    async with a_line() as line:
+        monkeypatch.setattr("runwright.gateway.outgoing.plain", broken)
+        assert await line.get() == (200, b"hello")
+        monkeypatch.setattr("runwright.gateway.plain.plain_attempt", broken)
+        assert await line.get() == (200, b"hello")
+
+
+async def test_a_server_that_stops_says_so_with_its_last_answer() -> None:
+    async with a_line() as line:
+        line.protocol.data_received(f"GET / HTTP/1.1\r\n{HOST_LINE}\r\n".encode())
+        line.protocol.shutdown()
+        status, headers, _ = await line.answer()
+        assert (status, headers["connection"]) == (200, "close")
+        assert line.socket.is_closed
+
+
 async def test_a_head_request_gets_a_length_and_no_body() -> None:
     async with a_line() as line:
         line.protocol.data_received(f"HEAD / HTTP/1.1\r\n{HOST_LINE}\r\n".encode())
