@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from runwright.executor.disk import too_large
+from runwright.executor.disk import too_large, used_bytes
 from runwright.ports.executor import BuildResult
 from tests.integration.executor.conftest import NODE, Bench
 from tests.integration.executor.test_builds import Site
 
 pytestmark = pytest.mark.anyio
 
+_MIB = 1024 * 1024
 _NEST = "mkdir -p '%s' && cd '%s' && perl -e 'for (1..1500) { mkdir \"d\"; chdir \"d\" }'"
 
 
@@ -108,3 +109,18 @@ async def test_a_build_that_was_quick_is_measured_at_its_end(bench: Bench, site:
     with at_most(bench, 64):
         result = await site.build("for n in 1 2 3; do head -c 30M /dev/zero > $n; done")
     assert result == BuildResult(exit_code=-9, message=too_large(64))
+
+
+async def test_blocks_are_counted_once_and_links_are_not_followed(tmp_path: Path) -> None:
+    workspace, cache, outside = (tmp_path / name for name in ("workspace", "cache", "outside"))
+    for folder in (workspace, cache, outside):
+        folder.mkdir()
+    (outside / "large").write_bytes(bytes(4 * _MIB))
+    (workspace / "file").write_bytes(b"x" * _MIB)
+    (workspace / "again").hardlink_to(workspace / "file")
+    (workspace / "link").symlink_to(outside)
+    with (cache / "sparse").open("wb") as file:
+        file.truncate(100 * _MIB)
+    used = used_bytes(str(workspace), str(cache))
+    assert _MIB <= used < 2 * _MIB
+    assert used_bytes(str(tmp_path / "gone")) == 0
