@@ -92,6 +92,7 @@ def _listener(parts: wiring.Parts, drain_s: float, tls: ssl.SSLContext | None) -
 
 def _steady_interpreter() -> None:
     """Shorten the pauses that requests see; called once, when everything has started."""
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from tests.acceptance.running import Running
+from tests.acceptance.running import TRUST, Running
 
 BUILD_S: Final = 60.0
 PYTHON: Final = f"python-3.{sys.version_info.minor}"
@@ -112,9 +112,8 @@ def domain(api: httpx.Client, function_id: str) -> str:
 
 def on_domain(server: Running, host: str) -> httpx.Client:
     """A client that speaks to a function's own domain, following nothing."""
-    return httpx.Client(
-        base_url=f"http://127.0.0.1:{server.port}", headers={"host": host}, timeout=60
-    )
+    url = f"http://127.0.0.1:{server.port}"
+    return httpx.Client(base_url=url, headers={"host": host}, timeout=60, verify=TRUST)
 
 
 def execute(api: httpx.Client, function_id: str, **request: Any) -> dict[str, Any]:

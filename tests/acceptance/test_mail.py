@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from runwright.outgoing.mail_folder import kept_letters
+from tests.acceptance.disk import holding
 from tests.acceptance.mailing import PASSWORD, WAIT_S, Mailbox, a_mailbox, link_in, text_of
 from tests.acceptance.running import Running
 
@@ -188,8 +189,7 @@ def _to(name: str) -> str:
 
 
 def _secrets_on_disk(folder: Path, *secrets: bytes) -> list[str]:
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return [path.name for path in files for secret in secrets if secret in path.read_bytes()]
+    return [path.name for secret in secrets for path in holding(folder, secret)]
 
 
 def _kept(server: Running, to: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from tests.acceptance.disk import holding
 from tests.acceptance.mailbox import Mailbox
 from tests.acceptance.running import Running
 from tests.acceptance.sdk.driver import NODE, NODE_FOLDER
@@ -66,8 +67,7 @@ def test_secrets_are_in_the_letter_and_nowhere_in_the_database(
 
 def found_in(data_dir: Path, text: bytes) -> list[Path]:
     """Files that hold the text, but for the letters."""
-    files = [path for path in data_dir.rglob("*") if path.is_file() and not path.is_symlink()]
-    return [path for path in files if path.suffix != ".eml" and text in path.read_bytes()]
+    return [path for path in holding(data_dir, text) if path.suffix != ".eml"]
 
 
 def test_a_recovered_password_ends_the_sessions_everywhere(

@@ -4,6 +4,7 @@ The server is imported by the commands that need it: it is large, and the other 
 only speak to one, should start without it.
 """
 
+import gc
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +44,7 @@ def serve(
         "executor": executor,
         "log_level": log_level,
     }
+    gc.disable()  # hardly anything of what loading makes is garbage; the server enables it
     from runwright import server
 
     with errors_shown(as_json=False):
