@@ -74,8 +74,10 @@ integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes | packages
 # They judge what a loaded server did, so nothing else loads the machine meanwhile.
 ALONE := $(addprefix tests/acceptance/,test_loops.py test_chaos.py attacks)
 
+# Half of their time they wait, so three share two cores; the long files are not kept for the end.
 acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node | packages
-	@$(BIN)/pytest tests/acceptance -q -n 2 --dist loadfile $(addprefix --ignore=,$(ALONE))
+	@$(BIN)/pytest tests/acceptance -q -n 3 --dist loadfile --no-loadscope-reorder \
+		$(addprefix --ignore=,$(ALONE))
 	@$(BIN)/pytest $(ALONE) -q
 
 chaos: $(VENV)/.installed-dev  ## the crash rig; with CHAOS="--seed 7 --executions 3000" another round

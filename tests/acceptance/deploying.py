@@ -12,7 +12,7 @@ import httpx
 
 from tests.acceptance.running import TRUST, Running
 
-BUILD_S: Final = 60.0
+BUILD_S: Final = 120.0
 PYTHON: Final = f"python-3.{sys.version_info.minor}"
 RUNTIMES: Final = {"node": "node-22", "python": PYTHON}
 ENTRYPOINTS: Final = {"node": "main.mjs", "python": "main.py"}
@@ -125,7 +125,7 @@ def execute(api: httpx.Client, function_id: str, **request: Any) -> dict[str, An
 
 def newest(api: httpx.Client, function_id: str) -> dict[str, Any]:
     """The newest stored execution, once there is one."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + BUILD_S
     params = {"queries[0]": '{"method":"orderDesc","attribute":"$createdAt"}'}
     while True:
         found = api.get(f"/functions/{function_id}/executions", params=params).json()

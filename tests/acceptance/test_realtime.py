@@ -18,7 +18,7 @@ from tests.acceptance.pages import run_in_browser, run_node, serving
 from tests.acceptance.running import Running
 
 PASSWORD: Final = "correct horse"
-HEAR_S: Final = 10.0
+HEAR_S: Final = 30.0
 CODE: Final = """
 def main(context):
     context.log("printed")
@@ -282,14 +282,13 @@ def is_cut(slow: socket.socket) -> bool:
 
 
 def test_a_server_that_stops_says_so_and_does_not_wait(tmp_path: Path) -> None:
-    running = Running(tmp_path / "data").start()
+    # A drain that waited for sockets would take longer than a test waits for the end.
+    running = Running(tmp_path / "data", RUNWRIGHT_DRAIN_S="300").start()
     try:
         with deaf(running), listening(running) as listener:
-            began = time.monotonic()
             running.process.terminate()
             assert listener.closed() in (1001, 1012)
             assert running.stop() == 0, running.tail()
-            assert time.monotonic() - began < 10, "the drain waited for sockets"
     finally:
         if running.process.poll() is None:
             running.kill()
