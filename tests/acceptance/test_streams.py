@@ -310,12 +310,12 @@ def test_a_long_download_needs_no_memory(function: Function) -> None:
     with (
         bounded_memory(function.server),
         function.client() as client,
-        client.stream("GET", "/download?mib=160") as answer,
+        client.stream("GET", "/download?mib=128") as answer,
     ):
         execution_id = answer.headers["x-appwrite-execution-id"]
         for part in answer.iter_raw():
             size += len(part)
-    assert size == 160 * MIB
+    assert size == 128 * MIB
     grown = int(function.ended(execution_id)["logs"].split("grew ")[1])
     assert grown < SLACK_MIB
 
@@ -505,8 +505,9 @@ def test_browsers_and_node_speak_to_it(function: Function) -> None:
         "messages": ["héllo", [0, 255]],
         "closed": [4001, "as asked", True],
     }
-    with serving() as port:
-        page = f"http://localhost:{port}/listen.html"
-        seen = run_in_browser(page, "streams", {"domain": function.url})
-    assert seen == {"events": [["1", "one"], ["2", "zwö"]], **talk}
+    if function.id == "streams-python":  # a browser is slow to start, and sees no difference
+        with serving() as port:
+            page = f"http://localhost:{port}/listen.html"
+            seen = run_in_browser(page, "streams", {"domain": function.url})
+        assert seen == {"events": [["1", "one"], ["2", "zwö"]], **talk}
     assert run_node("talk.mjs", f"ws://{function.host}:{function.server.port}/socket") == talk

@@ -40,8 +40,16 @@ _LOST: Final = 1006
 _POLICY: Final = 1008
 _FAILED: Final = 1011
 _REFUSAL_BYTES: Final = 64 * 1024  # of a refusal that the function streams
-# The protocol writes both itself.
-_OURS: Final = frozenset({b"content-type", b"content-length", b"sec-websocket-accept"})
+# What the protocol says for itself; an extension that it does not speak must not be announced.
+_OURS: Final = frozenset(
+    {
+        b"content-type",
+        b"content-length",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+        b"sec-websocket-version",
+    }
+)
 _PROTOCOL: Final = b"sec-websocket-protocol"
 _WHY: Final[dict[ErrorClass | None, tuple[int, str]]] = {
     None: (_POLICY, "You may not call this function any longer."),

@@ -1,6 +1,7 @@
 """A request body on its way into a sandbox: bounded by what user code takes."""
 
 import asyncio
+import struct
 from collections import deque
 from collections.abc import Callable
 
@@ -8,6 +9,9 @@ import pytest
 
 from runwright.executor import wire
 from runwright.executor.upload import Upload
+from runwright.model.execution import Invocation
+from tests.unit.executor.test_security_frames import a_sandbox
+from tests.unit.executor.waiting import WaitedCall
 
 pytestmark = pytest.mark.anyio
 
@@ -125,3 +129,20 @@ async def test_a_body_that_breaks_off_is_told_as_such(fault: Exception) -> None:
     begun(Source(b"half", end=fault), inside)
     await settled(lambda: inside.flags != 0)
     assert (inside.body, inside.flags) == (b"half", wire.FLAG_END | wire.FLAG_BROKEN)
+
+
+async def test_a_process_that_claims_what_it_was_not_sent_is_ended_and_a_late_one_is_not() -> None:
+    sandbox, pipe = a_sandbox()
+    invocation = Invocation(
+        execution_id="e", method="PUT", target="/", headers=(), body=b"", timeout_s=30.0
+    )
+    call = WaitedCall(invocation, None, 0.0)
+    call.source = Source(b"four")
+    sandbox.submit(call, 0.0)
+    await settled(lambda: b"four" in pipe.written)
+    claim = struct.pack("<I", 4)
+    sandbox.data_received(wire.frame(wire.Kind.TAKEN, 1, claim))
+    sandbox.data_received(wire.frame(wire.Kind.TAKEN, 99, claim))  # of a call that has ended
+    assert not pipe.is_aborted
+    sandbox.data_received(wire.frame(wire.Kind.TAKEN, 1, claim))
+    assert pipe.is_aborted

@@ -44,7 +44,9 @@ async def test_the_function_chooses_protocol_and_headers() -> None:
     client = Client()
     channel = SocketChannel(client.receive, client.send)
     own = (b"x-own", b"a")
-    channel.start(101, [(b"content-type", b"x"), own, (b"sec-websocket-protocol", b"c")])
+    extension = (b"sec-websocket-extensions", b"permessage-deflate")
+    protocol = (b"sec-websocket-protocol", b"c")
+    channel.start(101, [(b"content-type", b"x"), own, extension, protocol])
     await channel.conclude(None)
     opening = {"type": "websocket.accept", "subprotocol": "c", "headers": [own]}
     assert client.got == [opening, {"type": "websocket.close", "code": 1000, "reason": ""}]
