@@ -42,8 +42,11 @@ class Keeping:
     def __init__(self) -> None:
         self._kept: dict[str, Kept] = {}
 
-    def replace(self, wanted: Sequence[tuple[Workload, int]]) -> None:
-        """These from now on and no others; those that stay go on with their pauses."""
+    def replace(self, wanted: Sequence[tuple[Workload, int]]) -> list[Workload]:
+        """These from now on and no others; those that stay go on with their pauses.
+
+        Gives what was kept of another deployment of the same functions.
+        """
         before = self._kept
         self._kept = {}
         for workload, least in wanted:
@@ -52,6 +55,17 @@ class Keeping:
             kept = before.get(workload.key) or Kept(workload, least)
             kept.workload, kept.least = workload, least
             self._kept[workload.key] = kept
+        now = {
+            (workload.project_id, workload.function_id): workload.deployment_id
+            for workload, _ in wanted
+        }
+        gone = [kept.workload for key, kept in before.items() if key not in self._kept]
+        return [
+            item
+            for item in gone
+            if now.get((item.project_id, item.function_id), item.deployment_id)
+            != item.deployment_id
+        ]
 
     def all(self) -> list[Kept]:
         return list(self._kept.values())

@@ -272,7 +272,8 @@ class Pool(Owner):
         """Bound these workloads from now on, from below and above, and no others."""
         if self._is_closed:
             return
-        self._keeping.replace(wanted)
+        for replaced in self._keeping.replace(wanted):
+            self.retire(replaced.deployment_id)
         bounds = {workload.key: workload.max_instances for workload, _ in wanted}
         for key, group in self._groups.items():
             group.most = bounds.get(key, 0)

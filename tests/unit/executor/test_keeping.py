@@ -63,8 +63,7 @@ async def test_a_new_deployment_takes_the_place_of_the_old_one() -> None:
     async with a_bench() as bench:
         bench.pool.keep([(a_workload("old"), 1)])
         await bench.until(lambda: usable(bench, "old") == 1)
-        bench.pool.retire("old")
-        bench.pool.keep([(a_workload("new"), 1)])
+        bench.pool.keep([(a_workload("new", function_id="old"), 1)])
         await bench.until(lambda: usable(bench, "new") == 1 and usable(bench, "old") == 0)
         bench.pool.keep_numbers()
         assert usable(bench, "old") == 0
