@@ -50,10 +50,10 @@ def first_calls(api: httpx.Client, names: list[str]) -> list[float]:
     return taken
 
 
-def show(name: str, taken: list[float]) -> None:
+def show(name: str, taken: list[float], more: str = "") -> None:
     p99 = quantiles(taken, n=100, method="inclusive")[98]
     print(
         f"{name:<34}{len(taken):>4}{median(taken) * 1e3:>9.2f}{p99 * 1e3:>9.2f}"
-        f"{max(taken) * 1e3:>9.2f}",
+        f"{max(taken) * 1e3:>9.2f}{more}",
         flush=True,
     )

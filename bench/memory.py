@@ -8,7 +8,8 @@ from typing import Final
 
 from bench import ours, peers
 
-FUNCTIONS: Final = 20
+FUNCTIONS: Final = 250  # of either language, 500 together
+BARE: Final = 20
 FIRST_PORT: Final = 18580
 SETTLE_S: Final = 3.0
 
@@ -16,7 +17,7 @@ SETTLE_S: Final = 3.0
 def run() -> None:
     print(f"\n{'idle, marginal PSS':<34}{'n':>4}{'MiB each':>10}{'x bare node':>13}")
     bare = bare_node()
-    print(f"{'node http, bare':<34}{FUNCTIONS:>4}{bare:>10.1f}{1:>13.2f}", flush=True)
+    print(f"{'node http, bare':<34}{BARE:>4}{bare:>10.1f}{1:>13.2f}", flush=True)
     for language in ("node", "python"):
         each = ours_idle(language)
         print(
@@ -27,7 +28,7 @@ def run() -> None:
 def bare_node() -> float:
     with ExitStack() as stack:
         pids = []
-        for number in range(FUNCTIONS):
+        for number in range(BARE):
             stack.enter_context(peers.node_http(FIRST_PORT + number))
         time.sleep(SETTLE_S)
         own = Path("/proc/self/task")
@@ -39,7 +40,7 @@ def bare_node() -> float:
 def ours_idle(language: str) -> float:
     """(PSS with FUNCTIONS warm - PSS with one warm) / (FUNCTIONS - 1)."""
     with tempfile.TemporaryDirectory() as temporary:
-        server = ours.start(Path(temporary))
+        server = ours.start(Path(temporary), RUNWRIGHT_POOL_MAX="0", RUNWRIGHT_BUILDS="4")
         try:
             with server.client() as api:
                 runtime = ours.runtime(server, language)
