@@ -50,7 +50,8 @@ def mounts_of(pid: int, own: int) -> Iterator[None]:
 def cover(paths: Sequence[tuple[str, bool]]) -> None:
     for path, is_folder in paths:
         source = _EMPTY_FOLDER if is_folder else _EMPTY_FILE
-        kernel.mount(source, path, None, kernel.MS_BIND)
+        with contextlib.suppress(FileNotFoundError):  # it went with its kernel module
+            kernel.mount(source, path, None, kernel.MS_BIND)
 
 
 def bound_files(tmp_mib: int) -> None:
