@@ -111,6 +111,9 @@ class Decoy:
             link.close()
 
 
+Addresses = Sequence[str] | Callable[[], Sequence[str]]
+
+
 class Names(Decoy):
     """A name server over UDP and, on the same port, TCP: answers from a table.
 
@@ -122,7 +125,7 @@ class Names(Decoy):
         self,
         udp: socket.socket,
         tcp: socket.socket,
-        table: Mapping[str, Sequence[str] | Callable[[], Sequence[str]]],
+        table: Mapping[str, Addresses],
     ) -> None:
         super().__init__(udp)
         self.questions: list[str] = []
@@ -187,9 +190,7 @@ def serve(address: str, port: int = 0, *, kind: int = socket.SOCK_STREAM) -> Dec
     return Decoy(_bound(address, port, kind))
 
 
-def names(
-    table: Mapping[str, Sequence[str] | Callable[[], Sequence[str]]], address: str = "127.0.0.1"
-) -> Names:
+def names(table: Mapping[str, Addresses], address: str = "127.0.0.1") -> Names:
     """A name server in the network namespace of this process."""
     udp = _bound(address, 0, socket.SOCK_DGRAM)
     return Names(udp, _bound(address, udp.getsockname()[1], socket.SOCK_STREAM), table)
@@ -252,8 +253,8 @@ def a_network() -> Iterator[Network]:
             yield network
         finally:
             # The cable goes with the namespace, and the routes with the cable.
-            _run("ip", "netns", "del", network.name, may_fail=True)
-            _run("ip", "link", "del", network.cable, may_fail=True)
+            run("ip", "netns", "del", network.name, may_fail=True)
+            run("ip", "link", "del", network.cable, may_fail=True)
 
 
 def _need_rights() -> None:
@@ -283,27 +284,27 @@ def _alone() -> Iterator[None]:
 
 def _lay(network: Network) -> None:
     inside = ("ip", "-n", network.name)
-    _run("ip", "netns", "add", network.name)
-    _run("ip", "link", "add", network.cable, "type", "veth", "peer", "decoy", "netns", network.name)
-    _run(*inside, "link", "set", "lo", "up")
+    run("ip", "netns", "add", network.name)
+    run("ip", "link", "add", network.cable, "type", "veth", "peer", "decoy", "netns", network.name)
+    run(*inside, "link", "set", "lo", "up")
     for address in FOUR:
-        _run(*inside, "address", "add", f"{address}/32", "dev", "decoy")
+        run(*inside, "address", "add", f"{address}/32", "dev", "decoy")
     for address in SIX:
-        _run(*inside, "-6", "address", "add", f"{address}/128", "dev", "decoy", "nodad")
-    _run(*inside, "link", "set", "decoy", "up")
+        run(*inside, "-6", "address", "add", f"{address}/128", "dev", "decoy", "nodad")
+    run(*inside, "link", "set", "decoy", "up")
     if SIX:
-        _run("ip", "-6", "address", "add", f"{_HOST_6}/128", "dev", network.cable, "nodad")
-    _run("ip", "link", "set", network.cable, "up")
-    _run(*inside, "route", "add", "default", "dev", "decoy")
+        run("ip", "-6", "address", "add", f"{_HOST_6}/128", "dev", network.cable, "nodad")
+    run("ip", "link", "set", network.cable, "up")
+    run(*inside, "route", "add", "default", "dev", "decoy")
     if SIX:
-        _run(*inside, "-6", "route", "add", "default", "dev", "decoy")
+        run(*inside, "-6", "route", "add", "default", "dev", "decoy")
     for address in FOUR:
-        _run("ip", "route", "add", f"{address}/32", "dev", network.cable)
+        run("ip", "route", "add", f"{address}/32", "dev", network.cable)
     for address in SIX:
-        _run("ip", "-6", "route", "add", f"{address}/128", "dev", network.cable, "src", _HOST_6)
+        run("ip", "-6", "route", "add", f"{address}/128", "dev", network.cable, "src", _HOST_6)
 
 
-def _run(*command: str, may_fail: bool = False) -> None:
+def run(*command: str, may_fail: bool = False) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
     if done.returncode != 0 and not may_fail:
         raise AssertionError(f"{' '.join(command)}: {done.stderr.strip()}")

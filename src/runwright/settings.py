@@ -302,6 +302,23 @@ class Settings:
     uid_base: int = _setting(
         1_377_828_864, "first host user id that sandboxes may take", low=65536, high=4_000_000_000
     )
+    network_allow: tuple[str, ...] = _setting(
+        (),
+        "private networks that functions and builds may connect to all the same, such as "
+        "10.1.0.0/16 or 10.1.2.3:5432; addresses of this machine and link-local ones only one by "
+        "one",
+        unit="comma list of network[:port[-port]]",
+    )
+    network_refuse: tuple[str, ...] = _setting(
+        (),
+        "networks that functions and builds may not connect to though they are public",
+        unit="comma list of network[:port[-port]]",
+    )
+    network_dns: tuple[str, ...] = _setting(
+        (),
+        "resolvers that functions' and builds' questions are put to; empty = the host's",
+        unit="comma list of address[:port]",
+    )
     dns: tuple[str, ...] = _setting(
         (),
         "resolvers that check custom domains; empty = the host's",

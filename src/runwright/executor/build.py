@@ -24,6 +24,7 @@ from typing import Any, Final
 from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR
 from runwright.executor.cgroups import Limits
 from runwright.executor.disk import exceeded, too_large, used_bytes
+from runwright.executor.egress import BUILD
 from runwright.executor.runtimes import Interpreter, base_env, build_root
 from runwright.executor.sandbox import describe_code
 from runwright.executor.spawn import (
@@ -320,7 +321,7 @@ class _Build:
         if not ready:
             end = await self._end_soon()
             raise SpawnFailed(end.reason or f"the shell did not start ({end.code})")
-        await self._spawner.assign(launch.id, _mounts(job), launch.limits)
+        await self._spawner.assign(launch.id, _mounts(job), launch.limits, BUILD)
         await self._loop.sock_sendall(ours, job.commands.encode() + b"\0")
         reason = await self._first_of(cancelled)
         if reason is not None:

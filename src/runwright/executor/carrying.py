@@ -1,5 +1,9 @@
 """What one sandbox sends and receives: its listening sockets, connections and questions.
 
+A sandbox begins with nothing in reach but the API, and gets what its function may reach when
+it gets its code. Addresses are judged when they are connected to (`egress.py`); answers with
+addresses that would be refused are kept from it as well.
+
 The number of connections and of open questions is bounded, an idle connection ends, and a
 slow reader slows its writer down: nothing is buffered beyond the transports' limits.
 """
@@ -7,37 +11,38 @@ slow reader slows its writer down: nothing is buffered beyond the transports' li
 import asyncio
 import contextlib
 import os
-import re
 import socket
 import struct
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, Final, cast
 
-from runwright.executor.egress import Address, Verdict, judge
+from runwright.executor import naming, proxying
+from runwright.executor.egress import BUILD, Policy, Reach, Refused, Verdict, judge
+from runwright.executor.resolving import Server, ask, framed, read_framed
 
 _DIAL_S: Final = 30.0
-_DNS_S: Final = 3.0
-_HEAD_S: Final = 10.0
+_ADDRESSES_TRIED: Final = 4
 _REPORT_S: Final = 10.0
-_MAX_HEAD_BYTES: Final = 16 * 1024
-_MAX_DATAGRAM: Final = 4096
+_NEXT_QUESTION_S: Final = 10.0
+_QUESTIONS_PER_LINK: Final = 100
 _ACCEPTS_PER_TURN: Final = 32
 _BUFFER_BYTES: Final = 256 * 1024
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
-_PROXY_LINE: Final = re.compile(rb"([A-Z]+) (\S+) (HTTP/1\.[01])\r\n")
 
 
 @dataclass(slots=True)
 class Rules:
     api_host: str = "127.0.0.1"
     api_port: int = 0
-    resolvers: list[tuple[str, int]] = field(default_factory=list)
+    resolvers: list[Server] = field(default_factory=list)
     max_connections: int = 256
     max_questions: int = 64
     idle_s: float = 600.0
-    own: frozenset[Address] = frozenset()
-    reachable: frozenset[tuple[Address, int]] = frozenset()
+    policies: Mapping[str, Policy] = field(default_factory=dict)  # by kind of sandbox
+    # Of builds alone: hosts that the operator's settings for package clients name, with ports.
+    index_names: Mapping[str, Collection[int]] = field(default_factory=dict)
 
 
 class Pipe(asyncio.Protocol):
@@ -130,6 +135,13 @@ class Box:
         self._dialling = 0
         self._questions = 0
         self._next_report = 0.0
+        self._reach: Reach | None = None
+
+    def follow(self, kind: str) -> None:
+        """Until this is called, and for kinds without a policy, the API alone is in reach."""
+        policy = self._rules.policies.get(kind)
+        names = self._rules.index_names if kind == BUILD else {}
+        self._reach = Reach(policy, names) if policy is not None else None
 
     def open(self, fds: list[int], *, is_transparent: bool) -> None:
         if is_transparent:
@@ -138,7 +150,7 @@ class Box:
             self._listen(listener, self._carry)
         else:
             proxy, dns, api, dns_tcp = fds
-            self._listen(proxy, self._proxy)
+            self._listen(proxy, lambda connection: proxying.serve(self, connection))
             self._listen(api, self._carry)
             self._listen(dns_tcp, self._carry)
         datagrams = socket.socket(fileno=dns)
@@ -168,6 +180,9 @@ class Box:
     async def _serve(self, connection: socket.socket, serve: Callable[..., Any]) -> None:
         try:
             await serve(connection)
+        except asyncio.CancelledError:
+            connection.close()
+            raise
         finally:
             self._dialling -= 1
 
@@ -179,41 +194,49 @@ class Box:
     async def _carry(self, connection: socket.socket) -> None:
         """Connect to the address the sandbox meant, and join the two."""
         address, port = connection.getsockname()[:2]
-        outside = await self._dial(address, port)
-        if outside is None:
+        verdict = self._judge(address, port)
+        if verdict is Verdict.DNS:
+            await self._serve_names(connection)
+            return
+        try:
+            outside = await self._dial(address, port, verdict)
+        except (OSError, Refused):
             _reset(connection)
             return
-        await self._join(connection, outside, b"")
+        await self.join(connection, outside, b"")
 
-    async def _dial(self, address: str, port: int) -> socket.socket | None:
-        rules = self._rules
-        verdict = judge(
-            address,
-            port,
-            api_port=self._api_port,
-            own=rules.own,
-            reachable=rules.reachable,
-        )
-        if verdict is Verdict.REFUSED:
-            self._report(f"{address}:{port}")
-            return None
+    def _judge(self, address: str, port: int) -> Verdict:
+        return judge(address, port, api_port=self._api_port, reach=self._reach)
+
+    async def dial_name(self, host: str, port: int) -> socket.socket:
+        """Raises Refused, OSError. A name is resolved as the host does it, and judged after."""
+        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
+        if self._reach is not None:
+            self._reach.hears(host.lower(), map(ip_address, addresses))
+        failure: Exception = OSError(f"{host} has no address")
+        for address in addresses[:_ADDRESSES_TRIED]:
+            try:
+                return await self._dial(address, port, self._judge(address, port))
+            except (OSError, Refused) as exc:
+                failure = exc
+        raise failure
+
+    async def _dial(self, address: str, port: int, verdict: Verdict) -> socket.socket:
+        """Raises Refused, OSError."""
         target = (address, port)
         if verdict is Verdict.API:
-            target = (rules.api_host, rules.api_port)
-        elif verdict is Verdict.DNS:
-            if not rules.resolvers:
-                return None  # never whatever listens on this port of the host's loopback
-            target = rules.resolvers[0]
+            target = (self._rules.api_host, self._rules.api_port)
+        elif verdict is not Verdict.OUT:
+            self._report(f"{address}:{port}")
+            raise Refused(address)
         family = socket.AF_INET6 if ":" in target[0] else socket.AF_INET
         outside = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             outside.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             async with asyncio.timeout(_DIAL_S):
                 await self._loop.sock_connect(outside, target)
-        except (OSError, TimeoutError):
-            outside.close()
-            return None
-        except asyncio.CancelledError:
+        except BaseException:
             outside.close()
             raise
         return outside
@@ -225,7 +248,7 @@ class Box:
             self._next_report = now + _REPORT_S
             self._tell({"ev": "refused", "id": self.number, "address": address})
 
-    async def _join(self, inside: socket.socket, outside: socket.socket, first: bytes) -> None:
+    async def join(self, inside: socket.socket, outside: socket.socket, first: bytes) -> None:
         near, far = Pipe(self), Pipe(self)
         try:
             inside.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -252,98 +275,55 @@ class Box:
         if pipe.partner is not None:
             self._pipes.discard(pipe.partner)
 
-    # HTTP proxy, for hosts where connections cannot be steered
-
-    async def _proxy(self, connection: socket.socket) -> None:
-        try:
-            async with asyncio.timeout(_HEAD_S):
-                head = await self._read_head(connection)
-            await self._serve_proxy(connection, head)
-        except (OSError, TimeoutError, ValueError):
-            connection.close()
-
-    async def _read_head(self, connection: socket.socket) -> bytes:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            data = await self._loop.sock_recv(connection, 4096)
-            head += data
-            if not data or len(head) > _MAX_HEAD_BYTES:
-                raise ValueError("no request")
-        return head
-
-    async def _serve_proxy(self, connection: socket.socket, head: bytes) -> None:
-        line = _PROXY_LINE.match(head)
-        if line is None:
-            raise ValueError("not a proxy request")
-        method, target, version = line.groups()
-        if method == b"CONNECT":
-            host, port, path = *_split_host(target.decode("ascii"), 0), ""
-        else:
-            host, port, path = _split_url(target.decode("ascii"))
-        outside = await self._dial_name(host, port)
-        if outside is None:
-            await self._loop.sock_sendall(
-                connection, b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"
-            )
-            connection.close()
-            return
-        rest = head[line.end() :]
-        if method == b"CONNECT":
-            _, _, first = rest.partition(b"\r\n\r\n")
-            await self._loop.sock_sendall(connection, b"HTTP/1.1 200 OK\r\n\r\n")
-        else:
-            first = b"%s %s %s\r\n" % (method, path.encode("ascii"), version)
-            first += b"connection: close\r\n" + _without_hop_headers(rest)
-        await self._join(connection, outside, first)
-
-    async def _dial_name(self, host: str, port: int) -> socket.socket | None:
-        try:
-            found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError:
-            return None
-        for _, _, _, _, address in found:
-            outside = await self._dial(str(address[0]), port)
-            if outside is not None:
-                return outside
-        return None
-
-    # DNS
+    # Names
 
     def _take_questions(self, datagrams: socket.socket) -> None:
         for _ in range(_ACCEPTS_PER_TURN):
             try:
-                question, asker = datagrams.recvfrom(_MAX_DATAGRAM)
+                message, asker = datagrams.recvfrom(naming.MOST_BYTES)
             except OSError:
                 return
-            if self._questions < self._rules.max_questions and len(question) >= 12:
+            if self._questions < self._rules.max_questions:
                 self._questions += 1
-                self._run(self._answer(datagrams, question, asker))
+                self._run(self._reply(datagrams, message, asker))
+            else:
+                _send(datagrams, naming.refusal(message, naming.Code.FAILED), asker)
 
-    async def _answer(self, datagrams: socket.socket, question: bytes, asker: Any) -> None:
+    async def _reply(self, datagrams: socket.socket, message: bytes, asker: Any) -> None:
         try:
-            for resolver in self._rules.resolvers:
-                answer = await self._resolve(resolver, question)
-                if answer is not None:
-                    with contextlib.suppress(OSError):
-                        datagrams.sendto(answer, asker)
-                    return
+            _send(datagrams, await self._answer(message, over_tcp=False), asker)
         finally:
             self._questions -= 1
 
-    async def _resolve(self, resolver: tuple[str, int], question: bytes) -> bytes | None:
-        """Ask from a fresh port; only an answer from the resolver with the same id counts."""
-        family = socket.AF_INET6 if ":" in resolver[0] else socket.AF_INET
-        with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as asking:
-            try:
-                asking.connect(resolver)
-                await self._loop.sock_sendall(asking, question)
-                async with asyncio.timeout(_DNS_S):
-                    while True:
-                        answer = await self._loop.sock_recv(asking, 65535)
-                        if answer[:2] == question[:2]:
-                            return answer
-            except (OSError, TimeoutError):
-                return None
+    async def _serve_names(self, connection: socket.socket) -> None:
+        """The same over TCP, where long answers come."""
+        with connection, contextlib.suppress(OSError, EOFError, TimeoutError):
+            for _ in range(_QUESTIONS_PER_LINK):
+                async with asyncio.timeout(_NEXT_QUESTION_S):
+                    message = await read_framed(connection, naming.MOST_BYTES)
+                answer = await self._answer(message, over_tcp=True)
+                async with asyncio.timeout(_NEXT_QUESTION_S):
+                    await self._loop.sock_sendall(connection, framed(answer))
+
+    async def _answer(self, message: bytes, *, over_tcp: bool) -> bytes:
+        """What a sandbox hears: nothing of names that lead where it may not connect to."""
+        try:
+            question = naming.read_question(message)
+        except naming.BadMessage:
+            return naming.refusal(message, naming.Code.MALFORMED)
+        if self._reach is None:
+            return question.answered(naming.Code.REFUSED)
+        answer = await ask(self._rules.resolvers, question, over_tcp=over_tcp)
+        if answer is None:
+            return question.answered(naming.Code.FAILED)
+        try:
+            addresses = naming.addresses(answer)
+        except naming.BadMessage:
+            return question.answered(naming.Code.FAILED)
+        if self._reach.hears(question.name, addresses):
+            return answer
+        self._report(question.name)
+        return question.answered()
 
     # The end
 
@@ -375,26 +355,6 @@ def _reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def _split_host(text: str, default_port: int) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or port.endswith("]"):
-        host, port = text, str(default_port)
-    return host.strip("[]"), int(port)
-
-
-def _split_url(text: str) -> tuple[str, int, str]:
-    scheme, _, rest = text.partition("://")
-    if scheme.lower() != "http":
-        raise ValueError("not an http address")
-    authority, slash, path = rest.partition("/")
-    return *_split_host(authority.rpartition("@")[2], 80), slash + path or "/"
-
-
-def _without_hop_headers(head: bytes) -> bytes:
-    lines, _, body = head.partition(b"\r\n\r\n")
-    kept = [
-        line
-        for line in lines.split(b"\r\n")
-        if not line.lower().startswith((b"connection:", b"proxy-", b"keep-alive:"))
-    ]
-    return b"\r\n".join([*kept, b"", body])
+def _send(datagrams: socket.socket, message: bytes, asker: Any) -> None:
+    with contextlib.suppress(OSError):
+        datagrams.sendto(message, asker)

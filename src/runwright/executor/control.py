@@ -275,7 +275,10 @@ class Control:
             fds,
         )
 
-    async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
+    async def assign(
+        self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits, network: str
+    ) -> None:
+        self._tell_forwarder({"op": "follow", "id": sandbox_id, "kind": network})
         await self._ask(
             {
                 "op": "assign",
@@ -337,19 +340,25 @@ class Control:
 
     # Networks that others made
 
-    def carry(self, box_id: int, plumbing: Plumbing) -> None:
-        """Let the forwarder serve a network namespace; its descriptors are taken over."""
+    def carry(self, box_id: int, plumbing: Plumbing, network: str) -> None:
+        """Let the forwarder serve a network namespace as that kind of sandbox has one; its
+        descriptors are taken over."""
         message = {"op": "open", "id": box_id, "is_transparent": plumbing.is_transparent,
                    "api_port": self._config.api_port}  # fmt: skip
         if self._forwarder.channel is None:
             close_all(plumbing.fds)
             raise SpawnFailed("the forwarder is not up")
         self._forwarder.channel.send(message, plumbing.fds)
+        self._tell_forwarder({"op": "follow", "id": box_id, "kind": network})
 
     def drop(self, box_id: int) -> None:
-        if self._forwarder.channel is not None:
-            with contextlib.suppress(SpawnFailed):  # a new one knows nothing of it
-                self._forwarder.channel.send({"op": "close", "id": box_id})
+        self._tell_forwarder({"op": "close", "id": box_id})
+
+    def _tell_forwarder(self, message: Mapping[str, Any]) -> None:
+        # Lost on one that has ended: its sandboxes reach nothing any more and are drained.
+        with contextlib.suppress(SpawnFailed):
+            if self._forwarder.channel is not None:
+                self._forwarder.channel.send(message)
 
     # What the helpers say
 

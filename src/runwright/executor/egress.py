@@ -1,58 +1,158 @@
 """Where functions may connect to; pure.
 
-A function reaches the internet, the resolver and the server's API, and nothing of the machine
-it runs on: not its loopback, not its own addresses, not what only its own network segment can
-reach (link-local, where clouds put their metadata services). An address is judged after name
-resolution, so a name cannot be pointed somewhere else between the check and the connection.
+A function reaches the internet, the resolver and the server's API, and nothing of the networks
+its machine is in: not the machine's loopback, not its own addresses, not private ranges, not what
+only its own segment can reach (link-local, where clouds put their metadata services). An address
+is judged after name resolution, so a name cannot be pointed somewhere else between the check and
+the connection.
+
+The operator's exceptions open private and reserved ranges. The machine's own addresses and
+link-local ones are opened by an entry for that one address alone, so that a wide one opens none
+by accident. Loopback is never opened: to a sandbox it is its own.
 """
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Final
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final, Self
 
-Address = IPv4Address | IPv6Address
+from runwright.model.addresses import Address, Place, place, plain
+
+# Kinds of sandboxes that have a policy; those of every other kind reach the API alone.
+EGRESS: Final = "egress"
+BUILD: Final = "build"
 DNS_PORT: Final = 53
 _LOOPBACK: Final = ip_address("127.0.0.1")
-_TRANSLATED: Final = ip_network("64:ff9b::/96")  # IPv4 behind NAT64
-_REFUSED: Final = tuple(
-    ip_network(text)
-    for text in (
-        "0.0.0.0/8",
-        "127.0.0.0/8",
-        "169.254.0.0/16",
-        "100.100.100.200/32",  # a metadata service outside link-local
-        "192.0.0.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-        "::/128",
-        "::1/128",
-        "fd00:ec2::254/128",  # likewise
-        "fe80::/10",
-        "ff00::/8",
-    )
+_OPEN: Final = (Place.PUBLIC, Place.EXAMPLES)
+_NEVER: Final = (Place.LOOPBACK, Place.UNSPECIFIED)
+_ALL_PORTS: Final = (0, 65535)
+_MOST_LEARNED: Final = 512
+_ENTRY: Final = re.compile(
+    r"(?:\[(?P<six>[^]]+)\]|(?P<four>[0-9./]+)|(?P<bare>[0-9a-fA-F:./]+))"
+    r"(?::(?P<low>\d+)(?:-(?P<high>\d+))?)?"
 )
+
+
+class BadNetwork(ValueError):
+    """An entry that names no network; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Addresses and ports in one entry of the operator's lists."""
+
+    network: IPv4Network | IPv6Network
+    low: int = _ALL_PORTS[0]
+    high: int = _ALL_PORTS[1]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """`10.0.0.0/8`, `10.1.2.3:5432`, `10.1.2.3:8000-8010`, `[fd00::/8]:443`, `fd00::/8`."""
+        found = _ENTRY.fullmatch(text.strip())
+        if found is None:
+            raise BadNetwork(f"{text!r} is not a network such as 10.0.0.0/8 or 10.1.2.3:5432")
+        try:
+            network = ip_network(found["six"] or found["four"] or found["bare"], strict=False)
+        except ValueError as exc:
+            raise BadNetwork(f"{text!r}: {exc}") from exc
+        low = int(found["low"] or _ALL_PORTS[0])
+        high = int(found["high"] or found["low"] or _ALL_PORTS[1])
+        if not low <= high <= _ALL_PORTS[1]:
+            raise BadNetwork(f"{text!r}: ports go from 1 to {_ALL_PORTS[1]}")
+        if network.num_addresses == 1 and place(network.network_address) in _NEVER:
+            raise BadNetwork(f"{text!r}: to a sandbox that is its own loopback")
+        return cls(network, low, high)
+
+    @property
+    def is_single(self) -> bool:
+        return self.network.num_addresses == 1
+
+    def covers(self, address: Address, port: int | None) -> bool:
+        """Without a port: whether any port of the address is covered."""
+        if address.version != self.network.version or address not in self.network:
+            return False
+        return port is None or self.low <= port <= self.high
+
+
+def parse_openings(texts: Iterable[str]) -> tuple[Opening, ...]:
+    return tuple(Opening.parse(text) for text in texts)
+
+
+def is_opening(text: str) -> bool:
+    try:
+        Opening.parse(text)
+    except BadNetwork:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What sandboxes of one kind may connect to. `is_own` knows the machine's addresses."""
+
+    is_own: Callable[[Address], bool]
+    allowed: Sequence[Opening] = ()
+    refused: Sequence[Opening] = ()
+
+    def allows(self, address: Address, port: int | None) -> bool:
+        """Without a port: whether any port of the address may be connected to."""
+        target = plain(address)
+        where = place(target)
+        openings = [item for item in self.allowed if item.covers(target, port)]
+        if where in _NEVER:
+            return False
+        if any(item.is_single for item in openings):
+            return True
+        if any(item.covers(target, port) for item in self.refused):
+            return False
+        if where is Place.LINK or self.is_own(target):
+            return False
+        return where in _OPEN or bool(openings)
+
+
+class Refused(Exception):
+    """Functions may not connect there."""
+
+
+class Reach:
+    """What one sandbox may connect to: the policy of its kind, and for builds where the names
+    of the operator's package indexes lead, wherever that is."""
+
+    def __init__(self, policy: Policy, names: Mapping[str, Collection[int]]) -> None:
+        """`names`: hosts whose addresses are allowed, with the ports."""
+        self._policy = policy
+        self._names = names
+        self._learned: set[tuple[Address, int]] = set()
+
+    def allows(self, address: Address, port: int) -> bool:
+        return (address, port) in self._learned or self._policy.allows(address, port)
+
+    def hears(self, name: str, addresses: Iterable[Address]) -> bool:
+        """Whether a name may be answered with these addresses: only if all may be used."""
+        found = [plain(address) for address in addresses]
+        if name in self._names:
+            self._learn(found, self._names[name])
+            return True
+        return all(self._policy.allows(address, None) for address in found)
+
+    def _learn(self, addresses: Iterable[Address], ports: Iterable[int]) -> None:
+        new = {(address, port) for address in addresses for port in ports}
+        new = {item for item in new if place(item[0]) not in _NEVER}
+        if len(self._learned) + len(new) <= _MOST_LEARNED:
+            self._learned |= new
 
 
 class Verdict(Enum):
     OUT = "out"  # connect to the address itself
     API = "api"  # the server's own API
-    DNS = "dns"  # the host's resolver, over TCP
+    DNS = "dns"  # questions to the resolver, over TCP
     REFUSED = "refused"
 
 
-def judge(
-    address: str,
-    port: int,
-    *,
-    api_port: int,
-    own: Collection[Address],
-    reachable: Collection[tuple[Address, int]] = (),
-) -> Verdict:
-    """`own` are the host's addresses; `reachable` what the operator opened all the same.
-
-    `address` is literal; anything else is refused.
-    """
+def judge(address: str, port: int, *, api_port: int, reach: Reach | None) -> Verdict:
+    """`address` is literal; anything else is refused. Without a reach only the API is left."""
     try:
         target = plain(ip_address(address))
     except ValueError:
@@ -61,21 +161,6 @@ def judge(
         return Verdict.API
     if target == _LOOPBACK and port == DNS_PORT:
         return Verdict.DNS
-    if (target, port) in reachable:
-        return Verdict.OUT
-    if target in own or any(target in network for network in _REFUSED):
+    if reach is None or not reach.allows(target, port):
         return Verdict.REFUSED
     return Verdict.OUT
-
-
-def plain(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one stands for, where it does."""
-    if isinstance(address, IPv4Address):
-        return address
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address.sixtofour is not None:
-        return address.sixtofour
-    if address in _TRANSLATED:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address

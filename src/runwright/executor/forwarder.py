@@ -6,30 +6,30 @@ without rights, knows no function and reads no payload; per sandbox the number o
 and of open DNS questions is bounded, and a connection that stays idle ends. A slow reader
 slows its writer down: nothing is buffered beyond the transports' limits.
 
-Messages (one JSON object each): start, open (with descriptors), close. Ends when the last
-holder of the other end of its control socket does.
+Messages (one JSON object each): start, open (with descriptors), follow, close. Ends when the
+last holder of the other end of its control socket does.
 """
 
 import asyncio
 import contextlib
 import json
 import os
-import re
 import resource
 import signal
 import socket
 import sys
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Final
 
 from runwright.executor.carrying import Box, Rules
-from runwright.executor.egress import DNS_PORT, Address
+from runwright.executor.egress import BUILD, EGRESS, Policy, parse_openings
+from runwright.executor.resolving import resolvers
+from runwright.model.addresses import Address
 
 _MAX_MESSAGE_BYTES: Final = 64 * 1024
 _MAX_FDS: Final = 8
 _SWEEP_S: Final = 5.0
-_OWN_ADDRESSES_S: Final = 30.0
+_ANY_PORT: Final = 9
 
 
 class Forwarder:
@@ -43,12 +43,8 @@ class Forwarder:
     async def run(self) -> None:
         self._control.setblocking(False)
         self._loop.add_reader(self._control.fileno(), self._take)
-        next_look = 0.0
         while not self._done.is_set():
             now = self._loop.time()
-            if now >= next_look:
-                self._rules.own = own_addresses()
-                next_look = now + _OWN_ADDRESSES_S
             for box in self._boxes.values():
                 box.sweep(now)
             with contextlib.suppress(TimeoutError):
@@ -75,6 +71,9 @@ class Forwarder:
             self._boxes[message["id"]] = box
             box.open(fds, is_transparent=message["is_transparent"])
             self._tell({"ev": "opened", "is_transparent": message["is_transparent"]})
+        elif message["op"] == "follow":
+            if message["id"] in self._boxes:  # else it is one of an earlier forwarder
+                self._boxes[message["id"]].follow(message["kind"])
         elif message["op"] == "close":
             box_or_none = self._boxes.pop(message["id"], None)
             if box_or_none is not None:
@@ -87,7 +86,14 @@ class Forwarder:
         rules.api_host, rules.api_port = message["api_host"], message["api_port"]
         rules.max_connections, rules.idle_s = message["max_connections"], message["idle_s"]
         rules.resolvers = [(host, port) for host, port in message["resolvers"]] or resolvers()
-        rules.reachable = frozenset((ip_address(host), port) for host, port in message["reachable"])
+        allowed, refused, indexes = (
+            parse_openings(message[name]) for name in ("allowed", "refused", "indexes")
+        )
+        rules.policies = {
+            EGRESS: Policy(is_own, allowed, refused),
+            BUILD: Policy(is_own, (*allowed, *indexes), refused),
+        }
+        rules.index_names = {name: frozenset(ports) for name, ports in message["names"].items()}
         if message["uid"] is not None and os.geteuid() == 0:
             os.setgroups([])
             os.setresgid(message["uid"], message["uid"], message["uid"])
@@ -98,31 +104,15 @@ class Forwarder:
             self._control.send(json.dumps(event).encode())
 
 
-def resolvers(path: Path = Path("/etc/resolv.conf")) -> list[tuple[str, int]]:
-    """The host's name servers."""
+def is_own(address: Address) -> bool:
+    """Whether an address is this machine's, at this moment: such a one is its own source."""
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     try:
-        text = path.read_text()
-    except OSError:
-        return []
-    found = re.findall(r"^\s*nameserver\s+([0-9a-fA-F:.]+)", text, re.MULTILINE)
-    return [(address, DNS_PORT) for address in found]
-
-
-def own_addresses(proc: Path = Path("/proc/net")) -> frozenset[Address]:
-    """Every address of this machine, in either family."""
-    found: set[Address] = set()
-    with contextlib.suppress(OSError):
-        local = ""
-        for line in (proc / "fib_trie").read_text().splitlines():
-            word = line.split()
-            if len(word) == 2 and word[0] == "|--":
-                local = word[1]
-            elif "host LOCAL" in line and local:
-                found.add(ip_address(local))
-    with contextlib.suppress(OSError):
-        for line in (proc / "if_inet6").read_text().splitlines():
-            found.add(ip_address(bytes.fromhex(line.split()[0])))
-    return frozenset(found)
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((str(address), _ANY_PORT))  # sends nothing
+            return ip_address(probe.getsockname()[0]) == address
+    except (OSError, ValueError):
+        return False
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ from runwright.executor.build import Builder, BuildLimits, operator_env
 from runwright.executor.call import Call
 from runwright.executor.control import Control, ControlConfig
 from runwright.executor.discovery import discover
-from runwright.executor.egress import DNS_PORT
+from runwright.executor.egress import DNS_PORT, is_opening
+from runwright.executor.indexes import indexes
 from runwright.executor.pool import Pool
 from runwright.executor.process import ProcessSpawner
 from runwright.executor.runtimes import (
@@ -80,7 +81,8 @@ class ExecutorConfig:
     default_memory_mib: int = 512
     uid_base: int = 0x52000000  # first of the host user ids that sandboxes take
     resolvers: tuple[str, ...] = ()  # "address" or "address:port"; empty = the host's
-    reachable: tuple[str, ...] = ()  # "address:port" of this machine that functions may use
+    network_allow: tuple[str, ...] = ()  # exceptions to what is closed; see `egress.Opening`
+    network_refuse: tuple[str, ...] = ()  # closed besides
     max_connections: int = 256  # out of one sandbox at once
     connection_idle_s: float = 600.0
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -304,6 +306,7 @@ class BubblewrapExecutor:
 
     def _forwarder_start(self) -> dict[str, object]:
         config = self._config
+        found = indexes(operator_env(config.environ))
         return {
             "op": "start",
             "api_host": config.api_host,
@@ -311,7 +314,10 @@ class BubblewrapExecutor:
             "max_connections": config.max_connections,
             "idle_s": config.connection_idle_s,
             "resolvers": [parse_endpoint(text) for text in config.resolvers],
-            "reachable": [parse_endpoint(text) for text in config.reachable],
+            "allowed": list(config.network_allow),
+            "refused": list(config.network_refuse),
+            "indexes": [text for text in found.openings if is_opening(text)],
+            "names": found.names,
             "uid": config.uid_base - 1,
         }
 

@@ -327,7 +327,9 @@ class Pool(Owner):
         sandbox = await self._stock.take(group.key)
         mounts = (Mount(group.artifact, FUNCTION_DIR),)
         try:
-            await self._spawner.assign(sandbox.id, mounts, self._limits.of(workload))
+            await self._spawner.assign(
+                sandbox.id, mounts, self._limits.of(workload), workload.network
+            )
         except SpawnFailed:
             sandbox.kill()
             raise

@@ -135,7 +135,9 @@ class ProcessSpawner:
         handle = self._handles[launch.id] = os.pidfd_open(pid)
         asyncio.get_running_loop().add_reader(handle, self._ended, launch.id)
 
-    async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
+    async def assign(
+        self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits, network: str
+    ) -> None:
         if sandbox_id not in self._processes:
             raise SpawnFailed("the process has ended")
 

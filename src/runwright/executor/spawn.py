@@ -148,8 +148,11 @@ class Spawner(Protocol):
     def settle(self, sandbox_id: int) -> None:
         """The sandbox is ready and waits: finish what would only cost time at `assign`."""
 
-    async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
-        """Mount into a running sandbox and set its limits. Raises SpawnFailed."""
+    async def assign(
+        self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits, network: str
+    ) -> None:
+        """Mount into a running sandbox, set its limits and open its network as far as that kind
+        of sandbox has one (`egress.py`). Raises SpawnFailed."""
 
     @property
     def can_adopt(self) -> bool:

@@ -217,7 +217,8 @@ class Templates:
         box = template.box = await self._stock.fresh(template.key)
         self._of_box[box.id] = template
         mounts = (Mount(template.artifact, FUNCTION_DIR),)
-        await self._spawner.assign(box.id, mounts, self._limits.of(workload))
+        # Its forks share its network, too.
+        await self._spawner.assign(box.id, mounts, self._limits.of(workload), workload.network)
         box.memory_mib = workload.memory_mib
         template.loaded = asyncio.get_running_loop().create_future()
         template.link = box.borrowed_socket()

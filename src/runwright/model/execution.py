@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
+from runwright.model.network import Network
 from runwright.model.values import value
 
 Headers = tuple[tuple[str, str], ...]  # lower-case name, value; repeats allowed, order kept
@@ -128,6 +129,7 @@ class Workload:
     cpus: float = 0.5
     memory_mib: int = 512
     max_instances: int = 0  # 0 = any number; no part of the key, user code cannot see it
+    network: Network = Network.EGRESS
 
 
 @value(frozen=True, slots=True, kw_only=True)

@@ -6,15 +6,14 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runwright.clock import SystemClock
-from runwright.executor.forwarder import own_addresses
 from runwright.executor.host import BubblewrapExecutor
+from tests import decoys
 from tests.integration.executor.conftest import NODE, PYTHON, Bench, a_config, can_isolate
 
 pytestmark = pytest.mark.anyio
@@ -85,10 +84,12 @@ class Resolver(asyncio.DatagramProtocol):
 
 def own_address() -> str:
     """An address of this machine that is not its loopback."""
-    for address in sorted(own_addresses(), key=str):
-        if isinstance(address, IPv4Address) and not address.is_loopback:
-            return str(address)
-    pytest.skip("this machine has no address but its loopback")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((decoys.OUTSIDE, 9))  # sends nothing
+        except OSError:
+            pytest.skip("this machine has no address but its loopback")
+        return str(probe.getsockname()[0])
 
 
 @asynccontextmanager
@@ -148,7 +149,7 @@ async def test_what_the_operator_opened_is_reached_and_carries_any_amount(tmp_pa
     host = own_address()
     async with an_echo(host) as echo:
         opened = (f"{host}:{echo.port}",)
-        async with an_executor(tmp_path, reachable=opened) as bench:
+        async with an_executor(tmp_path, network_allow=opened) as bench:
             bench.needs_steering()
             answer = await connect(bench, host, echo.port, 5_000_000)
     assert answer["got"] == 5_000_000
@@ -240,12 +241,12 @@ async def test_programs_that_know_the_proxy_get_out_where_nothing_can_be_steered
     host = own_address()
     async with an_echo(host) as echo, an_echo("127.0.0.1") as closed:
         opened = (f"{host}:{echo.port}",)
-        async with an_executor(tmp_path, reachable=opened) as bench:
+        async with an_executor(tmp_path, network_allow=opened) as bench:
             if bench.control.is_transparent:
                 pytest.skip("connections are steered here")
             workload = bench.deploy(PYTHON, source)
             through = await bench.run(workload, body=f"{host}:{echo.port}".encode())
             refused = await bench.run(workload, body=f"127.0.0.1:{closed.port}".encode())
     assert through.body == b"hello"
-    assert refused.body.startswith(b"HTTP/1.1 502")
+    assert refused.body.startswith(b"HTTP/1.1 403")
     assert closed.connections == 0

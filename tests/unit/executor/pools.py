@@ -115,7 +115,9 @@ class FakeSpawner:
         runner = self.runners[launch.id] = FakeRunner(launch, on_exit)
         await asyncio.get_running_loop().create_unix_connection(lambda: runner, sock=frames)
 
-    async def assign(self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits) -> None:
+    async def assign(
+        self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits, network: str
+    ) -> None:
         self.assigned.append((sandbox_id, mounts[0].source, limits))
 
     @property

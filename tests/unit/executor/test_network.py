@@ -1,14 +1,14 @@
 """Parsing in the forwarder, and the shape of the program that steers connections."""
 
 import struct
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from runwright.executor import carrying, forwarder
 from runwright.executor.host import parse_endpoint
 from runwright.executor.netns import steering_program
+from runwright.executor.proxying import split_url, without_hop_headers
+from runwright.executor.resolving import resolvers
 
 
 def test_every_jump_of_the_steering_program_stays_inside() -> None:
@@ -23,23 +23,8 @@ def test_every_jump_of_the_steering_program_stays_inside() -> None:
 def test_the_hosts_resolvers_are_read(tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
     path.write_text("# nameserver 9.9.9.9\nnameserver 192.0.2.53\nnameserver 2001:db8::53\n")
-    assert forwarder.resolvers(path) == [("192.0.2.53", 53), ("2001:db8::53", 53)]
-    assert forwarder.resolvers(tmp_path / "none") == []
-
-
-def test_the_hosts_addresses_are_read(tmp_path: Path) -> None:
-    (tmp_path / "fib_trie").write_text(
-        "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n"
-        "           |-- 192.0.2.2\n              /32 host LOCAL\n"
-        "           |-- 192.0.2.255\n              /32 link BROADCAST\n"
-        "              |-- 127.0.0.1\n                 /32 host LOCAL\n"
-    )
-    (tmp_path / "if_inet6").write_text("20010db8000000000000000000000002 04 40 00 80     eth0\n")
-    assert forwarder.own_addresses(tmp_path) == {
-        ip_address("192.0.2.2"),
-        ip_address("127.0.0.1"),
-        ip_address("2001:db8::2"),
-    }
+    assert resolvers(path) == [("192.0.2.53", 53), ("2001:db8::53", 53)]
+    assert resolvers(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize(
@@ -52,17 +37,17 @@ def test_the_hosts_addresses_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_proxy_targets(text: str, expected: tuple[str, int, str]) -> None:
-    assert carrying._split_url(text) == expected
+    assert split_url(text) == expected
 
 
 def test_only_plain_http_goes_through_the_proxy_unwrapped() -> None:
     with pytest.raises(ValueError, match="not an http"):
-        carrying._split_url("ftp://example.com/")
+        split_url("ftp://example.com/")
 
 
 def test_hop_headers_stay_at_the_proxy() -> None:
     head = b"host: a\r\nProxy-Authorization: x\r\nconnection: keep-alive\r\n\r\nbody"
-    assert carrying._without_hop_headers(head) == b"host: a\r\n\r\nbody"
+    assert without_hop_headers(head) == b"host: a\r\n\r\nbody"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from runwright.executor.disk import exceeded
 from runwright.executor.docker.container import ARCHIVE, Entered, StartFailed, Surroundings
 from runwright.executor.docker.engine import Ended, EngineError
 from runwright.executor.docker.recipe import Shape, build_recipe
+from runwright.executor.egress import BUILD
 from runwright.executor.sandbox import describe_code
 from runwright.model.execution import ErrorClass
 from runwright.ports.executor import BuildJob, BuildResult, CancelSignal
@@ -48,7 +49,7 @@ async def build(
         shape, source=job.workspace, output=output, cache=job.cache, commands=job.commands
     )
     try:
-        entered = await Entered.begin(around, f"build-{secrets.token_hex(8)}", recipe)
+        entered = await Entered.begin(around, f"build-{secrets.token_hex(8)}", recipe, BUILD)
         try:
             folders = (output, job.cache)
             full = asyncio.create_task(exceeded(folders, disk_mib), name="build-disk")

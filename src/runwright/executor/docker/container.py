@@ -35,6 +35,7 @@ from runwright.executor.netns import Plumbing
 from runwright.executor.sandbox import describe_code
 from runwright.executor.spawn import SpawnFailed
 from runwright.model.execution import ErrorClass, Invocation, Workload
+from runwright.model.network import Network
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Carrier(Protocol):
 
     def next_id(self) -> int: ...
 
-    def carry(self, box_id: int, plumbing: Plumbing) -> None: ...
+    def carry(self, box_id: int, plumbing: Plumbing, network: str) -> None: ...
 
     def drop(self, box_id: int) -> None: ...
 
@@ -97,14 +98,16 @@ class Entered:
         self._box_id = box_id
 
     @classmethod
-    async def begin(cls, around: Surroundings, name: str, recipe: dict[str, object]) -> "Entered":
+    async def begin(
+        cls, around: Surroundings, name: str, recipe: dict[str, object], network: str
+    ) -> "Entered":
         """Create and start one, and let its program begin. Raises StartFailed."""
         container = ""
         try:
             container = await around.engine.create(name, recipe)
             await around.engine.start(container)
             door = Door.open(container, await around.engine.pid(container))
-            box_id = _connect(around, door)
+            box_id = _connect(around, door, network)
             door.let_begin()
             return cls(around, container, door, box_id)
         except BaseException as exc:
@@ -129,12 +132,12 @@ class Entered:
         self.door.close()
 
 
-def _connect(around: Surroundings, door: Door) -> int:
+def _connect(around: Surroundings, door: Door, network: str) -> int:
     if around.carrier is None:
         door.light()
         return 0
     box_id = around.carrier.next_id()
-    around.carrier.carry(box_id, door.plumb(around.api_port))
+    around.carrier.carry(box_id, door.plumb(around.api_port), network)
     return box_id
 
 
@@ -174,11 +177,16 @@ class Container:
 
     # Start
 
+    def _network(self) -> Network:
+        """A container has a network of its own, whatever the function asks for."""
+        wanted = self.workload.network
+        return Network.EGRESS if wanted is Network.HOST else wanted
+
     async def start(self, name: str, recipe: dict[str, object]) -> None:
         """Until its server answers. Raises StartFailed; the container is gone then."""
         began = self._around.now()
         try:
-            self._entered = await Entered.begin(self._around, name, recipe)
+            self._entered = await Entered.begin(self._around, name, recipe, self._network())
             self._watcher = asyncio.create_task(self._watch(self._entered), name=f"watch-{name}")
             async with asyncio.timeout(_START_S):
                 await self._until_ready(self._entered)
