@@ -314,6 +314,11 @@ class Settings:
         "networks that functions and builds may not connect to though they are public",
         unit="comma list of network[:port[-port]]",
     )
+    network_host: Literal["on", "off"] = _setting(
+        "off",
+        "let functions that ask for it into the host's own network, with its loopback; only "
+        "where whoever may deploy functions may also use every service of the host",
+    )
     network_dns: tuple[str, ...] = _setting(
         (),
         "resolvers that functions' and builds' questions are put to; empty = the host's",

@@ -42,6 +42,7 @@ OPTIONAL: Final = {
     "loopLimit",
     "minInstances",
     "maxInstances",
+    "network",
     "runtimeSpecification",
     "buildSpecification",
     "description",

@@ -109,7 +109,14 @@ class Preparer:
         size = specification_of(function.runtime_specification)
         env = run_env(live, deployment, size, region=project.region, endpoint=self._endpoint)
         entrypoint = deployment.entrypoint or function.entrypoint
-        seen = [function.runtime, entrypoint, size.cpus, size.memory_mib, sorted(env.items())]
+        seen = [
+            function.runtime,
+            entrypoint,
+            size.cpus,
+            size.memory_mib,
+            function.network,
+            sorted(env.items()),
+        ]
         version = hashlib.sha256(msgspec.json.encode(seen)).hexdigest()[:16]
         return Workload(
             key=f"{function.project_id}/{deployment.id}/{version}",
@@ -123,4 +130,5 @@ class Preparer:
             cpus=size.cpus,
             memory_mib=size.memory_mib,
             max_instances=function.max_instances,
+            network=function.network,
         )

@@ -199,7 +199,7 @@ async def _one_run(executor: BubblewrapExecutor, runtime: str, folder: Path) -> 
 
 def _isolation(control: Control) -> list[Finding]:
     limits = limits_found(control.controllers, may_limit=os.geteuid() != 0 or _may_limit())
-    network = Finding("network", "ok", "Every TCP connection of a function can be carried.")
+    network = Finding("network", "ok", "Every TCP connection of a function is judged and carried.")
     if not control.is_transparent:
         network = Finding(
             "network",

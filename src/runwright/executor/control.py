@@ -201,7 +201,12 @@ class Control:
         self._launcher.spawn(self._from_launcher, self._launcher_closed)
         self._write_note()
         plan = asdict(self._config.plan)
-        message = {"op": "stage", "instance": self._config.instance, "plan": plan}
+        message = {
+            "op": "stage",
+            "instance": self._config.instance,
+            "plan": plan,
+            "api_port": self._config.api_port,
+        }
         self._send(message, [self._forwarder_end()])
         try:
             async with asyncio.timeout(_STAGED_S):
@@ -270,7 +275,7 @@ class Control:
                 "file_mib": launch.file_mib,
                 "limits": asdict(launch.limits),
                 "profile": launch.profile,
-                "network": {"api_port": self._config.api_port},
+                "network": {"api_port": self._config.api_port} if launch.has_own_network else None,
             },
             fds,
         )

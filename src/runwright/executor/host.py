@@ -83,6 +83,7 @@ class ExecutorConfig:
     resolvers: tuple[str, ...] = ()  # "address" or "address:port"; empty = the host's
     network_allow: tuple[str, ...] = ()  # exceptions to what is closed; see `egress.Opening`
     network_refuse: tuple[str, ...] = ()  # closed besides
+    allows_host_network: bool = False  # to functions that ask for it
     max_connections: int = 256  # out of one sandbox at once
     connection_idle_s: float = 600.0
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -130,6 +131,7 @@ class BubblewrapExecutor:
                 pids=config.pids,
                 open_files=config.open_files,
                 default_memory_mib=config.default_memory_mib,
+                allows_host_network=config.allows_host_network,
                 env=env,
             ),
             self._spawner,

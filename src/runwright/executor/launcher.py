@@ -31,6 +31,7 @@ from typing import Any, Final, NoReturn
 
 from runwright.executor import bubblewrap, inside, kernel, netns, seccomp, stage
 from runwright.executor.cgroups import Controllers, Group, Limits
+from runwright.executor.networks import Network, Networks, a_network
 
 MAX_MESSAGE_BYTES: Final = 512 * 1024
 _MAX_FDS: Final = 8
@@ -75,6 +76,7 @@ class Launcher:
         self._movers: dict[int, tuple[Child, int]] = {}  # pidfd -> fork that moves, process
         self._dying: list[Group] = []
         self._forwarder: socket.socket | None = None
+        self._networks = Networks(self._poll)
         self._controllers = Controllers({}, is_v2=False)
         self._own_mounts = -1
         self._is_root = os.geteuid() == 0
@@ -96,6 +98,8 @@ class Launcher:
                         self._notice(child, fd)
                     elif fd in self._movers:
                         self._moved(fd)
+                    else:
+                        self._networks.arrived(fd)
             self._dying = [group for group in self._dying if not _is_removed(group)]
 
     # Requests
@@ -138,6 +142,7 @@ class Launcher:
         self._own_mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         if fds:
             self._do_forwarder(request, fds)
+        self._networks.fill(request["api_port"])
         gc.freeze()
         self._send({"ev": "staged", "id": 0, "controllers": list(self._controllers.names),
                     "is_v2": self._controllers.is_v2, "swept": swept,
@@ -153,17 +158,22 @@ class Launcher:
         frames, output = fds
         group = self._controllers.make(f"s{request['id']}")
         status_read, status_write = os.pipe()
+        network = self._networks.take() if request["network"] is not None else None
         try:
             group.limit(Limits(**request["limits"]))
             pid = os.fork()
         except OSError:
+            if network is not None:
+                network.close()
             os.close(status_read)
             os.close(status_write)
             group.remove()
             raise
         if pid == 0:
-            self._become_sandbox(request, group, frames, output, status_write)
+            self._become_sandbox(request, group, network, frames, output, status_write)
         os.close(status_write)
+        if network is not None:
+            network.close()
         os.set_blocking(status_read, False)
         files = request["files"]
         child = Child(request["id"], os.pidfd_open(pid), pid, status_read, group, files)
@@ -301,7 +311,13 @@ class Launcher:
     # The child's side of a start
 
     def _become_sandbox(
-        self, request: dict[str, Any], group: Group, frames: int, output: int, status: int
+        self,
+        request: dict[str, Any],
+        group: Group,
+        network: Network | None,
+        frames: int,
+        output: int,
+        status: int,
     ) -> NoReturn:
         step = "cgroup"
         try:
@@ -310,7 +326,7 @@ class Launcher:
             group.join()
             step = "network"
             if request["network"] is not None:
-                self._open_network(request)
+                self._open_network(request, network)
             step = "limits"
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             if request["file_mib"]:
@@ -359,16 +375,17 @@ class Launcher:
                 os.write(status, json.dumps(reason).encode() + b"\n")
         os._exit(127)
 
-    def _open_network(self, request: dict[str, Any]) -> None:
-        kernel.unshare(kernel.CLONE_NEWNET)
-        plumbing = netns.prepare(request["network"]["api_port"])
+    def _open_network(self, request: dict[str, Any], network: Network | None) -> None:
+        if network is None:  # more start at once than are kept ready
+            network = a_network(request["network"]["api_port"])
+        network.enter()
+        plumbing = network.plumbing
         if self._forwarder is None:
             raise OSError(errno.ENOTCONN, "no forwarder")
         message = {"op": "open", "id": request["id"], "is_transparent": plumbing.is_transparent,
                    **request["network"]}  # fmt: skip
         socket.send_fds(self._forwarder, [json.dumps(message).encode()], list(plumbing.fds))
-        for fd in plumbing.fds:
-            os.close(fd)
+        network.close()
 
     # Watching
 

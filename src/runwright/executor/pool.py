@@ -18,6 +18,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Final
 
 from runwright.executor import wire
@@ -30,6 +31,7 @@ from runwright.executor.spawn import Exit, Mount, Spawner, SpawnFailed, Uids
 from runwright.executor.stock import Key, PoolLimits, Stock
 from runwright.executor.templates import Templates
 from runwright.model.execution import ErrorClass, Workload
+from runwright.model.network import Network
 from runwright.ports.executor import NoSlot
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ TICK_S: Final = 0.05
 _SWEEP_S: Final = 1.0
 _GONE_S: Final = 5.0
 _COLD_TRIES: Final = 2
+_RESOLV_CONF: Final = "/etc/resolv.conf"  # sandboxes' own names the forwarder
 _COULD_NOT_START: Final = "The runtime could not be started. Try again."
 
 
@@ -48,7 +51,10 @@ class Group:
         self.workload = workload
         self.key = key
         self.load = load
-        self.artifact = os.path.realpath(workload.artifact)  # the launcher follows no link
+        # The launcher follows no link.
+        self.mounts = [Mount(os.path.realpath(workload.artifact), FUNCTION_DIR)]
+        if workload.network is Network.HOST:
+            self.mounts.append(Mount(os.path.realpath(_RESOLV_CONF), _RESOLV_CONF))
         self.members: list[Sandbox] = []
         self.waiters: deque[Call] = deque()
         self.starting = 0
@@ -240,7 +246,10 @@ class Pool(Owner):
                 "cpus": workload.cpus,
             }
         ).encode()
-        key = self._stock.class_of(workload.runtime, workload.memory_mib)
+        if workload.network is Network.HOST and not self._limits.allows_host_network:
+            # The function was given it while the operator allowed that.
+            workload = replace(workload, network=Network.EGRESS)
+        key = self._stock.class_of(workload.runtime, workload.memory_mib, workload.network)
         group = Group(workload, key, load)
         # New settings of the same deployment: what runs on the old ones has had its day.
         for other in list(self._groups.values()):
@@ -325,10 +334,9 @@ class Pool(Owner):
             self._add_member(group, forked, began)
             return
         sandbox = await self._stock.take(group.key)
-        mounts = (Mount(group.artifact, FUNCTION_DIR),)
         try:
             await self._spawner.assign(
-                sandbox.id, mounts, self._limits.of(workload), workload.network
+                sandbox.id, group.mounts, self._limits.of(workload), workload.network
             )
         except SpawnFailed:
             sandbox.kill()
@@ -380,7 +388,7 @@ class Pool(Owner):
             raise wire.WireError("unexpected frame about forks")
         wire.decode_loaded(payload)
         if not self._is_closed and self._groups.get(group.workload.key) is group:
-            self._templates.want(group.workload, group.key, group.load, group.artifact)
+            self._templates.want(group.workload, group.key, group.load, group.mounts)
 
     def sandbox_gone(self, sandbox: Sandbox, end: Exit) -> None:
         self._stock.forget(sandbox, end)

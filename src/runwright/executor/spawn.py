@@ -38,6 +38,7 @@ class Launch:
     open_files: int = 1024
     file_mib: int = 0  # largest size of one file; 0 = any
     limits: Limits
+    has_own_network: bool = True  # else the host's
     profile: Profile = "function"  # which system calls pass
 
 

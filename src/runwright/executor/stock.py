@@ -21,6 +21,7 @@ from runwright.executor.runtimes import Interpreter, base_env, calls_at_once, ha
 from runwright.executor.sandbox import Owner, Sandbox, State
 from runwright.executor.spawn import Exit, Grants, Launch, Spawner, SpawnFailed, Uids
 from runwright.model.execution import Workload
+from runwright.model.network import Network
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class PoolLimits:
     pids: int = 256
     open_files: int = 1024
     default_memory_mib: int = 512
+    allows_host_network: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
     starts_at_once: int = 4
     templates: int = 0  # most at once; see templates.py
@@ -66,6 +68,7 @@ class Key:
 
     runtime: str
     heap_mib: int = 0
+    is_in_host_network: bool = False  # chosen at the start, like the heap
 
 
 class Stock:
@@ -127,9 +130,9 @@ class Stock:
     def is_full(self) -> bool:
         return self._missing() is None
 
-    def class_of(self, runtime: str, memory_mib: int) -> Key:
-        has_classes = has_heap_limit(runtime)
-        return Key(runtime, int(memory_mib * _HEAP_SHARE) if has_classes else 0)
+    def class_of(self, runtime: str, memory_mib: int, network: Network = Network.EGRESS) -> Key:
+        heap_mib = int(memory_mib * _HEAP_SHARE) if has_heap_limit(runtime) else 0
+        return Key(runtime, heap_mib, network is Network.HOST)
 
     # Taking and starting
 
@@ -197,11 +200,12 @@ class Stock:
             id=sandbox_id,
             root=key.runtime,
             argv=self._spawner.runner_command(interpreter, key.heap_mib),
-            env={**limits.env, **self._spawner.network_env(), **self._own_env(interpreter)},
+            env={**limits.env, **self._network_env(key), **self._own_env(interpreter)},
             uid=self._uids.take(),
             tmp_mib=limits.tmp_mib,
             open_files=limits.open_files,
             limits=Limits(limits.default_memory_mib, limits.pids),
+            has_own_network=not key.is_in_host_network,
         )
         ours, theirs = socket.socketpair()
         read, write = os.pipe()
@@ -223,6 +227,9 @@ class Stock:
             if hello.done() and not hello.cancelled():
                 hello.exception()  # seen, whoever raised first
         return sandbox
+
+    def _network_env(self, key: Key) -> Mapping[str, str]:
+        return {} if key.is_in_host_network else self._spawner.network_env()
 
     def _own_env(self, interpreter: Interpreter) -> dict[str, str]:
         return base_env(interpreter, self._spawner.code_dir(""))

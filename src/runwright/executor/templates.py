@@ -17,12 +17,11 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from runwright.executor import wire
-from runwright.executor.bubblewrap import FUNCTION_DIR
 from runwright.executor.runtimes import language_of
 from runwright.executor.sandbox import Sandbox, State
 from runwright.executor.spawn import Exit, Mount, Spawner, SpawnFailed
@@ -46,7 +45,7 @@ class Template:
     workload: Workload
     key: Key
     load: bytes
-    artifact: str
+    mounts: Sequence[Mount]
     box: Sandbox | None = None
     link: socket.socket | None = None  # the box's frame socket, for frames with descriptors
     loaded: asyncio.Future[str] | None = None
@@ -95,7 +94,7 @@ class Templates:
         template = self._by_key.get(workload.key)
         return template is not None and template.parked is not None
 
-    def want(self, workload: Workload, key: Key, load: bytes, artifact: str) -> None:
+    def want(self, workload: Workload, key: Key, load: bytes, mounts: Sequence[Mount]) -> None:
         """Loading it took long: make a template, unless that is known not to work."""
         if (
             not self._limits.templates
@@ -106,7 +105,7 @@ class Templates:
             or workload.key in self._refused
         ):
             return
-        template = Template(workload=workload, key=key, load=load, artifact=artifact)
+        template = Template(workload=workload, key=key, load=load, mounts=mounts)
         template.used_at = self._now()
         self._by_key[workload.key] = template
         self._run_task(self._make(template), f"template-{workload.deployment_id}")
@@ -216,9 +215,10 @@ class Templates:
             return
         box = template.box = await self._stock.fresh(template.key)
         self._of_box[box.id] = template
-        mounts = (Mount(template.artifact, FUNCTION_DIR),)
         # Its forks share its network, too.
-        await self._spawner.assign(box.id, mounts, self._limits.of(workload), workload.network)
+        await self._spawner.assign(
+            box.id, template.mounts, self._limits.of(workload), workload.network
+        )
         box.memory_mib = workload.memory_mib
         template.loaded = asyncio.get_running_loop().create_future()
         template.link = box.borrowed_socket()

@@ -133,6 +133,7 @@ class FunctionCatalog:
             function.name,
             function.runtime,
             function.runtime_specification,
+            function.network.value,
             function.deployment_id,
             sorted(values.items()),
         )

@@ -19,6 +19,7 @@ from runwright.model.function import (
     Specification,
 )
 from runwright.model.lineage import SAME_FUNCTION_RUNS
+from runwright.model.network import Network
 from runwright.model.retry import NO_RETRY, Retry
 from runwright.model.schedule import BadSchedule, UnknownZone, next_run, zone
 from runwright.model.timer import CatchUp, Overlap
@@ -40,6 +41,7 @@ class FunctionLimits:
     scopes: Collection[str]
     cpus: float = 0.0  # 0 = no cap
     memory_mib: int = 0  # 0 = no cap
+    allows_host_network: bool = False
 
     @property
     def specifications(self) -> tuple[Specification, ...]:
@@ -89,6 +91,7 @@ class FunctionSettings:
     loop_limit: int | None = None
     min_instances: int | None = None
     max_instances: int | None = None
+    network: Network | None = None
     description: str | None = None
     is_email_enabled: bool | None = None
 
@@ -98,6 +101,7 @@ class FunctionSettings:
         self._check_timing(limits, now)
         self._check_scopes(limits)
         self._check_specifications(limits)
+        self._check_network(limits)
 
     def check_connection(self) -> None:
         """Raises InstallationNotFound, BadArgument: no connection to version control exists
@@ -150,6 +154,14 @@ class FunctionSettings:
             if slug is not None and slug not in slugs:
                 raise InvalidParam(name, f"Value must be one of ({', '.join(slugs)})")
 
+    def _check_network(self, limits: FunctionLimits) -> None:
+        if self.network is Network.HOST and not limits.allows_host_network:
+            raise InvalidParam(
+                "network",
+                "This server does not let functions into its own network (its operator can: "
+                "`RUNWRIGHT_NETWORK_HOST`). Use `egress` or `none`.",
+            )
+
     def created(
         self, function_id: str, project_id: str, now: datetime, limits: FunctionLimits
     ) -> Function:
@@ -175,6 +187,7 @@ class FunctionSettings:
             loop_limit=_given(self.loop_limit, SAME_FUNCTION_RUNS),
             min_instances=self.min_instances or 0,
             max_instances=self.max_instances or 0,
+            network=self.network or Network.EGRESS,
             timeout_s=self.timeout_s,
             is_enabled=self.is_enabled,
             is_logging=self.is_logging,
@@ -215,6 +228,7 @@ class FunctionSettings:
             loop_limit=_given(self.loop_limit, stored.loop_limit),
             min_instances=_given(self.min_instances, stored.min_instances),
             max_instances=_given(self.max_instances, stored.max_instances),
+            network=_given(self.network, stored.network),
             timeout_s=self.timeout_s,
             is_enabled=self.is_enabled,
             is_logging=self.is_logging,

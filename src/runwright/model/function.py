@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from runwright.model.lineage import SAME_FUNCTION_RUNS
+from runwright.model.network import Network
 from runwright.model.retry import NO_RETRY, Retry
 from runwright.model.timer import CatchUp, Overlap
 
@@ -64,6 +65,7 @@ class Function:
     loop_limit: int = SAME_FUNCTION_RUNS  # see model/lineage.py; 0 = never stopped
     min_instances: int = 0  # sandboxes that are kept ready, whether or not anybody calls
     max_instances: int = 0  # sandboxes at once; 0 = only the server's own limits
+    network: Network = Network.EGRESS
     timeout_s: int = 15
     is_enabled: bool = True
     is_live: bool = True  # the active deployment was built with the present settings

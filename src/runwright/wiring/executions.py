@@ -14,14 +14,14 @@ from runwright.executions.replays import Replays
 from runwright.executions.retention import Retention
 from runwright.executions.service import Executions
 from runwright.executions.tails import Tails
-from runwright.executor.egress import Opening
-from runwright.executor.host import ExecutorConfig, parse_endpoint
+from runwright.executor.host import ExecutorConfig
 from runwright.executor.languages import LANGUAGES
 from runwright.ports.executor import Executor
 from runwright.sealing import derive
-from runwright.settings import BadSetting, Settings
+from runwright.settings import Settings
 from runwright.wiring.core import Core
 from runwright.wiring.functions import SANDBOX_API, Functions
+from runwright.wiring.network import check_network
 from runwright.wiring.waiting import Waiting
 
 
@@ -32,20 +32,6 @@ class ExecutionParts:
     cancelling: Cancelling
     tails: Tails
     replays: Replays
-
-
-def check_network(settings: Settings) -> None:
-    """Raises BadSetting: a wrong entry would otherwise open or close nothing, silently."""
-    for name, parse in (
-        ("network_allow", Opening.parse),
-        ("network_refuse", Opening.parse),
-        ("network_dns", parse_endpoint),
-    ):
-        for text in getattr(settings, name):
-            try:
-                parse(text)
-            except ValueError as exc:
-                raise BadSetting(f"RUNWRIGHT_{name.upper()}: {exc}") from exc
 
 
 def executor_config(settings: Settings, data_dir: Path, api_port: int) -> ExecutorConfig:
@@ -73,6 +59,7 @@ def executor_config(settings: Settings, data_dir: Path, api_port: int) -> Execut
         uid_base=settings.uid_base,
         network_allow=settings.network_allow,
         network_refuse=settings.network_refuse,
+        allows_host_network=settings.network_host == "on",
         resolvers=settings.network_dns,
     )
 

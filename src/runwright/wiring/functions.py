@@ -69,6 +69,7 @@ async def make_functions(
         scopes=KEY_SCOPES,
         cpus=settings.compute_cpus,
         memory_mib=settings.compute_memory_mib,
+        allows_host_network=settings.network_host == "on",
     )
     catalog = FunctionCatalog(
         core.storage,

@@ -13,6 +13,7 @@ from runwright.outgoing.mail_folder import Kept, kept_letter, kept_letters
 from runwright.ports.executor import RuntimeStatus
 from runwright.settings import Settings
 from runwright.wiring.mail import where_mail_goes
+from runwright.wiring.network import open_networks
 
 
 def installed_runtimes(settings: Settings) -> list[RuntimeStatus]:
@@ -27,7 +28,8 @@ def installed_runtimes(settings: Settings) -> list[RuntimeStatus]:
 
 def examine(settings: Settings) -> list[checks.Finding]:
     """Raises BadSetting."""
-    findings = [*checks.examine(Path(settings.data_dir).absolute()), _mail(settings)]
+    findings = checks.examine(Path(settings.data_dir).absolute())
+    findings += [open_networks(settings), _mail(settings)]
     if settings.docker == "on":
         findings += docker_checks.examine(settings.docker_socket, settings.docker_repository)
     return findings

@@ -31,6 +31,7 @@ from runwright.model.identity import (
 )
 from runwright.model.job import Job, JobKind
 from runwright.model.mail import MailTemplate
+from runwright.model.network import Network
 from runwright.model.outbox import OutboxEvent
 from runwright.model.repeat import RepeatKey
 from runwright.model.retry import Retry
@@ -221,6 +222,7 @@ def a_function(id: str = "fn", project_id: str = PROJECT, **more: Any) -> Functi
         loop_limit=0,
         min_instances=1,
         max_instances=3,
+        network=Network.NONE,
     )
     return replace(base, **more)
 

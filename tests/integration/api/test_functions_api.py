@@ -35,6 +35,7 @@ OUR_FIELDS = {"timezone", "scheduleCatchUp", "scheduleOverlap"} | {
     "loopLimit",
     "minInstances",
     "maxInstances",
+    "network",
 }
 
 
@@ -315,6 +316,20 @@ async def test_numbers_of_instances_stay_until_they_are_changed(front: Front) ->
     assert (crossed.status_code, crossed.json()["type"]) == (400, "general_argument_invalid")
 
 
+async def test_the_network_of_a_function_stays_until_it_is_changed(front: Front) -> None:
+    plain = (await front.send("POST", "/functions", json=FUNCTION)).json()
+    assert plain["network"] == "egress"
+    sent = {"name": "Mail", "network": "none"}
+    assert (await front.send("PUT", "/functions/f1", json=sent)).json()["network"] == "none"
+    kept = (await front.send("PUT", "/functions/f1", json={"name": "Mail"})).json()
+    assert kept["network"] == "none"
+    sent = {"name": "Mail", "network": "host"}
+    refused = await front.send("PUT", "/functions/f1", json=sent)
+    assert (refused.status_code, refused.json()["type"]) == (400, "general_argument_invalid")
+    assert "RUNWRIGHT_NETWORK_HOST" in refused.json()["message"]
+    assert (await front.send("GET", "/functions/f1")).json()["network"] == "none"
+
+
 # -- errors ---------------------------------------------------------------------------------
 
 
@@ -354,6 +369,8 @@ async def test_numbers_of_instances_stay_until_they_are_changed(front: Front) ->
         ({"requestRetention": 604_801}, 400, "general_argument_invalid", "requestRetention"),
         ({"loopLimit": -1}, 400, "general_argument_invalid", "loopLimit"),
         ({"minInstances": 101}, 400, "general_argument_invalid", "minInstances"),
+        ({"network": "bridge"}, 400, "general_argument_invalid", "network"),
+        ({"network": "host"}, 400, "general_argument_invalid", "network"),
         ({"maxInstances": -1}, 400, "general_argument_invalid", "maxInstances"),
         (
             {"minInstances": 3, "maxInstances": 2},

@@ -14,6 +14,7 @@ from runwright.clock import SystemClock
 from runwright.executor.control import Control
 from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
 from runwright.model.execution import Invocation, Outcome, Workload
+from runwright.model.network import Network
 from runwright.ports.executor import ResponseSink
 from tests.beside import own_uids
 
@@ -63,6 +64,7 @@ class Bench:
         env: Mapping[str, str] | None = None,
         cpus: float = 1.0,
         memory_mib: int = 512,
+        network: Network = Network.EGRESS,
     ) -> Workload:
         """A function whose entrypoint is `source`."""
         number = next(_ids)
@@ -81,6 +83,7 @@ class Bench:
             env=env or {},
             cpus=cpus,
             memory_mib=memory_mib,
+            network=network,
         )
 
     async def run(

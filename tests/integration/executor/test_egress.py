@@ -7,10 +7,11 @@ probe leaves the machine.
 import asyncio
 import errno
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import pytest
 
 from runwright.clock import SystemClock
 from runwright.executor.host import BubblewrapExecutor
+from runwright.executor.networks import READY
 from runwright.model.execution import Workload
+from runwright.model.network import Network
 from runwright.ports.executor import BuildJob
 from tests import decoys
 from tests.integration.executor.conftest import NODE, PYTHON, Bench, a_config, can_isolate
@@ -52,6 +55,14 @@ def main(context):
 """
 
 
+NAMESPACE = """
+import os
+
+def main(context):
+    return context.res.text(os.readlink('/proc/self/ns/net'))
+"""
+
+
 @dataclass
 class World:
     bench: Bench
@@ -60,13 +71,26 @@ class World:
     function: Workload
     turns: list[int]
 
-    async def probe(self, *targets: tuple[str, int]) -> list[dict[str, Any]]:
+    async def probe(
+        self, *targets: tuple[str, int], function: Workload | None = None
+    ) -> list[dict[str, Any]]:
         outcome = await self.bench.run(
-            self.function, body=json.dumps(targets).encode(), timeout_s=60
+            function or self.function, body=json.dumps(targets).encode(), timeout_s=60
         )
         assert outcome.error_class is None, outcome.errors
         found: list[dict[str, Any]] = json.loads(outcome.body)
         return found
+
+    async def networks_in_stock(self) -> set[str]:
+        """Namespaces that the launcher holds ready, once it has all that it keeps."""
+        folder = Path(f"/proc/{self.bench.control.launcher_pid}/fd")
+        async with asyncio.timeout(60):
+            while True:
+                links = [os.readlink(path) for path in folder.iterdir()]
+                found = {link for link in links if link.startswith("net:")}
+                if len(found) >= READY:
+                    return found
+                await asyncio.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +126,18 @@ def names(turns: list[int]) -> Iterator[decoys.Names]:
 
 
 @pytest.fixture(scope="module")
+def api() -> Iterator[decoys.Decoy]:
+    """Stands for the server's API."""
+    with decoys.serve("127.0.0.1") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
 async def world(
     anyio_backend: object,
     network: decoys.Network,
     names: decoys.Names,
+    api: decoys.Decoy,
     turns: list[int],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
@@ -116,6 +148,8 @@ async def world(
         folder / "data",
         runtimes=(NODE, PYTHON),
         resolvers=(f"127.0.0.1:{names.port}",),
+        api_port=api.port,
+        allows_host_network=True,
         network_allow=(f"{decoys.PRIVATE_NETWORK}:{OPENED_PORT}",),
         environ={"PIP_INDEX_URL": f"http://index.example:{OPENED_PORT + 1}/simple"},
     )
@@ -325,6 +359,86 @@ async def test_one_function_cannot_reach_another(world: World) -> None:
         *[(host, 4444) for host in ("127.0.0.1", "0.0.0.0", "localhost", world_address())]
     )
     assert all("error" in item for item in found), found
+
+
+async def test_without_a_network_the_api_alone_is_reached(world: World, api: decoys.Decoy) -> None:
+    offline = world.bench.deploy(PYTHON, PROBE, network=Network.NONE)
+    asked, visited = len(world.names.questions), api.visits
+    with (
+        world.network.serve(decoys.OUTSIDE) as outside,
+        world.network.serve(decoys.PRIVATE, OPENED_PORT) as opened,
+    ):
+        by_address, by_name, private, endpoint = await world.probe(
+            (decoys.OUTSIDE, outside.port),
+            ("outside.example", outside.port),
+            (decoys.PRIVATE, OPENED_PORT),
+            ("127.0.0.1", api.port),
+            function=offline,
+        )
+    assert "error" in by_address
+    assert by_name["error"] == "gaierror"
+    assert "error" in private
+    assert endpoint["said"] == "decoy\n"
+    assert (outside.visits, opened.visits, api.visits) == (0, 0, visited + 1)
+    assert len(world.names.questions) == asked
+
+
+async def test_another_network_holds_from_the_next_run_on(world: World) -> None:
+    """The same deployment under new settings gets another sandbox, and the old one ends."""
+    before = world.bench.deploy(PYTHON, PROBE)
+    after = replace(before, key=f"{before.key}-none", network=Network.NONE)
+    with world.network.serve(decoys.OUTSIDE) as outside:
+        (first,) = await world.probe((decoys.OUTSIDE, outside.port), function=before)
+        (second,) = await world.probe((decoys.OUTSIDE, outside.port), function=after)
+        (third,) = await world.probe((decoys.OUTSIDE, outside.port), function=before)
+    assert first["said"] == third["said"] == "decoy\n"
+    assert "error" in second
+    assert outside.visits == 2
+
+
+async def test_in_the_hosts_network_everything_of_the_host_is_reached(world: World) -> None:
+    inside = world.bench.deploy(PYTHON, PROBE, network=Network.HOST)
+    with world.network.serve(decoys.PRIVATE) as private, decoys.serve("127.0.0.1") as own:
+        found = await world.probe(
+            (decoys.PRIVATE, private.port), ("127.0.0.1", own.port), function=inside
+        )
+    assert [item["said"] for item in found] == ["decoy\n"] * 2
+    resolver = "def main(context):\n    return context.res.text(open('/etc/resolv.conf').read())\n"
+    shown = await world.bench.run(world.bench.deploy(PYTHON, resolver, network=Network.HOST))
+    assert shown.body.decode() == Path("/etc/resolv.conf").read_text()
+
+
+async def test_the_hosts_network_is_given_only_while_the_operator_allows_it(
+    world: World, tmp_path: Path
+) -> None:
+    """Here on a server that keeps no sandboxes ready: each start is a cold one."""
+    config = a_config(tmp_path / "data", runtimes=(PYTHON,), pool_sizes={})
+    executor = BubblewrapExecutor(config, SystemClock())
+    await executor.start()
+    try:
+        inside = world.bench.deploy(PYTHON, PROBE, network=Network.HOST)
+        strict = World(Bench(executor, tmp_path), world.network, world.names, inside, [])
+        waiting = await strict.networks_in_stock()
+        with (
+            decoys.serve("127.0.0.1") as own,
+            world.network.serve(decoys.PRIVATE) as private,
+            world.network.serve(decoys.OUTSIDE) as outside,
+        ):
+            closed, refused, reached = await strict.probe(
+                ("127.0.0.1", own.port),
+                (decoys.PRIVATE, private.port),
+                (decoys.OUTSIDE, outside.port),
+            )
+        # A cold start enters a namespace that was waiting; it makes none.
+        namespaces = world.bench.deploy(PYTHON, NAMESPACE)
+        entered = (await strict.bench.run(namespaces)).body.decode()
+    finally:
+        await executor.stop()
+    assert entered in waiting
+    assert "error" in closed
+    assert "error" in refused
+    assert reached["said"] == "decoy\n"
+    assert (own.visits, private.visits) == (0, 0)
 
 
 async def test_a_build_reaches_the_index_that_the_operator_named_and_no_more(

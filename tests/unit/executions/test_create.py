@@ -13,6 +13,7 @@ from runwright.model.execution import ErrorClass, Outcome, Phases, Status
 from runwright.model.function import DeploymentStatus
 from runwright.model.identity import Principal
 from runwright.model.lineage import Lineage
+from runwright.model.network import Network
 from runwright.ports.executor import NoSlot
 from tests.fakes.user_code import answering, failing
 from tests.unit.executions.bench import (
@@ -400,3 +401,13 @@ async def test_execute_roles_decide_who_may_run(role: str) -> None:
             allowed.add(name)
         assert len(bench.code.calls) == len(allowed)
     assert allowed == MAY_EXECUTE[role] | {"key", "admin"}
+
+
+async def test_another_network_is_another_workload() -> None:
+    async with a_bench() as bench:
+        await bench.executions.create(a_key(), FUNCTION)
+        await bench.put(replace(a_function(), network=Network.NONE))
+        await bench.executions.create(a_key(), FUNCTION)
+        before, after = [call[0] for call in bench.code.calls]
+    assert (before.network, after.network) == (Network.EGRESS, Network.NONE)
+    assert before.key != after.key

@@ -17,6 +17,7 @@ from runwright.api.models.kinds import (
     whole,
 )
 from runwright.model.function import DeploymentStatus
+from runwright.model.network import Network
 from runwright.model.timer import CatchUp, Overlap
 
 VARIABLE: Final = Model(
@@ -77,6 +78,7 @@ FUNCTION: Final = Model(
         whole("loopLimit", "How often it may start itself; 0 for any number of times."),
         whole("minInstances", "Sandboxes that are kept ready."),
         whole("maxInstances", "Most sandboxes at once; 0 for any number."),
+        text("network", "What its code may connect to.", words=Network),
         text("entrypoint", "The file that is loaded."),
         text("commands", "Commands of the build."),
         text("version", "Version of the contract between platform and code."),

@@ -23,6 +23,7 @@ from runwright.functions.settings import (
 )
 from runwright.model.event import MAX_CHARS as EVENT_CHARS
 from runwright.model.lineage import MAX_SAME_FUNCTION_RUNS
+from runwright.model.network import Network
 from runwright.model.query import Page
 from runwright.model.retry import Retry
 from runwright.model.schedule import MAX_CHARS as SCHEDULE_CHARS
@@ -35,6 +36,7 @@ FILTERS: Final = Attributes(
 CREATIONS_PER_DAY: Final = 50
 CATCH_UPS: Final = tuple(item.value for item in CatchUp)
 OVERLAPS: Final = tuple(item.value for item in Overlap)
+NETWORKS: Final = tuple(item.value for item in Network)
 _LONGEST_TIMEOUT_S: Final = 86_400  # each server sets its own limit below this
 _LONGEST_RETENTION_DAYS: Final = 36_500
 
@@ -61,6 +63,7 @@ class _Settings:
     loop_limit: Annotated[int | None, Range(0, MAX_SAME_FUNCTION_RUNS)] = None
     min_instances: Annotated[int | None, Range(0, MAX_MIN_INSTANCES)] = None
     max_instances: Annotated[int | None, Range(0, MAX_INSTANCES)] = None
+    network: Annotated[str | None, OneOf(NETWORKS)] = None
     enabled: Annotated[bool, Bool()] = True
     logging: Annotated[bool, Bool()] = True
     entrypoint: Annotated[str, Text(1028, least=0)] = ""
@@ -97,6 +100,7 @@ class _Settings:
             loop_limit=self.loop_limit,
             min_instances=self.min_instances,
             max_instances=self.max_instances,
+            network=Network(self.network) if self.network else None,
             is_enabled=self.enabled,
             is_logging=self.logging,
             entrypoint=self.entrypoint,

@@ -56,6 +56,7 @@ def function(shown: ShownFunction) -> Json:
         "loopLimit": item.loop_limit,
         "minInstances": item.min_instances,
         "maxInstances": item.max_instances,
+        "network": item.network.value,
         "entrypoint": item.entrypoint,
         "commands": item.commands,
         "version": _PROTOCOL,

@@ -237,6 +237,7 @@ def upgrade() -> None:
         sa.Column("loop_limit", sa.BigInteger(), nullable=False),
         sa.Column("min_instances", sa.BigInteger(), nullable=False),
         sa.Column("max_instances", sa.BigInteger(), nullable=False),
+        sa.Column("network", sa.Text(), nullable=False),
         sa.Column("timeout_s", sa.BigInteger(), nullable=False),
         sa.Column("is_enabled", sa.Boolean(), nullable=False),
         sa.Column("is_live", sa.Boolean(), nullable=False),

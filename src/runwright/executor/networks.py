@@ -1,0 +1,115 @@
+"""Network namespaces that wait for sandboxes, so that no cold start makes one.
+
+Making and filling one takes a millisecond or two, most of it locks of the kernel that all
+namespaces share. A child of the launcher does it and hands over the descriptors: entering a
+ready namespace takes microseconds. None is ever used twice. When all are taken at once, the
+sandbox's own process makes one.
+"""
+
+import contextlib
+import json
+import os
+import select
+import socket
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from runwright.executor import kernel, netns
+
+READY: Final = 8
+_MAX_BYTES: Final = 64
+_MAX_FDS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A namespace, if the process is not in it already, and what the forwarder needs of it."""
+
+    plumbing: netns.Plumbing
+    namespace: int = -1
+
+    def enter(self) -> None:
+        if self.namespace >= 0:
+            kernel.setns(self.namespace, kernel.CLONE_NEWNET)
+
+    def close(self) -> None:
+        for fd in (*self.plumbing.fds, self.namespace):
+            if fd >= 0:
+                os.close(fd)
+
+
+def a_network(api_port: int) -> Network:
+    """A fresh one, which the calling process is in from now on."""
+    kernel.unshare(kernel.CLONE_NEWNET)
+    return Network(netns.prepare(api_port))
+
+
+class Networks:
+    """For a process with one thread that polls: `take`, and `arrived` for descriptors it has."""
+
+    def __init__(self, poll: select.epoll) -> None:
+        self._poll = poll
+        self._api_port = 0
+        self._ready: deque[Network] = deque()
+        self._coming: dict[int, tuple[socket.socket, int]] = {}  # by descriptor, with the maker
+        self._is_failing = False
+
+    def fill(self, api_port: int) -> None:
+        """Begin to make them."""
+        self._api_port = api_port
+        self._refill()
+
+    def take(self) -> Network | None:
+        """A ready one; the caller closes it."""
+        taken = self._ready.popleft() if self._ready else None
+        self._is_failing = False
+        self._refill()
+        return taken
+
+    def _refill(self) -> None:
+        """One maker at a time: what they wait for is the same lock."""
+        may_make = self._api_port and not self._coming and not self._is_failing
+        if may_make and len(self._ready) < READY:
+            self._make()
+
+    def _make(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            return
+        if pid == 0:
+            with contextlib.suppress(BaseException):  # a forked child only ever reports
+                _hand_over(a_network(self._api_port), theirs)
+            os._exit(0)
+        theirs.close()
+        self._coming[ours.fileno()] = (ours, pid)
+        self._poll.register(ours.fileno(), select.EPOLLIN)
+
+    def arrived(self, fd: int) -> bool:
+        """Take what a maker sent, or learn that it failed; False if the descriptor is no
+        maker's."""
+        if fd not in self._coming:
+            return False
+        link, pid = self._coming.pop(fd)
+        self._poll.unregister(fd)
+        with link:
+            data, fds, _, _ = socket.recv_fds(link, _MAX_BYTES, _MAX_FDS)
+        os.waitpid(pid, 0)
+        if data:
+            namespace, *rest = fds
+            is_transparent = json.loads(data)
+            self._ready.append(Network(netns.Plumbing(is_transparent, tuple(rest)), namespace))
+        # After a failure the next start tries again, and says why if that fails, too.
+        self._is_failing = not data
+        self._refill()
+        return True
+
+
+def _hand_over(network: Network, link: socket.socket) -> None:
+    namespace = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    head = json.dumps(network.plumbing.is_transparent).encode()
+    socket.send_fds(link, [head], [namespace, *network.plumbing.fds])

@@ -1,0 +1,69 @@
+"""Namespaces in stock: the making is a fake, the handing over is real."""
+
+import os
+import select
+from collections.abc import Iterator
+
+import pytest
+
+from runwright.executor import netns, networks
+from runwright.executor.networks import READY, Network, Networks
+
+
+@pytest.fixture
+def poll() -> Iterator[select.epoll]:
+    with select.epoll() as made:
+        yield made
+
+
+def a_fake(api_port: int) -> Network:
+    if api_port == 1:
+        raise OSError("no namespaces here")
+    read, write = os.pipe()
+    os.write(write, str(api_port).encode())
+    return Network(netns.Plumbing(True, (read, write)))
+
+
+def turn(poll: select.epoll, made: Networks) -> bool:
+    """Let one maker arrive; whether one was under way."""
+    found = poll.poll(5.0 if made._coming else 0.0)
+    return any(made.arrived(fd) for fd, _ in found)
+
+
+def test_a_stock_is_made_one_by_one_and_filled_up_again(
+    poll: select.epoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "a_network", a_fake)
+    made = Networks(poll)
+    assert made.take() is None  # nobody said yet what to make
+    made.fill(8080)
+    assert made.take() is None
+    arrivals = 0
+    while turn(poll, made):
+        arrivals += 1
+    assert arrivals == READY
+    taken = made.take()
+    assert taken is not None
+    assert turn(poll, made)
+    assert not turn(poll, made)
+    assert os.read(taken.plumbing.fds[0], 16) == b"8080"
+    taken.close()
+    while (rest := made.take()) is not None:
+        rest.close()
+    while turn(poll, made):
+        pass
+    for network in made._ready:
+        network.close()
+
+
+def test_a_maker_that_fails_is_not_repeated_until_one_is_wanted(
+    poll: select.epoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "a_network", a_fake)
+    made = Networks(poll)
+    made.fill(1)
+    assert turn(poll, made)
+    assert not turn(poll, made)
+    assert made.take() is None
+    assert turn(poll, made)
+    assert not made.arrived(0)
