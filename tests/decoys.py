@@ -15,6 +15,7 @@ Services run in threads, so that any test can use them, whatever it waits for.
 
 import contextlib
 import fcntl
+import itertools
 import os
 import selectors
 import shutil
@@ -50,6 +51,7 @@ BANNER: Final = b"decoy\n"
 _LOCK: Final = Path(tempfile.gettempdir()) / "runwright-decoys.lock"
 _LOCK_S: Final = 300.0
 _COMMAND_S: Final = 30.0
+_numbers: Final = itertools.count(1)
 _TURN_S: Final = 0.1
 
 
@@ -210,6 +212,16 @@ def _bound(address: str, port: int, kind: int) -> socket.socket:
     return made
 
 
+def own_address() -> str:
+    """An address of this machine that is not its loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((OUTSIDE, 9))  # sends nothing
+        except OSError:
+            pytest.skip("this machine has no address but its loopback")
+        return str(probe.getsockname()[0])
+
+
 class Network:
     """A namespace of ours with the decoy addresses, reached from the host by a cable."""
 
@@ -243,13 +255,15 @@ class Network:
 
 
 @contextmanager
-def a_network() -> Iterator[Network]:
-    """One at a time on a machine: the addresses are the same for everybody."""
+def a_network(*addresses: str) -> Iterator[Network]:
+    """With addresses of every kind: one at a time on a machine, and others wait for it. With
+    IPv4 addresses that nobody else uses: beside any other."""
     _need_rights()
-    with _alone():
-        network = Network(f"decoys-{os.getpid()}", f"decoy{os.getpid()}"[:15])
+    number = next(_numbers)
+    network = Network(f"decoys-{os.getpid()}-{number}", f"dec{os.getpid()}n{number}")
+    with contextlib.nullcontext() if addresses else _alone():
         try:
-            _lay(network)
+            _lay(network, addresses or FOUR, () if addresses else SIX)
             yield network
         finally:
             # The cable goes with the namespace, and the routes with the cable.
@@ -282,25 +296,25 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _lay(network: Network) -> None:
+def _lay(network: Network, four: Sequence[str], six: Sequence[str]) -> None:
     inside = ("ip", "-n", network.name)
     run("ip", "netns", "add", network.name)
     run("ip", "link", "add", network.cable, "type", "veth", "peer", "decoy", "netns", network.name)
     run(*inside, "link", "set", "lo", "up")
-    for address in FOUR:
+    for address in four:
         run(*inside, "address", "add", f"{address}/32", "dev", "decoy")
-    for address in SIX:
+    for address in six:
         run(*inside, "-6", "address", "add", f"{address}/128", "dev", "decoy", "nodad")
     run(*inside, "link", "set", "decoy", "up")
-    if SIX:
+    if six:
         run("ip", "-6", "address", "add", f"{_HOST_6}/128", "dev", network.cable, "nodad")
     run("ip", "link", "set", network.cable, "up")
     run(*inside, "route", "add", "default", "dev", "decoy")
-    if SIX:
+    if six:
         run(*inside, "-6", "route", "add", "default", "dev", "decoy")
-    for address in FOUR:
+    for address in four:
         run("ip", "route", "add", f"{address}/32", "dev", network.cable)
-    for address in SIX:
+    for address in six:
         run("ip", "-6", "route", "add", f"{address}/128", "dev", network.cable, "src", _HOST_6)
 
 

@@ -6,6 +6,8 @@ from tests import decoys
 from tests.acceptance.deploying import deploy, execute
 from tests.acceptance.running import Running
 
+OUTSIDE = "198.51.100.214"
+PRIVATE = "10.213.8.2"
 SOURCE = """
 import json, os, socket, urllib.request
 
@@ -25,7 +27,7 @@ def main(context):
 def test_a_functions_network_changes_with_its_setting_and_the_api_stays_in_reach(
     server: Running,
 ) -> None:
-    with decoys.a_network() as network, server.client() as api:
+    with decoys.a_network(OUTSIDE, PRIVATE) as network, server.client() as api:
         deploy(api, "reach", "python", SOURCE)
 
         def reached(decoy: decoys.Decoy) -> dict[str, object]:
@@ -33,7 +35,7 @@ def test_a_functions_network_changes_with_its_setting_and_the_api_stays_in_reach
             found: dict[str, object] = json.loads(execute(api, "reach", body=body)["responseBody"])
             return found
 
-        with network.serve(decoys.OUTSIDE) as outside, network.serve(decoys.PRIVATE) as private:
+        with network.serve(OUTSIDE) as outside, network.serve(PRIVATE) as private:
             assert reached(outside) == {"api": 200, "outside": "decoy\n"}
             assert reached(private) == {"api": 200, "outside": ""}
             changed = api.put("/functions/reach", json={"name": "reach", "network": "none"})

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from runwright.executor.forwarder import own_addresses
 from tests import decoys
 from tests.acceptance.attacks.rows import BOTH, NETWORK, Row
 from tests.acceptance.attacks.stand import ROUNDS, Stand
@@ -18,8 +17,6 @@ Places = dict[str, list[Decoy]]
 @pytest.fixture(scope="session")
 def places() -> Iterator[Places]:
     """Services on every kind of address, by the attack that looks for them."""
-    own = [str(address) for address in own_addresses() if not address.is_loopback]
-    own = [address for address in own if ":" not in address][:2]
     with decoys.a_network() as network, ExitStack() as stack:
 
         def here(*addresses: str) -> list[Decoy]:
@@ -38,7 +35,7 @@ def places() -> Iterator[Places]:
 
         yield {
             "loopback of the host": here("127.0.0.1", "127.0.0.53"),
-            "addresses of the host": here(*own),
+            "addresses of the host": here(decoys.own_address()),
             "metadata": there(*decoys.METADATA),
             "private networks": there(decoys.PRIVATE, *decoys.OTHER_PRIVATE),
             "IPv6": there(*decoys.SIX) if decoys.SIX else [],

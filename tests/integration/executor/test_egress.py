@@ -200,11 +200,12 @@ async def test_what_the_operator_opened_is_reached_on_its_port_alone(world: Worl
 async def test_the_hosts_loopback_and_addresses_are_out_of_reach_in_every_spelling(
     world: World,
 ) -> None:
+    own = decoys.own_address()
     with decoys.serve("0.0.0.0") as four, decoys.serve("::1") as six:
         spellings = (
             "127.0.0.1", "127.9.9.9", "0.0.0.0", "0", "2130706433", "0x7f000001", "127.1",
             "0177.0.0.1", "localhost", "::ffff:127.0.0.1", "::ffff:7f00:1", "::127.0.0.1",
-            "64:ff9b::7f00:1", "2002:7f00:1::1", world_address(), f"::ffff:{world_address()}",
+            "64:ff9b::7f00:1", "2002:7f00:1::1", own, f"::ffff:{own}",
         )  # fmt: skip
         found = await world.probe(
             *[(text, four.port) for text in spellings],
@@ -213,12 +214,6 @@ async def test_the_hosts_loopback_and_addresses_are_out_of_reach_in_every_spelli
     assert all("error" in item for item in found), found
     assert max(item["seconds"] for item in found) < 10
     assert (four.visits, six.visits) == (0, 0)
-
-
-def world_address() -> str:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((decoys.OUTSIDE, 9))
-        return str(probe.getsockname()[0])
 
 
 async def test_an_address_that_the_host_got_a_moment_ago_is_closed_at_once(world: World) -> None:
@@ -356,7 +351,7 @@ async def test_one_function_cannot_reach_another(world: World) -> None:
     neighbour = world.bench.deploy(PYTHON, listening)
     assert (await world.bench.run(neighbour)).body == b"mine"
     found = await world.probe(
-        *[(host, 4444) for host in ("127.0.0.1", "0.0.0.0", "localhost", world_address())]
+        *[(host, 4444) for host in ("127.0.0.1", "0.0.0.0", "localhost", decoys.own_address())]
     )
     assert all("error" in item for item in found), found
 

@@ -82,16 +82,6 @@ class Resolver(asyncio.DatagramProtocol):
         self.transport.sendto(head + data[12:end] * 0 + data[12:end] + answer * is_a, address)
 
 
-def own_address() -> str:
-    """An address of this machine that is not its loopback."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((decoys.OUTSIDE, 9))  # sends nothing
-        except OSError:
-            pytest.skip("this machine has no address but its loopback")
-        return str(probe.getsockname()[0])
-
-
 @asynccontextmanager
 async def an_executor(folder: Path, **changes: object) -> AsyncIterator[Bench]:
     if not can_isolate():
@@ -121,7 +111,7 @@ async def test_a_listener_on_the_hosts_loopback_cannot_be_reached(bench: Bench) 
 
 
 async def test_a_listener_on_the_hosts_own_address_cannot_be_reached(bench: Bench) -> None:
-    host = own_address()
+    host = decoys.own_address()
     async with an_echo(host) as echo:
         assert connect_result_is_closed(await connect(bench, host, echo.port))
     assert echo.connections == 0
@@ -146,7 +136,7 @@ async def test_the_api_is_reached_on_its_port_of_the_own_loopback(tmp_path: Path
 
 
 async def test_what_the_operator_opened_is_reached_and_carries_any_amount(tmp_path: Path) -> None:
-    host = own_address()
+    host = decoys.own_address()
     async with an_echo(host) as echo:
         opened = (f"{host}:{echo.port}",)
         async with an_executor(tmp_path, network_allow=opened) as bench:
@@ -238,7 +228,7 @@ async def test_programs_that_know_the_proxy_get_out_where_nothing_can_be_steered
         "    link.sendall(b'hello')\n"
         "    return context.res.text(link.recv(5).decode())\n"
     )
-    host = own_address()
+    host = decoys.own_address()
     async with an_echo(host) as echo, an_echo("127.0.0.1") as closed:
         opened = (f"{host}:{echo.port}",)
         async with an_executor(tmp_path, network_allow=opened) as bench:

@@ -5,9 +5,9 @@ from runwright.executor.indexes import indexes
 def test_hosts_of_indexes_and_proxies_are_found_in_every_clients_form() -> None:
     found = indexes(
         {
-            "PIP_INDEX_URL": "https://user:pw@Pip.corp.example/simple",
-            "PIP_EXTRA_INDEX_URL": "http://10.1.2.3:3141/simple https://two.example:8443/",
-            "UV_INDEX": "own=https://uv.example/simple",
+            "PIP_INDEX_URL": "https://user:pw@Pip.corp.example/pip/",
+            "PIP_EXTRA_INDEX_URL": "http://10.1.2.3:3141/pip/ https://two.example:8443/",
+            "UV_INDEX": "own=https://uv.example/pip/",
             "NPM_CONFIG_REGISTRY": "https://[fd00::5]:4873/",
             "GOPROXY": "https://go.example,direct|off",
             "HTTPS_PROXY": "cache.example:3128",
