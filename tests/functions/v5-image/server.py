@@ -6,7 +6,7 @@ first request. What `context` does is the Python runner's own code.
 """
 
 import contextlib
-import importlib.util
+import importlib
 import io
 import os
 import re
@@ -94,13 +94,9 @@ def load():
         raise Failed(503, f"Failed to load entrypoint, file {name} does not exist.")
     with _loading:
         if "main" not in _loaded:
-            sys.path.insert(0, str(FUNCTION))
             module_name = ".".join(("function", *Path(name).with_suffix("").parts))
-            spec = importlib.util.spec_from_file_location(module_name, path)
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[module_name] = module
             try:
-                spec.loader.exec_module(module)
+                module = importlib.import_module(module_name)
             except SyntaxError as error:
                 raise Failed(503, f"Syntax error in {name}:{error.lineno}: {error.msg}") from None
             except ModuleNotFoundError as error:
@@ -184,7 +180,8 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self.send(413, [], b"Request body is too large.")
         body = self.rfile.read(size)
-        lines = [f"{self.command} {self.path}", *(f"{k}:{v}" for k, v in self.headers.items())]
+        target = self.requestline.split(" ")[1]  # `path` has lost repeated slashes
+        lines = [f"{self.command} {target}", *(f"{k}:{v}" for k, v in self.headers.items())]
         context = Context("\n".join(lines).encode("latin-1"), body, logger)
         own = [f"x-open-runtimes-log-id:{logger.id}"]
         try:

