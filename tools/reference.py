@@ -23,6 +23,7 @@ from runwright.settings import Settings, describe
 from tools.api_reference import api_page as api_text
 from tools.api_reference import table as routes
 from tools.refusals import rows
+from tools.runtimes_page import runtimes_page
 from tools.sdk_methods import table as methods
 
 ROOT: Final = Path(__file__).parents[1]
@@ -132,6 +133,7 @@ PAGES: Final[Mapping[Path, Callable[[], str]]] = {
     FOLDER / "cli.md": cli_page,
     FOLDER / "compatibility.md": compatibility_page,
     FOLDER / "errors.md": errors_page,
+    FOLDER / "runtimes.md": lambda: NOTE + runtimes_page(),
     FOLDER / "settings.md": settings_page,
     ROOT / "src" / "runwright" / "api" / FILE: lambda: rows(routes()),
 }

@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -104,17 +105,18 @@ def client(socket_path: str) -> httpx.Client:
 
 def _wait_until_up(process: "subprocess.Popen[bytes]", socket_path: Path, output: Path) -> None:
     until = time.monotonic() + _UP_S
-    with client(str(socket_path)) as http:
-        while time.monotonic() < until:
-            try:
+    while time.monotonic() < until and process.poll() is None:
+        if _listens(socket_path):
+            with client(str(socket_path)) as http:
                 if http.get("/_ping").status_code == 200:
                     return
-            except httpx.HTTPError:
-                pass
-            if process.poll() is not None:
-                break
-            time.sleep(0.05)
+        time.sleep(0.05)
     raise RuntimeError("no Docker daemon: " + output.read_text()[-4000:])
+
+
+def _listens(socket_path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(socket_path)) == 0
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

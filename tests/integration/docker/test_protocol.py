@@ -1,12 +1,13 @@
 """The runtimes' checklist against the protocol: the same rows as for our own runners."""
 
+import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
 
+from runwright.executor.docker.container import Container
 from runwright.executor.docker.exchange import Answer, exchange, request_head
 from runwright.executor.wire import ResultClass
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Workload
@@ -114,21 +115,80 @@ async def test_a_caller_cannot_steer_the_server(bench: Bench, workload: Workload
     assert seen["headers"]["x-custom"] == "value"
 
 
+async def ask(
+    container: Container, target: str, *, secret: str = "", log_id: str = "", change: str = ""
+) -> Answer:
+    """One request as the driver would make it, or with a line of it changed."""
+    entered = container._entered
+    assert entered is not None
+    invocation = Invocation(
+        execution_id="", method="GET", target=target, headers=(("x-action", "text"),)
+    )
+    head = request_head(
+        invocation, secret=secret or container.secret, host="localhost", log_id=log_id
+    )
+    name = change.partition(":")[0]
+    if name:
+        lines = head.decode().split("\r\n")
+        head = "\r\n".join(change if it.startswith(name) else it for it in lines).encode()
+    connection = entered.door.socket()
+    return await exchange(connection, head, invocation, None, most_bytes=10_000)
+
+
+async def test_log_files_have_the_id_that_was_asked_for(bench: Bench, workload: Workload) -> None:
+    await bench.call(workload)
+    container = bench.executor._containers[workload.key]
+    off = "x-open-runtimes-logging: disabled"
+
+    first, second = await ask(container, "/"), await ask(container, "/")
+    chosen = await ask(container, "/", log_id="customLogs")
+    silent = await ask(container, "/", log_id="customLogs", change=off)
+
+    assert first.log_id != second.log_id
+    assert len(first.log_id) == len(second.log_id) == 20
+    assert (chosen.log_id, silent.log_id) == ("customLogs", "")
+
+
+async def test_the_soft_timeout_keeps_what_was_logged(bench: Bench, workload: Workload) -> None:
+    headers = (HOST, ("x-action", "sleep"))
+
+    late = await bench.call(workload, "/?id=7&ms=3000", headers=headers, timeout_s=1.0)
+    again = await bench.call(workload, "/?id=8&ms=1", headers=headers, timeout_s=5.0)
+    container = bench.executor._containers[workload.key]
+    broken = await ask(container, "/", change="x-open-runtimes-timeout: abc")
+
+    assert (late.status_code, late.body, late.error_class) == (500, b"", ErrorClass.TIMEOUT)
+    assert late.errors == "Execution timed out.\n"
+    assert "start 7\n" in late.logs
+    assert "end 7" not in late.logs
+    assert "end 8\n" in again.logs
+    assert broken.status == 500
+    expected = 'Header "x-open-runtimes-timeout" must be an integer greater than 0.'
+    assert broken.body.decode() == expected
+
+
+async def test_a_body_beyond_the_limit_is_refused(bench: Bench, workload: Workload) -> None:
+    headers = (HOST, ("x-action", "md5"))
+    outcome = await bench.call(workload, method="POST", headers=headers, body=b"x" * 24_000_000)
+    assert outcome.status_code in (413, 500)
+    assert (await bench.call(workload, headers=headers)).status_code == 200
+
+
+async def test_the_container_says_that_its_server_is_up(bench: Bench, workload: Workload) -> None:
+    await bench.call(workload)
+    entered = bench.executor._containers[workload.key]._entered
+    assert entered is not None
+    output = await bench.executor._engine.output_tail(entered.id)
+    assert "HTTP server successfully started!" in output
+
+
 async def test_the_servers_own_routes_and_its_secret(bench: Bench, workload: Workload) -> None:
     await bench.call(workload)
     container = bench.executor._containers[workload.key]
 
-    async def ask(target: str, secret: str) -> Answer:
-        entered = container._entered
-        assert entered is not None
-        invocation = Invocation(execution_id="", method="GET", target=target, headers=())
-        head = request_head(invocation, secret=secret, host="localhost", log_id="")
-        connection = entered.door.socket()
-        return await exchange(connection, head, invocation, None, most_bytes=10_000)
-
-    health = await ask("/__opr/health", "wrong")
-    timings = await ask("/__opr/timings", "wrong")
-    refused = await ask("/", "wrong")
+    health = await ask(container, "/__opr/health", secret="wrong")
+    timings = await ask(container, "/__opr/timings", secret="wrong")
+    refused = await ask(container, "/", secret="wrong")
 
     assert (health.status, bytes(health.body)) == (200, b"OK")
     assert b"extract=" in timings.body
@@ -137,8 +197,6 @@ async def test_the_servers_own_routes_and_its_secret(bench: Bench, workload: Wor
 
 
 async def test_a_body_of_the_largest_size_arrives_whole(bench: Bench, workload: Workload) -> None:
-    import hashlib
-
     data = bytes(range(256)) * 4 * 1024 * 17
     headers = (HOST, ("x-action", "md5"))
 
@@ -146,4 +204,3 @@ async def test_a_body_of_the_largest_size_arrives_whole(bench: Bench, workload: 
 
     assert outcome.body.decode() == hashlib.md5(data).hexdigest()
     assert ("x-method", "PUT") in outcome.headers
-    assert isinstance(FUNCTIONS, Path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -49,6 +50,21 @@ TEXT_TYPES = [
     "application/vnd.api+json",
     "text/json",
 ]
+
+# Rows that are no matter of a runner alone, and where they are tested.
+ELSEWHERE: Mapping[int, str] = {
+    33: "ids of log files: containers only, integration/docker/test_protocol.py",
+    35: "ids of log files: containers only, integration/docker/test_protocol.py",
+    36: "the way out: integration/executor/test_network.py and integration/docker/test_server.py",
+    39: "the executor's deadline: integration/executor/test_languages.py, for every language",
+    40: "the executor's deadline: integration/executor/test_languages.py, for every language",
+    41: "a header of the protocol: containers only, integration/docker/test_protocol.py",
+    45: "refused before a function is asked: integration/api",
+    48: "output of the server in an image: containers only, integration/docker/test_protocol.py",
+    49: "programs of the public images, which are not ours",
+    51: "what does not load: test_loading.py, and the pages of each language",
+    52: "ids of log files: containers only, integration/docker/test_protocol.py",
+}
 
 ROWS = [
     Row(
@@ -400,6 +416,23 @@ def test_row_19_the_method_reaches_the_function(runner: Runner, method: str) -> 
 
     assert isinstance(result.json, dict)
     assert result.json["method"] == method
+
+
+@pytest.mark.parametrize("length", [None, "0", ""])
+def test_row_46_a_request_without_a_body_may_say_so(runner: Runner, length: str | None) -> None:
+    headers = [("content-length", length)] if length is not None else []
+
+    assert runner.call("text", method="GET", headers=headers).status == 200
+
+
+def test_no_row_of_the_contract_is_forgotten() -> None:
+    told = [row.name for row in ROWS] + [name for name in globals() if name.startswith("test_row")]
+    found = set(ELSEWHERE)
+    for name in told:
+        numbers = re.match(r"(?:test_rows?_)?(\d+)(?:(?:-|_to_)(\d+))?", name)
+        if numbers:
+            found |= set(range(int(numbers[1]), int(numbers[2] or numbers[1]) + 1))
+    assert set(range(5, 54)) - found == set()
 
 
 def test_row_7_json_has_no_needless_space(runner: Runner) -> None:
