@@ -27,6 +27,9 @@ class Calls:
     def get(self, execution_id: str) -> Call | None:
         return self._calls.get(execution_id)
 
+    def all(self) -> list[Call]:
+        return list(self._calls.values())
+
     async def output(self, execution_id: str, *, wait_s: float) -> Output | None:
         """What `Executor.output` promises."""
         call = self._calls.get(execution_id)

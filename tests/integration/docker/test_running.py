@@ -5,7 +5,9 @@ import asyncio
 import httpx
 import pytest
 
+from runwright.executor.docker.checks import examine
 from runwright.executor.docker.container import State
+from runwright.executor.docker.images import ImageRefused, add_image, local_images
 from runwright.model.execution import ErrorClass, Headers
 from tests.integration.docker import daemon
 from tests.integration.docker.conftest import Bench, a_config, started
@@ -268,6 +270,33 @@ async def test_an_idle_container_is_ended(docker_socket: str, bench: Bench) -> N
         await short.call(workload)
         instance = short.executor._instance
         await until(lambda: not any(instance in name for name in short.containers()))
+
+
+async def test_a_container_is_kept_though_nobody_calls(bench: Bench) -> None:
+    workload = await bench.deploy(HELLO)
+
+    bench.executor.keep([(workload, 2)])
+    await until(lambda: workload.key in bench.executor._containers)
+    container = bench.executor._containers[workload.key]
+    await until(lambda: container.state is State.READY)
+    bench.executor.keep([])
+
+    assert (await bench.call(workload)).status_code == 201
+
+
+def test_the_doctor_and_the_list_of_runtimes_know_the_images(docker_socket: str) -> None:
+    findings = {item.subject: item for item in examine(docker_socket, "openruntimes")}
+    assert {name: item.level for name, item in findings.items()} == {
+        "Docker": "ok",
+        "containers": "ok",
+        "images": "ok",
+    }
+    assert daemon.RUNTIME in findings["images"].text
+    assert [item.id for item in local_images(docker_socket, "openruntimes")] == [daemon.RUNTIME]
+    assert [it.level for it in examine("/nowhere/socket", "openruntimes")] == ["missing"]
+    for name in ("../x-1", "dart"):
+        with pytest.raises(ImageRefused, match="is no runtime"):
+            add_image(name, docker_socket, "openruntimes")
 
 
 async def test_what_a_killed_server_left_is_removed_at_the_next_start(

@@ -51,6 +51,8 @@ from runwright.ports.executor import (
 log = logging.getLogger(__name__)
 
 _LABEL: Final = "runwright.server"
+_STOPPED: Final = "The server that ran this execution stopped. Try again."
+_BODY_LATE: Final = "The body of the request did not come within the function's timeout."
 _SWEEP_S: Final = 1.0
 _GONE_S: Final = 20.0
 _OWN_USER: Final = "65532:65532"
@@ -171,6 +173,8 @@ class DockerExecutor:
             task.cancel()
         if self._tasks or ends:
             await asyncio.wait({*self._tasks, *ends}, timeout=_GONE_S)
+        for call in self._calls.all():  # whose task had no turn yet
+            call.fail(ErrorClass.PLATFORM, _STOPPED, self._now())
         for name in await self._left():
             with contextlib.suppress(EngineError):
                 await self._engine.remove(name)
@@ -203,6 +207,7 @@ class DockerExecutor:
         if self._is_closed or self._waiting >= self._config.max_waiting:
             call.set_exception(NoSlot())
             return
+        self._waiting += 1
         self._spawn(self._carry_out(workload, call, source), f"execution-{invocation.execution_id}")
 
     async def run(
@@ -232,10 +237,10 @@ class DockerExecutor:
     async def _carry_out(
         self, workload: Workload, call: Call, source: RequestSource | None
     ) -> None:
-        if source is not None:
-            await gather(call, source, self._now())
-        self._waiting += 1
         try:
+            if source is not None:
+                async with asyncio.timeout(call.invocation.timeout_s):
+                    await gather(call, source, self._now())
             container = await self._lend(workload, call)
         except NoSlot as refusal:
             if not call.done():
@@ -244,9 +249,11 @@ class DockerExecutor:
         except StartFailed as exc:
             call.fail(ErrorClass.COLD_START, str(exc), self._now())
             return
+        except TimeoutError:
+            call.fail(ErrorClass.PAYLOAD, _BODY_LATE, self._now())
+            return
         except asyncio.CancelledError:
-            message = "The server that ran this execution stopped. Try again."
-            call.fail(ErrorClass.PLATFORM, message, self._now())
+            call.fail(ErrorClass.PLATFORM, _STOPPED, self._now())
             raise
         finally:
             self._waiting -= 1
@@ -256,8 +263,7 @@ class DockerExecutor:
         try:
             await container.serve(call)
         except asyncio.CancelledError:
-            message = "The server that ran this execution stopped. Try again."
-            call.fail(ErrorClass.PLATFORM, message, self._now())
+            call.fail(ErrorClass.PLATFORM, _STOPPED, self._now())
             raise
         except Exception:  # ours; the caller must have an end all the same
             log.exception("an execution broke", extra={"action": "execution_broke"})

@@ -18,7 +18,6 @@ import httpx
 _VERSION: Final = "v1.40"  # of the API; daemons since 19.03 speak it
 _ANSWER_S: Final = 30.0
 _REMOVE_S: Final = 60.0
-_CONNECTIONS: Final = 256  # each container that runs has a waiting request
 _OUTPUT_BYTES: Final = 8 * 1024
 _STREAM_HEAD: Final = 8  # one byte of stream, three of nothing, four of length
 
@@ -43,7 +42,8 @@ class Engine:
     """A client of one daemon. `close` it at the end."""
 
     def __init__(self, socket_path: str, *, transport: httpx.AsyncBaseTransport | None = None):
-        limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=8)
+        # Each container that runs has a waiting request, so their number is the bound.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=8)
         self._http = httpx.AsyncClient(
             transport=transport or httpx.AsyncHTTPTransport(uds=socket_path, limits=limits),
             base_url=f"http://docker/{_VERSION}",
