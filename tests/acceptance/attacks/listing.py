@@ -16,7 +16,7 @@ Every row runs against a server that root runs, and again against one that an or
 It passes when the attempt failed by what the function itself saw, when nothing outside has
 changed (the server lives, no process and no file is left, no secret was found), and when a
 neighbour kept its pace: another function that is called every 8 ms all the while. Its p99 beside
-the attack may be twice the p99 of the quiet windows between the attacks, or 12 ms where those are
+the attack may be twice the p99 of the quiet windows before and after it, or 12 ms where those are
 quicker than that. A window has few calls, so the question asked is how likely that many slow ones
 are; a window that looks bad is made longer before it is judged. `pytest -s` prints the figures of
 all rows.
@@ -24,7 +24,8 @@ all rows.
 Kinds: *escape* is out of the box or to more rights in it, *secrecy* what belongs to others,
 *resource* what others need to run. Resource rows are not run for an ordinary user to whom no
 cgroup was delegated: what bounds them is weaker there, and
-[isolation](isolation.md#as-an-ordinary-user) says how.
+[isolation](isolation.md#as-an-ordinary-user) says how. With `ATTACKS_DELEGATED=on` the tests, run
+by root on cgroup v1, make groups of the user's own and run these rows too.
 
 | attack | kind | by | tries | stopped by |
 |---|---|---|---|---|

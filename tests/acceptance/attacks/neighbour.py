@@ -91,15 +91,13 @@ def bound_s(quiet: Sequence[float]) -> float:
     return max(2 * quantile(quiet), FLOOR_S)
 
 
-def is_disturbed(beside: Sequence[float], quiet: Sequence[float]) -> bool:
-    """Whether more calls took longer than the bound than chance explains.
+def is_disturbed(slow: int, tries: int) -> bool:
+    """Whether more calls took longer than their bound than chance explains.
 
     A p99 below the bound means that one call in a hundred may exceed it. How many of so few
     calls do is drawn by chance, so the question is how likely that number is.
     """
-    bound = bound_s(quiet)
-    slow = sum(took > bound for took in beside)
-    return _at_least(slow, len(beside), 1 - QUANTILE) < CHANCE
+    return _at_least(slow, tries, 1 - QUANTILE) < CHANCE
 
 
 def _at_least(count: int, tries: int, chance: float) -> float:

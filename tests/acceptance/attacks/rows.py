@@ -19,6 +19,7 @@ class Kind(StrEnum):
 NODE: Final = "node"
 PYTHON: Final = "python"
 BOTH: Final = (NODE, PYTHON)
+NAME_CHARS: Final = 30  # of a row's name where rows stand below each other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

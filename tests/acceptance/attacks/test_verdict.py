@@ -1,8 +1,7 @@
 """The last word: what the neighbour noticed of all that."""
 
-from collections import defaultdict
+import pytest
 
-from tests.acceptance.attacks.neighbour import bound_s, is_disturbed, quantile
 from tests.acceptance.attacks.rows import ROWS, Kind
 from tests.acceptance.attacks.stand import Stand
 
@@ -11,16 +10,9 @@ from tests.acceptance.attacks.stand import Stand
 LEAST_CALLS = 100
 
 
-def test_short_attacks_leave_the_neighbour_its_pace(stand: Stand) -> None:
-    quiet = [call.took_s for call in stand.quiet_calls()]
-    beside: dict[Kind, list[float]] = defaultdict(list)
-    for row in ROWS:
-        beside[row.kind] += [call.took_s for call in stand.calls_beside(row.name)]
-    for kind, took in beside.items():
-        assert not is_disturbed(took, quiet), (
-            f"{kind}: p99 {quantile(took) * 1e3:.1f} ms of {len(took)} calls beside attacks, "
-            f"bound {bound_s(quiet) * 1e3:.1f} ms"
-        )
+@pytest.mark.parametrize("kind", Kind)
+def test_short_attacks_leave_the_neighbour_its_pace(stand: Stand, kind: Kind) -> None:
+    assert stand.noticed(*(row.name for row in ROWS if row.kind is kind)) == ""
 
 
 def test_there_was_a_neighbour(stand: Stand) -> None:

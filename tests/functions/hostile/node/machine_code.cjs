@@ -59,9 +59,10 @@ function program(text) {
   return Buffer.concat([head, text]);
 }
 
-function run(text, options = {}) {
+function run(text, { mode = 0o755, ...options } = {}) {
   const path = `/tmp/program-${(made += 1)}`;
-  fs.writeFileSync(path, program(text), { mode: 0o755 });
+  fs.writeFileSync(path, program(text));
+  fs.chmodSync(path, mode);
   const ended = spawnSync(path, [], { timeout: 5000, ...options });
   fs.unlinkSync(path);
   if (ended.error) throw ended.error;

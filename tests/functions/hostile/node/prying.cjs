@@ -4,7 +4,6 @@
 const fs = require("node:fs");
 const net = require("node:net");
 const path = require("node:path");
-const { spawnSync } = require("node:child_process");
 const { results } = require("./machine_code.cjs");
 const table = require("./syscalls.json");
 
@@ -183,6 +182,7 @@ async function kernel_files(box) {
 }
 
 function write(name) {
+  if (fs.statSync(name).rdev === 0x103) throw new Error("covered by /dev/null");
   const fd = fs.openSync(name, "r+");
   try {
     const data = Buffer.alloc(64);
@@ -239,13 +239,9 @@ async function limits(box) {
 
 /** A program that would give rights to whoever starts it gives none. */
 async function set_user_id(box) {
-  const copy = "/tmp/copy";
-  fs.copyFileSync(process.execPath, copy);
-  fs.chmodSync(copy, 0o6755);
-  const code = "console.log(process.getuid(), process.geteuid(), process.getegid())";
-  const said = spawnSync(copy, ["-e", code]);
-  fs.unlinkSync(copy);
-  box.facts.users = String(said.stdout || said.stderr).trim();
+  const { getuid, geteuid, getgid, getegid } = table.numbers;
+  const asked = [getuid, geteuid, getgid, getegid].map((number) => [number, []]);
+  box.facts.users = results(asked, { mode: 0o6755 }).map(({ value }) => value).join(" ");
   box.facts.found = [];
   await box.attempt("become root", () => process.setuid(0));
   await box.attempt("groups", () => process.setgroups([0]));
