@@ -244,6 +244,8 @@ NETWORK: Final = (
              "services that listen on the host's loopback, TCP and UDP", "a loopback of its own"),
     _network("addresses of the host", Kind.SECRECY, "reach", "the same on its other addresses",
              "the forwarder"),
+    _network("private networks", Kind.SECRECY, "reach", "services in private networks",
+             "the forwarder"),
     _network("metadata", Kind.SECRECY, "reach", "metadata services of clouds", "the forwarder"),
     _network("IPv6", Kind.SECRECY, "reach", "private, metadata and public addresses of IPv6",
              "IPv6 does not leave"),
