@@ -16,7 +16,7 @@ from runwright.executor.egress import (
 )
 from runwright.model.addresses import Address
 
-OWN = {ip_address("192.0.2.2"), ip_address("2a00:1:2::2"), ip_address("10.0.0.5")}
+OWN = [ip_address("192.0.2.2"), ip_address("2a00:1:2::2"), ip_address("10.0.0.5")]
 OUT = ["8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:2800:220:1::1", "203.0.113.9"]
 OWN_LOOPBACK = ["127.0.0.1", "127.1.2.3", "0.0.0.0", "0.1.2.3", "::", "::1"]
 PRIVATE = [
