@@ -50,7 +50,8 @@ class Door:
             network = os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=process)
             logs = _open_inside(process, LOGS_DIR)
             # The number may be another's by now, or be meant in another namespace.
-            if container not in _read(os.open("cgroup", _FILE, dir_fd=process)).decode():
+            groups = _read(os.open("cgroup", _FILE, dir_fd=process)).decode()
+            if container not in groups:
                 raise NoWayIn(f"process {pid} is not in container {container}")
         except (OSError, NoWayIn) as exc:
             for fd in (network, logs):
