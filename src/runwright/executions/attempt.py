@@ -37,6 +37,7 @@ class Attempt:
     is_slow = False  # it has run for longer than most
     has_row = False
     source: RequestSource | None = None  # of a request that is read as it comes
+    is_sending = False  # its caller was, when that was looked at last
     is_streaming = False
     event_action = ""  # as which its end is announced; "" = not at all
     actor: Actor = PLATFORM  # whose doing that is

@@ -43,6 +43,8 @@ class Due(Generic[T]):
         while self._items:
             item, due = next(iter(self._items.items()))
             if due > now:
+                if self._timer is not None:
+                    self._timer.cancel()  # set by an item that was added meanwhile
                 self._timer = loop.call_at(due, self._fire, loop)
                 return
             del self._items[item]

@@ -25,6 +25,7 @@ from runwright.ports.executor import Executor, NoSlot, OnEnd
 log = logging.getLogger(__name__)
 
 SHOWN_AFTER_S: Final = 1.0
+_LEAST_WAIT_S: Final = 0.1  # between two looks at a request that is still being sent
 _REFUSED: Final = "No slot for this execution came free. Try again, or lower the load."
 _OURS: Final = "The platform failed to run this execution. It is not the function's fault."
 _STOPPED: Final = "The server stopped before this execution ended."
@@ -74,7 +75,7 @@ class Runs:
         # Few runs outlast the first of these, so only they are put into the second.
         self._slow: Due[Attempt] = Due(min(shown_after_s, sync_timeout_s), self._on_slow)
         self._late: Due[Attempt] = Due(
-            max(sync_timeout_s - shown_after_s, 0.0), self._give_up_waiting
+            max(sync_timeout_s - shown_after_s, _LEAST_WAIT_S), self._give_up_waiting
         )
         self._is_draining = False
         self._emptied: asyncio.Future[None] | None = None
@@ -122,6 +123,7 @@ class Runs:
         """What `run` does when nothing must be waited for; needs `can_begin`. `on_answer` is
         told what `run` returns or raises."""
         attempt.on_answer = on_answer
+        attempt.is_sending = attempt.source is not None and not attempt.source.is_over
         self._attempts[attempt.execution_id] = attempt
         self._slow.add(attempt, asyncio.get_running_loop())
         try:
@@ -246,7 +248,9 @@ class Runs:
         """A caller that already gets a stream goes on getting it, and the wait of one that still
         sends has not begun."""
         self._show(attempt)
-        if attempt.source is not None and not attempt.source.is_over:
+        if attempt.is_sending:
+            # One that ended since the last look may have ended a moment ago: it waits once more.
+            attempt.is_sending = attempt.source is not None and not attempt.source.is_over
             self._late.add(attempt, asyncio.get_running_loop())
             return
         if not attempt.is_streaming:

@@ -314,7 +314,8 @@ class Stream:
             part = self._parts.popleft()
             try:
                 # The sandbox watches the deadline while user code runs; this is for the rest.
-                async with asyncio.timeout(max(self._call.deadline - self._now(), _LAST_PART_S)):
+                left_s = max(self._call.deadline - self._now(), 0.0)
+                async with asyncio.timeout(left_s + _LAST_PART_S):
                     await self._deliver(bytes(part))
             except TimeoutError:
                 self._call.fail(ErrorClass.TIMEOUT, TIMED_OUT, self._now())

@@ -415,15 +415,16 @@ class Sandbox(asyncio.Protocol):
     # Deadlines
 
     def check_deadlines(self, now: float) -> None:
-        """Give every overdue call its outcome; a sandbox that had one is not lent again."""
-        overdue = [call for call in self.calls.values() if call.deadline <= now and not call.done()]
-        is_late = bool(overdue)
+        """Give every overdue call its outcome; a sandbox that had one is not lent again.
+
+        A call may have its outcome already while its user code still runs.
+        """
+        overdue = [call for call in self.calls.values() if call.deadline <= now]
         for call in overdue:
-            self.live_calls -= 1
-            call.fail(ErrorClass.TIMEOUT, TIMED_OUT, now)
-        if not is_late:
-            is_late = any(call.deadline <= now and call.cancelled() for call in self.calls.values())
-        if is_late:
+            if not call.done():
+                self.live_calls -= 1
+                call.fail(ErrorClass.TIMEOUT, TIMED_OUT, now)
+        if overdue:
             self.drain()
 
     def drain(self) -> None:

@@ -45,3 +45,23 @@ async def test_it_starts_again_after_it_was_empty_and_stops_when_closed() -> Non
     due.close()
     await asyncio.sleep(0.03)
     assert seen == ["a", "b"]
+
+
+async def test_what_comes_due_and_is_put_in_again_leaves_one_timer() -> None:
+    seen: list[str] = []
+
+    def again(item: str) -> None:
+        seen.append(item)
+        due.add(item, loop)
+
+    due: Due[str] = Due(0.02, again)
+    loop = asyncio.get_running_loop()
+    due.add("first", loop)
+    await asyncio.sleep(0.01)
+    due.add("second", loop)
+    await until(lambda: len(seen) >= 4)
+    due.close()
+    count = len(seen)
+    await asyncio.sleep(0.05)
+    assert len(seen) == count
+    assert seen[:4] == ["first", "second", "first", "second"]

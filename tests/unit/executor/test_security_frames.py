@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from runwright.executor import wire
-from runwright.executor.sandbox import Owner, Sandbox
-from runwright.model.execution import Headers, Invocation
+from runwright.executor.sandbox import Owner, Sandbox, State
+from runwright.model.execution import ErrorClass, Headers, Invocation
 from tests.unit.executor.waiting import WaitedCall
 
 pytestmark = pytest.mark.anyio
@@ -222,3 +222,17 @@ async def test_large_parts_that_take_no_time_are_read_on() -> None:
     submitted(sandbox)
     sandbox.data_received(chunks(b"x" * wire.PART_BYTES, 1))
     assert pipe.is_reading
+
+
+async def test_user_code_whose_call_has_its_outcome_already_ends_at_its_deadline() -> None:
+    sandbox, _ = a_sandbox()
+    sandbox.data_received(wire.frame(wire.Kind.HELLO, 0, b'{"version":1}'))
+    call = submitted(sandbox)
+    for _ in range(5):
+        received(sandbox, chunks(b"x" * wire.WINDOW_BYTES, 1))
+    end = await asyncio.wait_for(call.future, 5)
+    assert end.error_class is ErrorClass.PAYLOAD
+    sandbox.check_deadlines(call.deadline - 1)
+    assert sandbox.state < State.DRAINING
+    sandbox.check_deadlines(call.deadline)
+    assert (sandbox.state, sandbox.live_calls) == (State.ENDING, 0)
