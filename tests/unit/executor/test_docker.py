@@ -62,7 +62,7 @@ def test_the_commands_of_a_build_are_one_word_of_its_command_line() -> None:
     command = recipe["Cmd"]
     assert isinstance(command, list)
     assert command[-1] == "echo \"$A\"; echo 'b'"
-    assert command[2].endswith('exec bash helpers/build.sh "$0"')
+    assert command[3].endswith('exec bash helpers/build.sh "$0"')
     env = recipe["Env"]
     assert isinstance(env, list)
     assert {"A=b", "OPEN_RUNTIMES_BUILD_COMPRESSION=none"} <= set(env)

@@ -102,15 +102,18 @@ class Entered:
         cls, around: Surroundings, name: str, recipe: dict[str, object], network: str
     ) -> "Entered":
         """Create and start one, and let its program begin. Raises StartFailed."""
-        container = ""
+        container, box_id, door = "", around.carrier.next_id() if around.carrier else 0, None
         try:
             container = await around.engine.create(name, recipe)
             await around.engine.start(container)
             door = Door.open(container, await around.engine.pid(container))
-            box_id = _connect(around, door, network)
+            _connect(around, door, box_id, network)
             door.let_begin()
             return cls(around, container, door, box_id)
         except BaseException as exc:
+            if door is not None:
+                _cut_off(around, box_id)
+                door.close()
             if container:
                 await _removed(around.engine, container)
             if not isinstance(exc, _START_FAILURES):
@@ -126,19 +129,24 @@ class Entered:
 
     async def remove(self) -> None:
         """End it, whatever it does, and forget it."""
-        if self._around.carrier is not None:
-            self._around.carrier.drop(self._box_id)
-        await _removed(self._around.engine, self.id)
-        self.door.close()
+        try:
+            _cut_off(self._around, self._box_id)
+            await _removed(self._around.engine, self.id)
+        finally:
+            self.door.close()
 
 
-def _connect(around: Surroundings, door: Door, network: str) -> int:
+def _connect(around: Surroundings, door: Door, box_id: int, network: str) -> None:
     if around.carrier is None:
         door.light()
-        return 0
-    box_id = around.carrier.next_id()
-    around.carrier.carry(box_id, door.plumb(around.api_port), network)
-    return box_id
+    else:
+        around.carrier.carry(box_id, door.plumb(around.api_port), network)
+
+
+def _cut_off(around: Surroundings, box_id: int) -> None:
+    """Undo `_connect`, however far it came."""
+    if around.carrier is not None:
+        around.carrier.drop(box_id)
 
 
 async def _removed(engine: Engine, container: str) -> None:
@@ -164,12 +172,18 @@ class Container:
         self.start_s = 0.0
         self._around = around
         self._is_fresh = True
+        self._is_started = False
         self._entered: Entered | None = None
         self._began_at = time.time()
         self._ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self._watcher: asyncio.Task[None] | None = None
         self.starting: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether its removal has begun."""
+        return self._end is not None
 
     @property
     def live_calls(self) -> int:
@@ -200,9 +214,10 @@ class Container:
             raise
         self.start_s = self._around.now() - began
         self.idle_since = self._around.now()
+        self._is_started = True
         self.state = max(self.state, State.READY)
-        if self.state is State.DRAINING:
-            self.drain()  # its settings were replaced meanwhile
+        if self.state is State.DRAINING or self._ended.done():
+            self.drain()  # its settings were replaced meanwhile, or it was quick to die
         self._around.changed()
 
     async def _until_ready(self, entered: Entered) -> None:
@@ -222,7 +237,6 @@ class Container:
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
 
     async def _give_up(self) -> None:
-        self.state = State.DRAINING
         await asyncio.shield(self.end())
 
     async def _watch(self, entered: Entered) -> None:
@@ -236,7 +250,7 @@ class Container:
         else:
             ended = Ended(137, is_out_of_memory=False)
         self._ended.set_result(ended)
-        if self.state is not State.STARTING:
+        if self._is_started:  # else the start finds out
             self.drain()
 
     # Executions
@@ -357,10 +371,12 @@ class Container:
     # End
 
     def drain(self) -> None:
-        """No new execution; gone when nobody waits for one any more."""
-        if self.state < State.DRAINING and self._entered is not None:
-            self.state = State.DRAINING
-        if self.state is State.DRAINING and not self.live_calls:
+        """No new execution; gone when nobody waits for one any more.
+
+        One that is being started is, in either case, ended by its start.
+        """
+        self.state = max(self.state, State.DRAINING)
+        if self.state is State.DRAINING and self._is_started and not self.live_calls:
             self.end()
 
     def end(self) -> "asyncio.Task[None]":

@@ -6,9 +6,10 @@ connects it to the container's own loopback: no port of the host is opened, and 
 server can reach the function. The same thread fills the namespace for connections to the
 outside (see `netns.py`).
 
-The log folder is a private file system in the container's memory. It is opened once, before any
-user code runs, and read through that descriptor: links that user code makes lead nowhere, and
-what a container that was killed has written can still be read.
+The log folder is a private file system in the container's memory. It is opened once, before
+the container's program begins and without following a link, and read through that descriptor:
+links that user code makes lead nowhere, and what a container that was killed has written can
+still be read.
 """
 
 import contextlib

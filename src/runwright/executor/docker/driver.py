@@ -34,6 +34,7 @@ from runwright.executor.docker.container import (
 from runwright.executor.docker.engine import Engine, EngineError, image_of
 from runwright.executor.docker.images import statuses
 from runwright.executor.docker.recipe import Shape, Size, run_recipe
+from runwright.executor.keeping import Keeping
 from runwright.executor.spawn import SpawnFailed
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Workload
 from runwright.ports.executor import (
@@ -104,7 +105,7 @@ class DockerExecutor:
         self._containers: dict[str, Container] = {}  # by workload key
         self._leaving: set[Container] = set()
         self._running: set[Call] = set()
-        self._kept: dict[str, Workload] = {}
+        self._keeping = Keeping()
         self._waiting = 0
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -255,6 +256,9 @@ class DockerExecutor:
         except asyncio.CancelledError:
             call.fail(ErrorClass.PLATFORM, _STOPPED, self._now())
             raise
+        except Exception:
+            self._broke(call)
+            return
         finally:
             self._waiting -= 1
         if container is None:
@@ -265,12 +269,16 @@ class DockerExecutor:
         except asyncio.CancelledError:
             call.fail(ErrorClass.PLATFORM, _STOPPED, self._now())
             raise
-        except Exception:  # ours; the caller must have an end all the same
-            log.exception("an execution broke", extra={"action": "execution_broke"})
-            call.fail(ErrorClass.PLATFORM, "The server failed. Try again.", self._now())
+        except Exception:
+            self._broke(call)
         finally:
             self._running.discard(call)
             self._notify()
+
+    def _broke(self, call: Call) -> None:
+        """A fault of ours; the caller must have an end all the same."""
+        log.exception("an execution broke", extra={"action": "execution_broke"})
+        call.fail(ErrorClass.PLATFORM, "The server failed. Try again.", self._now())
 
     async def _lend(self, workload: Workload, call: Call) -> Container | None:
         """The workload's container, with room; None when the call is over meanwhile.
@@ -307,6 +315,7 @@ class DockerExecutor:
             # New settings of the same deployment: what runs on the old ones has had its day.
             if other.workload.deployment_id == workload.deployment_id:
                 self._let_go(key, other)
+        self._keeping.drop(workload.deployment_id, but=workload.key)
         self._leaving = {item for item in self._leaving if item.state is not State.GONE}
         if len(self._containers) + len(self._leaving) >= self._config.containers:
             self._make_room()
@@ -329,21 +338,33 @@ class DockerExecutor:
         idle = [
             (item.idle_since, key, item)
             for key, item in self._containers.items()
-            if item.state is State.READY and not item.calls
+            if item.state is State.READY and not item.calls and not self._keeping.least(key)
         ]
-        if idle and not self._leaving:
+        if idle and not any(item.is_ending for item in self._leaving):
             _, key, container = min(idle)
             self._let_go(key, container)
 
     def retire(self, deployment_id: str) -> None:
+        self._keeping.drop(deployment_id)
         for key, container in list(self._containers.items()):
             if container.workload.deployment_id == deployment_id:
                 self._let_go(key, container)
 
     def keep(self, wanted: Sequence[tuple[Workload, int]]) -> None:
         """One container serves all calls of a workload, so one is kept however many are asked."""
-        self._kept = {workload.key: workload for workload, least in wanted if least}
-        self._notify()
+        if self._is_closed:
+            return
+        ones = [(workload, min(least, 1)) for workload, least in wanted]
+        for replaced in self._keeping.replace(ones):
+            self.retire(replaced.deployment_id)
+        self._start_kept()
+
+    def _start_kept(self) -> None:
+        for kept in self._keeping.all():
+            container = self._containers.get(kept.workload.key)
+            is_there = container is not None and container.state < State.DRAINING
+            if kept.to_start(int(is_there), self._now()):
+                self._begin_container(kept.workload)
 
     # Builds
 
@@ -417,12 +438,11 @@ class DockerExecutor:
             limit = self._now() - self._config.idle_s
             for key, container in list(self._containers.items()):
                 is_idle = container.state is State.READY and not container.calls
-                is_over = is_idle and container.idle_since < limit and key not in self._kept
+                is_over = is_idle and container.idle_since < limit and not self._keeping.least(key)
                 if container.state is State.GONE or is_over:
                     self._let_go(key, container)
-            for key, workload in self._kept.items():
-                if key not in self._containers:
-                    self._begin_container(workload)
+            if not self._is_closed:
+                self._start_kept()
 
 
 def _seen(task: "asyncio.Task[None]") -> None:

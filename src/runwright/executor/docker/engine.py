@@ -7,8 +7,8 @@ the daemon's own words; those are for the server's log, never for a caller.
 import asyncio
 import json
 import struct
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -74,15 +74,18 @@ class Engine:
         return answer
 
     async def info(self) -> dict[str, Any]:
-        found: dict[str, Any] = (await self._ask("GET", "/info")).json()
-        return found
+        answer = await self._ask("GET", "/info")
+        with _understanding():
+            return dict(answer.json())
 
     # Images
 
     async def tags(self) -> dict[str, str]:
         """Every named image here: tag -> id."""
-        images = (await self._ask("GET", "/images/json")).json()
-        return {tag: image["Id"] for image in images for tag in image.get("RepoTags") or ()}
+        answer = await self._ask("GET", "/images/json")
+        with _understanding():
+            images = answer.json()
+            return {tag: image["Id"] for image in images for tag in image.get("RepoTags") or ()}
 
     async def pull(self, tag: str, within_s: float) -> None:
         name, _, version = tag.rpartition(":")
@@ -93,10 +96,11 @@ class Engine:
             within_s=within_s,
         )
         # Failures come as the last line of a stream that began with 200.
-        for line in answer.text.splitlines():
-            told = json.loads(line)
-            if "error" in told:
-                raise EngineError(f"{tag} could not be pulled: {told['error']}")
+        with _understanding():
+            for line in answer.text.splitlines():
+                told = json.loads(line)
+                if "error" in told:
+                    raise EngineError(f"{tag} could not be pulled: {told['error']}")
 
     # Containers
 
@@ -110,8 +114,8 @@ class Engine:
             if "No such image" in str(exc):
                 raise NoImage(str(exc)) from exc
             raise
-        found: str = answer.json()["Id"]
-        return found
+        with _understanding():
+            return str(answer.json()["Id"])
 
     async def start(self, container: str) -> None:
         await self._ask("POST", f"/containers/{container}/start")
@@ -119,18 +123,21 @@ class Engine:
     async def pid(self, container: str) -> int:
         """The host's number of its first process; 0 when it does not run."""
         state = await self._state(container)
-        return int(state["Pid"]) if state["Running"] else 0
+        with _understanding():
+            return int(state["Pid"]) if state["Running"] else 0
 
     async def ended(self, container: str) -> Ended:
         """Wait, for as long as it takes, until it does not run any more."""
         path = f"/containers/{container}/wait"
         await self._ask("POST", path, query={"condition": "not-running"}, within_s=None)
         state = await self._state(container)
-        return Ended(int(state["ExitCode"]), bool(state["OOMKilled"]))
+        with _understanding():
+            return Ended(int(state["ExitCode"]), bool(state["OOMKilled"]))
 
     async def _state(self, container: str) -> dict[str, Any]:
-        found: dict[str, Any] = (await self._ask("GET", f"/containers/{container}/json")).json()
-        return dict(found["State"])
+        answer = await self._ask("GET", f"/containers/{container}/json")
+        with _understanding():
+            return dict(answer.json()["State"])
 
     async def ran_out_of_memory(self, container: str, since: float, until: float) -> bool:
         """Whether the kernel ended one of its processes, though perhaps not the first."""
@@ -158,8 +165,9 @@ class Engine:
     async def labelled(self, label: str) -> list[str]:
         """Ids of all containers with a label, running or not."""
         query = {"all": "1", "filters": json.dumps({"label": [label]})}
-        found = (await self._ask("GET", "/containers/json", query=query)).json()
-        return [item["Id"] for item in found]
+        answer = await self._ask("GET", "/containers/json", query=query)
+        with _understanding():
+            return [str(item["Id"]) for item in answer.json()]
 
     async def output_tail(self, container: str) -> str:
         """The end of what its processes printed."""
@@ -178,6 +186,15 @@ class Engine:
                 yield _payloads(answer)
         except (httpx.HTTPError, OSError) as exc:
             raise EngineError(f"Docker's output ended early: {exc}") from exc
+
+
+@contextmanager
+def _understanding() -> Iterator[None]:
+    """What a daemon answers that is none, or has another shape, is a failure of the daemon."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise EngineError(f"Docker's answer is not understood: {exc!r}") from exc
 
 
 def _reason(content: bytes) -> str:

@@ -6,7 +6,9 @@ writes everywhere, so its root is writable, and it may change owners and modes o
 which package tools do.
 
 `GATE` is a file whose appearance lets the container's program begin: before it, the server has
-opened the network and the log folder, and no user code has run.
+opened the network and the log folder. Variables of the function hold for the waiting shell too:
+`-p` keeps it from running what BASH_ENV names, but not the loader from what LD_PRELOAD names. So
+user code may run inside before the gate opens, and what it does there may fail the start.
 """
 
 from collections.abc import Mapping
@@ -60,7 +62,7 @@ def run_recipe(shape: Shape, *, artifact: str, code_mib: int) -> dict[str, objec
     # The unpacked code lies in memory; the function's own limit is not to pay for it.
     return _recipe(
         shape,
-        command=["bash", "-c", _WAIT + _START],
+        command=["bash", "-p", "-c", _WAIT + _START],
         memory_mib=shape.size.memory_mib + code_mib,
         binds={_CODE_DIR: (artifact, True)},
         folders={f"{_SERVER_DIR}/src/function": code, "/mnt/telemetry": _tmpfs(1)},
@@ -74,7 +76,7 @@ def build_recipe(
 ) -> dict[str, object]:
     return _recipe(
         shape,
-        command=["bash", "-c", _WAIT + _BUILD, commands],
+        command=["bash", "-p", "-c", _WAIT + _BUILD, commands],
         memory_mib=shape.size.memory_mib,
         binds={
             _CODE_DIR: (source, True),
