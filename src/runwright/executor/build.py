@@ -239,7 +239,9 @@ class Builder:
         return Launch(
             id=self._spawner.next_id(),
             root=build_root(job.runtime),
-            argv=["/bin/bash", "-c", script + _RUN],
+            # Privileged: no BASH_ENV, options or functions out of the function's variables, which
+            # would run before the sandbox is finished. The shell for the commands heeds them.
+            argv=["/bin/bash", "-p", "-c", script + _RUN],
             env={**build_env(job, interpreter, places, self._limits.env), **network},
             working_dir="/tmp",
             uid=uid,

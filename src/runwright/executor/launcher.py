@@ -117,9 +117,9 @@ class Launcher:
             return False
         try:
             getattr(self, f"_do_{operation}")(request, fds)
-        except (OSError, ValueError, KeyError) as exc:
+        except Exception as exc:  # one request fails, not every sandbox
             self._send({"ev": "failed", "id": request.get("id", 0), "step": operation,
-                        "reason": str(exc)})  # fmt: skip
+                        "reason": str(exc) or type(exc).__name__})  # fmt: skip
         finally:
             for fd in fds:
                 with contextlib.suppress(OSError):
@@ -511,14 +511,16 @@ def _kill_pid(pid: int) -> None:
 
 
 def _descendants(pid: int) -> list[int]:
-    """Every process below `pid`, children first."""
-    try:
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
+    """Every process below `pid`, each before its children. They may form a chain of any length."""
     found: list[int] = []
-    for word in listed:
-        found += [int(word), *_descendants(int(word))]
+    to_ask = [pid]
+    while to_ask:
+        pid = to_ask.pop()
+        with contextlib.suppress(OSError):  # it has ended
+            listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            children = [int(word) for word in listed]
+            found += children
+            to_ask += children
     return found
 
 

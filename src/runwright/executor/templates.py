@@ -12,7 +12,6 @@ start the ordinary way for good.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
@@ -215,6 +214,9 @@ class Templates:
             return
         box = template.box = await self._stock.fresh(template.key)
         self._of_box[box.id] = template
+        if template.is_retired:  # while it started: nobody else knows the box
+            box.end()
+            return
         # Its forks share its network, too.
         await self._spawner.assign(
             box.id, template.mounts, self._limits.of(workload), workload.network
@@ -291,20 +293,19 @@ class Templates:
         ours, theirs = socket.socketpair()
         read, write = os.pipe()
         try:
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            ours.setblocking(False)
             try:
+                ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+                ours.setblocking(False)
                 self._ask(template, wire.frame(wire.Kind.FORK, number), [theirs.fileno(), write])
             finally:
                 theirs.close()
                 os.close(write)
             pid, hello = await _greeting(ours)
-            return await self._adopt(template, number, pid, ours, read, hello)
         except BaseException:
             ours.close()
-            with contextlib.suppress(OSError):
-                os.close(read)
+            os.close(read)
             raise
+        return await self._adopt(template, number, pid, ours, read, hello)
 
     async def _adopt(
         self,
@@ -315,6 +316,7 @@ class Templates:
         output: int,
         hello: bytes,
     ) -> Sandbox:
+        """Both descriptors are taken over: a number closed twice may be another sandbox's."""
         assert template.box is not None
         sandbox = self._stock.an_empty(number, template.key)
         sandbox.memory_mib = template.workload.memory_mib
@@ -323,20 +325,30 @@ class Templates:
             self._ended(template, sandbox, end)
 
         limits = self._limits.of(template.workload)
-        await self._spawner.adopt(number, template.box.id, pid, limits, on_exit)
+        try:
+            await self._spawner.adopt(number, template.box.id, pid, limits, on_exit)
+        except BaseException:
+            ours.close()
+            os.close(output)
+            raise
         template.forks[number] = sandbox
         self._of_fork[number] = template
         self._stock.adopt(sandbox, template.key)
-        sandbox.watch_output(output)
+        sandbox.watch_output(output)  # which closes it from now on
+        transport: asyncio.WriteTransport | None = None
         try:
-            await asyncio.get_running_loop().create_unix_connection(lambda: sandbox, sock=ours)
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.create_unix_connection(lambda: sandbox, sock=ours)
+            sandbox.data_received(hello)
+            if sandbox.state is not State.READY:
+                raise SpawnFailed("a fork ended while it began")
         except BaseException:
+            if transport is None:
+                ours.close()
+            else:
+                transport.abort()
             sandbox.kill()
             raise
-        sandbox.data_received(hello)
-        if sandbox.state is not State.READY:
-            sandbox.kill()
-            raise SpawnFailed("a fork ended while it began")
         return sandbox
 
     def _ended(self, template: Template, sandbox: Sandbox, end: Exit) -> None:
