@@ -37,6 +37,7 @@ ENDS_IT = {
     "a log line of a run elsewhere": "send(log(2, b'forged\\n'))",
     "an answer to a run elsewhere": "send(response(2, body=b'forged'))",
     "a request of its own": "send(frame(2, 1, bytes(5)))",
+    "a PONG nobody asked for": "send(frame(21, 0))",
     "noise": "send(os.urandom(100_000))",
 }
 
@@ -53,7 +54,7 @@ async def test_it_ends_its_own_sandbox_and_no_other(bench: Bench, what: str) -> 
 
 
 FLOODS = {
-    "frames without content": "send(frame(21, 0) * 1000)",
+    "logs without content": "send(log(1, b'') * 1000)",
     "empty parts of an answer": "send(frame(19, 1) * 1000)",
     "logs without end": "send(log(1, b'x' * 999 + b'\\n') * 100)",
 }
