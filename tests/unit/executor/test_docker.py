@@ -1,14 +1,26 @@
 """Containers: what they are made from, what is said to them, what is believed of their answers."""
 
+import asyncio
+import socket
 import struct
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import httpx
 import pytest
 
+from runwright.executor.docker.builds import _is_within
 from runwright.executor.docker.container import error_class_of
 from runwright.executor.docker.engine import Engine, EngineError, Frames, NoImage
-from runwright.executor.docker.exchange import Answer, log_id_of, request_head, response_headers
+from runwright.executor.docker.exchange import (
+    Answer,
+    BadAnswer,
+    _Parts,
+    _receive,
+    log_id_of,
+    request_head,
+    response_headers,
+)
 from runwright.executor.docker.images import statuses
 from runwright.executor.docker.recipe import Shape, Size, build_recipe, run_recipe
 from runwright.executor.routing import ByRuntime
@@ -148,6 +160,56 @@ def test_a_response_keeps_its_own_headers_and_loses_the_connection_s() -> None:
         ("set-cookie", "b=2"),
         ("x-latin", "é"),
     )
+
+
+async def answered(*pieces: bytes, method: str = "GET") -> Answer:
+    """What is made of a response that comes in these pieces."""
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
+    try:
+        receiving = asyncio.create_task(_receive(reader, _Parts(), method, None, 100))
+        for piece in pieces:
+            theirs.sendall(piece)
+            for _ in range(5):  # it reads each by itself
+                await asyncio.sleep(0)
+        theirs.close()
+        return await receiving
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("cut", range(0, 70, 3))
+async def test_an_interim_answer_is_passed_over_wherever_it_is_cut(cut: int) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n"
+    data = early + b"HTTP/1.1 201 Created\r\nx-a: b\r\ncontent-length: 2\r\n\r\nok"
+
+    answer = await answered(data[:cut], data[cut:])
+
+    assert (answer.status, answer.headers, bytes(answer.body)) == (201, (("x-a", "b"),), b"ok")
+
+
+async def test_a_change_of_protocol_is_no_answer() -> None:
+    with pytest.raises(BadAnswer):
+        await answered(b"HTTP/1.1 101 X\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n")
+
+
+def test_large_code_does_not_raise_the_memory_limit_beyond_twice() -> None:
+    config = host_config(run_recipe(SHAPE, artifact="/code", code_mib=5000))
+    assert config["Memory"] == 2 * 256 * 1024 * 1024
+
+
+def test_a_cache_that_leaves_no_room_is_emptied_after_a_build(tmp_path: Path) -> None:
+    output, cache = tmp_path / "out", tmp_path / "cache"
+    for folder in (output, cache):
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / "file").write_bytes(b"x" * 700 * 1024)
+
+    assert _is_within(str(output), str(cache), 2)
+    assert list(cache.iterdir()) != []
+    assert _is_within(str(output), str(cache), 1)
+    assert list(cache.iterdir()) == []
+    (output / "more").write_bytes(b"x" * 700 * 1024)
+    assert not _is_within(str(output), str(cache), 1)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from runwright.clock import SystemClock
 from runwright.executor.docker.container import Container, Entered, StartFailed, State, Surroundings
-from runwright.executor.docker.driver import DockerConfig, DockerExecutor
+from runwright.executor.docker.driver import DockerConfig, DockerExecutor, DockerRefused
 from runwright.executor.docker.engine import Engine
 from runwright.executor.netns import Plumbing
 from runwright.model.execution import ErrorClass, Invocation, Workload
@@ -215,4 +215,15 @@ async def test_a_call_ends_when_the_daemon_answers_nonsense(
     )
 
     assert outcome.error_class is ErrorClass.COLD_START
+    await executor.stop()
+
+
+async def test_the_api_may_not_have_the_port_on_which_functions_listen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = DockerConfig(data_dir=Path("/nowhere"), api_port=3000)
+    executor = DockerExecutor(config, SystemClock(), FakeCarrier())
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    with pytest.raises(DockerRefused, match="RUNWRIGHT_PORT is 3000"):
+        await executor.start()
     await executor.stop()

@@ -11,10 +11,11 @@ import logging
 import os
 import secrets
 import shutil
+import subprocess
 from collections.abc import Callable
 from typing import Final
 
-from runwright.executor.disk import exceeded
+from runwright.executor.disk import exceeded, too_large, used_bytes
 from runwright.executor.docker.container import ARCHIVE, Entered, StartFailed, Surroundings
 from runwright.executor.docker.engine import Ended, EngineError
 from runwright.executor.docker.recipe import Shape, build_recipe
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _COMMAND_LIMIT: Final = 64 * 1024  # one word of a command line may hold twice that
 _LAST_OUTPUT_S: Final = 5.0
+_FILES_S: Final = 600.0
+_MIB: Final = 1024 * 1024
 _NO_ARCHIVE: Final = "The build left no archive. Its image may not speak version 5 of the protocol."
 _STOPPED: Final = "The machine that ran this build failed. Try again."
 
@@ -56,6 +59,9 @@ async def build(
             result = await _run(around, entered, job, on_log, cancelled, full)
         finally:
             await entered.remove()
+        is_within = await asyncio.to_thread(_is_within, output, job.cache, disk_mib)
+        if result.exit_code == 0 and not is_within:
+            return BuildResult(exit_code=-9, message=too_large(disk_mib))
         if result.exit_code == 0 and not await asyncio.to_thread(_swap, job.workspace, output):
             return BuildResult(exit_code=1, message=_NO_ARCHIVE)
         return result
@@ -125,6 +131,19 @@ def _make(output: str, cache: str) -> None:
     shutil.rmtree(output, ignore_errors=True)
     os.mkdir(output)
     os.makedirs(cache, exist_ok=True)
+
+
+def _is_within(output: str, cache: str, bound_mib: int) -> bool:
+    """The last look: a build may be over before the watcher saw it grow. A cache that leaves the
+    next build too little room is emptied."""
+    bound = bound_mib * _MIB
+    if used_bytes(cache) <= bound // 2:
+        return used_bytes(output, cache) <= bound
+    command = ("find", cache, "-mindepth", "1", "-delete")
+    done = subprocess.run(command, capture_output=True, timeout=_FILES_S, check=False)
+    if done.returncode != 0:
+        log.error("the cache of a build could not be emptied", extra={"action": "cache_left"})
+    return used_bytes(output) <= bound
 
 
 def _swap(workspace: str, output: str) -> bool:

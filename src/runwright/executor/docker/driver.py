@@ -33,7 +33,7 @@ from runwright.executor.docker.container import (
 )
 from runwright.executor.docker.engine import Engine, EngineError, image_of
 from runwright.executor.docker.images import statuses
-from runwright.executor.docker.recipe import Shape, Size, run_recipe
+from runwright.executor.docker.recipe import PORT, Shape, Size, run_recipe
 from runwright.executor.keeping import Keeping
 from runwright.executor.spawn import SpawnFailed
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Workload
@@ -54,10 +54,22 @@ log = logging.getLogger(__name__)
 _LABEL: Final = "runwright.server"
 _STOPPED: Final = "The server that ran this execution stopped. Try again."
 _BODY_LATE: Final = "The body of the request did not come within the function's timeout."
+_PORT_TAKEN: Final = (
+    f"RUNWRIGHT_PORT is {PORT}, on which functions listen in their containers, where the API has "
+    "the same port. Choose another."
+)
 _SWEEP_S: Final = 1.0
 _GONE_S: Final = 20.0
 _OWN_USER: Final = "65532:65532"
 _RESOLV_CONF: Final = "nameserver 127.0.0.1\noptions timeout:5 attempts:2\n"
+
+
+class DockerRefused(SpawnFailed):
+    """The server cannot begin with Docker as it is; the text is for the operator."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.args = (reason,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +126,12 @@ class DockerExecutor:
     # Life
 
     async def start(self) -> None:
-        """Find the images, and end what a predecessor left. Raises SpawnFailed."""
+        """Find the images, and end what a predecessor left. Raises DockerRefused."""
         if os.geteuid() != 0:
-            raise SpawnFailed("containers can be entered by root only; see docs/how-to/docker.md")
+            raise DockerRefused("containers can be entered by root only; see docs/how-to/docker.md")
+        if self._carrier is not None and self._config.api_port == PORT:
+            # The API would answer in the place of every function's server.
+            raise DockerRefused(_PORT_TAKEN)
         try:
             self._cpus = float((await self._engine.info())["NCPU"])
             for container in await self._engine.labelled(self._label):
@@ -126,7 +141,7 @@ class DockerExecutor:
             tags = await self._engine.tags()
         except (EngineError, KeyError, ValueError) as exc:
             await self._engine.close()
-            raise SpawnFailed(f"Docker at {self._config.socket}: {exc}") from exc
+            raise DockerRefused(f"Docker at {self._config.socket}: {exc}") from exc
         self._statuses = statuses(tags, self._config.repository)
         self._images = {status.id: tag for tag, status in self._statuses.items()}
         if self._carrier is not None:

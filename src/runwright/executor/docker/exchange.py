@@ -116,13 +116,11 @@ class _Parts:
     """What the parser of one response has found since it was last asked."""
 
     def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
         self.pairs: list[tuple[bytes, bytes]] = []
         self.has_head = False
         self.is_complete = False
         self.parts: list[bytes] = []
-
-    def on_message_begin(self) -> None:
-        self.pairs.clear()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.pairs.append((name, value))
@@ -134,7 +132,11 @@ class _Parts:
         self.parts.append(data)
 
     def on_message_complete(self) -> None:
-        self.is_complete = True
+        if self.parser.get_status_code() >= 200:
+            self.is_complete = True
+        elif not self.is_complete:  # an interim answer; the real one follows
+            self.pairs.clear()
+            self.has_head = False
 
     def ends_with_connection(self) -> bool:
         names = {name.lower() for name, _ in self.pairs}
@@ -161,12 +163,14 @@ async def exchange(
         connection.close()
         raise
     reader, writer = await asyncio.open_connection(sock=connection, limit=_READ_BYTES)
+    found = _Parts()
     try:
         # Not drained: the body is held anyway, and an answer may come before it was taken.
         writer.write(head + invocation.body)
-        return await _receive(reader, invocation.method, sink, most_bytes)
+        return await _receive(reader, found, invocation.method, sink, most_bytes)
     finally:
         writer.transport.abort()
+        del found.parser  # they refer to each other
 
 
 class _Delivery:
@@ -204,11 +208,14 @@ class _Delivery:
 
 
 async def _receive(
-    reader: asyncio.StreamReader, method: str, sink: ResponseSink | None, most_bytes: int
+    reader: asyncio.StreamReader,
+    found: _Parts,
+    method: str,
+    sink: ResponseSink | None,
+    most_bytes: int,
 ) -> Answer:
-    found, answer = _Parts(), Answer()
+    answer = Answer()
     delivery = _Delivery(answer, most_bytes)
-    parser = httptools.HttpResponseParser(found)
     head_bytes = 0
     while True:
         data = await reader.read(_READ_BYTES)
@@ -217,8 +224,8 @@ async def _receive(
                 return answer
             raise ConnectionResetError("the connection was closed before the response was complete")
         try:
-            parser.feed_data(data)
-        except httptools.HttpParserError as exc:
+            found.parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             if not found.is_complete:
                 raise BadAnswer("The function's server sent data that is not a response.") from exc
         if not answer.status:
@@ -226,11 +233,8 @@ async def _receive(
             if not found.has_head:
                 _judge_head(head_bytes)
                 continue
-            if parser.get_status_code() < 200:  # an interim answer; the real one follows
-                found.has_head = found.is_complete = False
-                continue
             _judge_head(sum(len(name) + len(value) + 4 for name, value in found.pairs))
-            answer.status = parser.get_status_code()
+            answer.status = found.parser.get_status_code()
             answer.headers, answer.log_id = response_headers(found.pairs)
             if method == "HEAD":
                 return answer

@@ -59,11 +59,12 @@ def run_recipe(shape: Shape, *, artifact: str, code_mib: int) -> dict[str, objec
     code = f"rw,exec,nosuid,nodev,mode=755,size={code_mib * 2 + 64}m"
     if shape.user:
         code += ",uid={},gid={}".format(*shape.user.split(":"))
-    # The unpacked code lies in memory; the function's own limit is not to pay for it.
+    # The unpacked code lies in memory; the function's own limit is not to pay for it. But its
+    # archive may be of any size, and more than as much again is not for the asking.
     return _recipe(
         shape,
         command=["bash", "-p", "-c", _WAIT + _START],
-        memory_mib=shape.size.memory_mib + code_mib,
+        memory_mib=shape.size.memory_mib + min(code_mib, shape.size.memory_mib),
         binds={_CODE_DIR: (artifact, True)},
         folders={f"{_SERVER_DIR}/src/function": code, "/mnt/telemetry": _tmpfs(1)},
         is_read_only=True,
