@@ -8,11 +8,14 @@ the sandbox is full: what the runner says it took is not believed before the soc
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from runwright.executor import wire
 from runwright.ports.executor import RequestSource
 
 log = logging.getLogger(__name__)
+
+_PARTS_PER_TURN: Final = 64  # tiny ones that are there already must not hold up everybody else
 
 
 class Upload:
@@ -49,9 +52,13 @@ class Upload:
 
     async def _run(self) -> None:
         flags = wire.FLAG_END
+        count = 0
         try:
             while part := await self._source.read():
                 await self._pass_on(memoryview(part))
+                count += 1
+                if count % _PARTS_PER_TURN == 0:
+                    await asyncio.sleep(0)
         except ConnectionError:
             flags |= wire.FLAG_BROKEN
         except Exception:  # a broken source must not leave user code waiting

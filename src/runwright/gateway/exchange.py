@@ -106,7 +106,8 @@ class Exchange:
     async def write(self, chunk: bytes) -> None:
         if self._protocol.flow.write_paused:
             await self._protocol.flow.drain()
-        if self.disconnected:
+        # The connection tells its end to the last request on it, which may be a later one.
+        if self.disconnected or self._protocol.transport.is_closing():
             raise ConnectionError("the caller has gone")
         if chunk and self._method != "HEAD":
             self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._is_chunked else chunk)

@@ -9,7 +9,8 @@ road of `asgi.py`, on the same connection. Per request this saves the scope, the
 dictionaries and one of two writes.
 
 It also bounds what uvicorn leaves to a proxy in front: how long the head of a request may take,
-and how much may arrive that is neither a whole head nor a body.
+how much may arrive that is neither a whole head nor a body, and how long an answer waits for
+somebody who does not read it.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from runwright.gateway.hosts import Hosts
 from runwright.gateway.messages import RawRequest
 from runwright.gateway.plain import REQUEST_LINE, Caller, WarmRoad
 from runwright.gateway.router import Kind, Place
+from runwright.gateway.unread import UnreadWatch
 from runwright.proxies import Proxies
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,7 @@ class DomainProtocol(HttpToolsProtocol):
         self._door = door
         self._is_head_open = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._unread: UnreadWatch | None = None
         self._silent_bytes = 0  # arrived since something was made of what arrived
         self._idle_since = 0.0  # loop time; 0 while there is something to do
         self.peer = ""
@@ -81,10 +84,12 @@ class DomainProtocol(HttpToolsProtocol):
         self._is_direct = not self._door.proxies.trusts(self.peer)
         if self._is_direct:
             self._callers = self._door.warm.known(self.scheme or "http")
+        self._unread = UnreadWatch(self.loop, transport, self._may_write_more)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        self._watch_no_longer()
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
@@ -124,11 +129,40 @@ class DomainProtocol(HttpToolsProtocol):
         self.cycle = exchange  # type: ignore[assignment]  # has all it needs
         if door.warm.begin(caller, method, target, exchange):
             self._idle_since = 0.0
+            self._moved()
             if self._head_timer is not None:
                 self._head_came()
             return True
         self.cycle = before
         return False
+
+    # What nobody reads
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._moved()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._moved()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._watch_no_longer()  # the protocol of web sockets has ends of its own
+        super().handle_websocket_upgrade()
+
+    def _moved(self) -> None:
+        if self._unread is not None:
+            self._unread.moved()
+
+    def _may_write_more(self) -> bool:
+        cycle = self.cycle
+        is_answering = cycle is not None and not cycle.response_complete
+        return is_answering and not self.flow.write_paused and not self.transport.is_closing()
+
+    def _watch_no_longer(self) -> None:
+        if self._unread is not None:
+            self._unread.close()
+            self._unread = None
 
     # Keep-alive: one timer that looks now and then, instead of two changes per request.
 
@@ -140,12 +174,14 @@ class DomainProtocol(HttpToolsProtocol):
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
             return
+        if self._is_head_open:
+            return  # of the next request, which has a timer of its own
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._look_after(self.timeout_keep_alive)
 
     def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = 0.0
+        """Bytes alone are nothing to do: only the beginning of a request is."""
 
     def _look_after(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self._end_if_idle)
@@ -182,11 +218,15 @@ class DomainProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._silent_bytes = 0
+        if self._idle_since:  # the rest of one that has its answer
+            self._idle_since = self.loop.time()
         super().on_body(body)
 
     def on_message_begin(self) -> None:
         self._is_head_open = True
         self._is_between = False
+        self._idle_since = 0.0
+        self._moved()
         # The scope is only made for requests that take the ASGI road.
         self.url = b""
         self.expect_100_continue = False

@@ -6,6 +6,7 @@ When it accepts, the two byte streams of the call carry messages as records, see
 """
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, Self
@@ -39,6 +40,7 @@ _LEAVING: Final = 1001
 _LOST: Final = 1006
 _POLICY: Final = 1008
 _FAILED: Final = 1011
+_RECORDS_PER_TURN: Final = 64  # what the client's side takes at once must not hold up the rest
 _REFUSAL_BYTES: Final = 64 * 1024  # of a refusal that the function streams
 # What the protocol says for itself; an extension that it does not speak must not be announced.
 _OURS: Final = frozenset(
@@ -51,6 +53,7 @@ _OURS: Final = frozenset(
     }
 )
 _PROTOCOL: Final = b"sec-websocket-protocol"
+_BROKEN: Final = "The function failed."
 _WHY: Final[dict[ErrorClass | None, tuple[int, str]]] = {
     None: (_POLICY, "You may not call this function any longer."),
     ErrorClass.PLATFORM: (_LEAVING, "The server is stopping."),
@@ -128,8 +131,12 @@ class SocketChannel:
         if self._is_over:
             raise ConnectionError("the web socket is closed")
         self._held += chunk
-        while (record := self._taken()) is not None:
-            await self._pass_on(*record)
+        try:
+            await self._pass_all_on()
+        except _BadRecord:
+            with contextlib.suppress(ConnectionError):
+                await self._close(_FAILED, _BROKEN)
+            raise
 
     # The end
 
@@ -145,20 +152,20 @@ class SocketChannel:
             answer = GatewayAnswer(status, headers, bytes(body))
         if answer is None or answer.status < 300:
             answer = error_answer(NoWebSocket(), "application/json", extra=[])
-        await self._send(
+        await self._tell(
             {
                 "type": "websocket.http.response.start",
                 "status": answer.status,
                 "headers": [pair for pair in answer.headers if pair[0] != b"connection"],
             }
         )
-        await self._send({"type": "websocket.http.response.body", "body": answer.body})
+        await self._tell({"type": "websocket.http.response.body", "body": answer.body})
 
     async def break_off(self, error_class: ErrorClass | None) -> None:
         """The function's side broke in the middle."""
         if self._opening is not None:
             await self._opening
-        code, reason = _WHY.get(error_class, (_FAILED, "The function failed."))
+        code, reason = _WHY.get(error_class, (_FAILED, _BROKEN))
         await self._close(code, reason)
 
     def drop(self) -> None:
@@ -179,6 +186,14 @@ class SocketChannel:
         if not self._is_over:
             self._is_over = True
             await self._tell({"type": "websocket.close", "code": code, "reason": reason})
+
+    async def _pass_all_on(self) -> None:
+        count = 0
+        while (record := self._taken()) is not None:
+            await self._pass_on(*record)
+            count += 1
+            if count % _RECORDS_PER_TURN == 0:
+                await asyncio.sleep(0)
 
     async def _pass_on(self, kind: int, payload: bytes) -> None:
         if kind == _CLOSE:
@@ -223,7 +238,8 @@ async def hold(gateway: Gateway, place: Place, request: RawRequest, channel: Soc
     try:
         await channel.conclude(await gateway.answer(place, request, channel))
     except BrokenAnswer as broken:
-        await channel.break_off(broken.error_class)
+        with contextlib.suppress(ConnectionError):
+            await channel.break_off(broken.error_class)
     except ConnectionError:
         return
     finally:

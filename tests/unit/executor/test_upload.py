@@ -75,6 +75,15 @@ async def test_a_body_comes_whole_with_its_end() -> None:
     assert (inside.body, inside.flags) == (b"onetwo", wire.FLAG_END)
 
 
+async def test_a_body_of_tiny_parts_leaves_turns_to_others() -> None:
+    source, inside = Source(*[b"x"] * 1000), Inside()
+    upload = begun(source, inside)
+    await asyncio.sleep(0)
+    assert 0 < source.asked < 100
+    upload.close()
+    await settled()
+
+
 async def test_no_more_is_read_than_user_code_takes() -> None:
     source, inside = Source(*[bytes(PART)] * 100), Inside()
     upload = begun(source, inside)

@@ -1,13 +1,15 @@
 """A web socket as the channel of a call: messages, records, and every kind of end."""
 
+import asyncio
 import struct
 from collections import deque
 from typing import Any
 
 import pytest
 
+from runwright.gateway.domain import BrokenAnswer
 from runwright.gateway.messages import MESSAGE_BYTES, GatewayAnswer
-from runwright.gateway.websockets import Message, SocketChannel
+from runwright.gateway.websockets import Message, SocketChannel, hold
 from runwright.model.execution import ErrorClass
 
 pytestmark = pytest.mark.anyio
@@ -77,9 +79,43 @@ async def test_records_may_be_cut_anywhere() -> None:
     ids=["unknown kind", "no code", "long reason", "too large"],
 )
 async def test_what_is_no_record_ends_the_socket(bad: bytes) -> None:
-    channel = accepted(Client())
+    client = Client()
+    channel = accepted(client)
     with pytest.raises(ConnectionError):
-        await channel.write(bad)
+        await channel.write(record(TEXT, b"x") + bad)
+    reason = "The function failed."
+    assert client.got[2:] == [{"type": "websocket.close", "code": 1011, "reason": reason}]
+
+
+async def test_many_tiny_messages_leave_turns_to_others() -> None:
+    channel = accepted(Client())
+    await channel.write(record(TEXT, b"x"))
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    task = asyncio.create_task(others())
+    await channel.write(record(TEXT, b"x") * 1000)
+    task.cancel()
+    assert turns >= 10
+
+
+async def test_a_client_that_has_gone_when_the_function_breaks_is_no_fault() -> None:
+    client = Client()
+    channel = accepted(client)
+    await channel.write(record(TEXT, b"x"))
+    client.is_away = True
+
+    class Broken:
+        async def answer(self, *_: Any) -> None:
+            raise BrokenAnswer(ErrorClass.TIMEOUT)
+
+    nothing: Any = Broken()
+    await hold(nothing, nothing, nothing, channel)
 
 
 @pytest.mark.parametrize(("code", "sent"), [(1000, 1000), (4999, 4999), (1006, 1011), (2999, 1011)])
