@@ -210,7 +210,10 @@ class Box:
 
     async def dial_name(self, host: str, port: int) -> socket.socket:
         """Raises Refused, OSError. A name is resolved as the host does it, and judged after."""
-        found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        if self._reach is None and not _is_address(host):
+            self._report(host)
+            raise Refused(host)  # asking for it would tell its servers something already
+        found = await self._resolve(host, port)
         addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
         if self._reach is not None:
             self._reach.hears(host.lower(), map(ip_address, addresses))
@@ -221,6 +224,15 @@ class Box:
             except (OSError, Refused) as exc:
                 failure = exc
         raise failure
+
+    async def _resolve(self, host: str, port: int) -> list[Any]:
+        if self._questions >= self._rules.max_questions:
+            raise OSError("too many open questions")
+        self._questions += 1
+        try:
+            return await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        finally:
+            self._questions -= 1
 
     async def _dial(self, address: str, port: int, verdict: Verdict) -> socket.socket:
         """Raises Refused, OSError."""
@@ -313,6 +325,10 @@ class Box:
             return naming.refusal(message, naming.Code.MALFORMED)
         if self._reach is None:
             return question.answered(naming.Code.REFUSED)
+        # Who lives at a closed address is no question for the host's resolver.
+        if not self._reach.hears(question.name, naming.reversed_addresses(question.name)):
+            self._report(question.name)
+            return question.answered()
         answer = await ask(self._rules.resolvers, question, over_tcp=over_tcp)
         if answer is None:
             return question.answered(naming.Code.FAILED)
@@ -347,6 +363,14 @@ class Box:
         for task in self._tasks:
             task.cancel()
         self.sweep(float("inf"))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _reset(connection: socket.socket) -> None:

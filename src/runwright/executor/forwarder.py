@@ -12,6 +12,7 @@ last holder of the other end of its control socket does.
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -30,6 +31,7 @@ _MAX_MESSAGE_BYTES: Final = 64 * 1024
 _MAX_FDS: Final = 8
 _SWEEP_S: Final = 5.0
 _ANY_PORT: Final = 9
+_SHORTAGES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Forwarder:
@@ -111,7 +113,9 @@ def is_own(address: Address) -> bool:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((str(address), _ANY_PORT))  # sends nothing
             return ip_address(probe.getsockname()[0]) == address
-    except (OSError, ValueError):
+    except OSError as exc:
+        return exc.errno in _SHORTAGES  # nobody knows then, so it stays closed
+    except ValueError:
         return False
 
 

@@ -32,7 +32,6 @@ MS_REMOUNT: Final = 32
 MS_BIND: Final = 4096
 MS_REC: Final = 16384
 MS_SLAVE: Final = 1 << 19
-MNT_DETACH: Final = 2
 
 _AT_FDCWD: Final = -100
 _AT_EMPTY_PATH: Final = 0x1000
@@ -81,10 +80,6 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
         options.encode() if options else None,
     )
     _check(done, f"mount on {target}")
-
-
-def unmount(target: str) -> None:
-    _check(_libc.umount2(target.encode(), ctypes.c_int(MNT_DETACH)), f"unmount {target}")
 
 
 def pivot_root(new_root: str, put_old: str) -> None:

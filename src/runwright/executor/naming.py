@@ -1,11 +1,12 @@
 """Questions to name servers and their answers, as bytes. Pure.
 
 What a sandbox sends is read and written anew, so that nothing but one plain question ever
-reaches the host's resolver. Of answers only the addresses are read; they are handed on as a
-whole or not at all.
+reaches the host's resolver. Of answers only the addresses are read, also those that stand in
+reverse names (`4.3.2.1.in-addr.arpa`); they are handed on as a whole or not at all.
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
@@ -24,6 +25,7 @@ _INTERNET: Final = 1
 _LARGEST_UDP: Final = 1232
 _DNSSEC: Final = 0x8000
 _LONGEST_NAME: Final = 255
+_MOST_LABELS: Final = 8192  # of an answer's names, which may all point to one long one
 
 
 class Code(IntEnum):
@@ -97,15 +99,24 @@ def refusal(message: bytes, code: Code) -> bytes:
 
 
 def addresses(message: bytes) -> list[Address]:
-    """Those of an answer. Raises BadMessage."""
+    """Those of an answer: of all its sections, and in the names that it is about.
+
+    Raises BadMessage.
+    """
     found: list[Address] = []
+    labels = 0
     try:
-        _, _, questions, answers, _, _ = _HEAD.unpack_from(message)
+        _, _, questions, answers, authorities, more = _HEAD.unpack_from(message)
         at = _HEAD.size
         for _ in range(questions):
-            at = _skip_name(message, at) + 4
-        for _ in range(answers):
-            at = _skip_name(message, at)
+            at = _read_name(message, at)[1] + 4
+        for number in range(answers + authorities + more):
+            name, at = _read_name(message, at)
+            labels += name.count(".") + 1
+            if labels > _MOST_LABELS:
+                raise BadMessage("too long")
+            if number < answers:  # the others name zones
+                found += reversed_addresses(name)
             kind, _, _, size = _RECORD.unpack_from(message, at)
             at += _RECORD.size
             value = message[at : at + size]
@@ -121,6 +132,35 @@ def addresses(message: bytes) -> list[Address]:
     if at > len(message):
         raise BadMessage("cut short")
     return found
+
+
+def reversed_addresses(name: str) -> list[Address]:
+    """The address, if any, that a reverse name is about: the first one for a whole range's."""
+    for root, most, base in (("in-addr.arpa", 4, 10), ("ip6.arpa", 32, 16)):
+        if not name.endswith(f".{root}"):
+            continue
+        labels = name.removesuffix(f".{root}").split(".")
+        digits: list[int] = []
+        for label in labels[: -most - 1 : -1]:
+            if not _is_digit(label, base):
+                break
+            digits.append(int(label, base))
+        if digits:
+            digits += [0] * (most - len(digits))
+            return [_address(digits)]
+    return []
+
+
+def _is_digit(label: str, base: int) -> bool:
+    if base == 16:
+        return len(label) == 1 and label in "0123456789abcdef"
+    return label.isascii() and label.isdigit() and len(label) <= 3 and int(label) <= 255
+
+
+def _address(digits: Sequence[int]) -> Address:
+    if len(digits) == 4:
+        return IPv4Address(bytes(digits))
+    return IPv6Address(bytes.fromhex("".join(f"{digit:x}" for digit in digits)))
 
 
 def _labels(message: bytes, at: int) -> tuple[list[bytes], int]:
@@ -142,9 +182,21 @@ def _extension(message: bytes, at: int) -> tuple[int, bool]:
     return max(size, 512), bool(flags & _DNSSEC)
 
 
-def _skip_name(message: bytes, at: int) -> int:
+def _read_name(message: bytes, at: int) -> tuple[str, int]:
+    """A name of an answer, lower case, and where what follows it begins."""
+    labels: list[bytes] = []
+    end = length = 0
     while size := message[at]:
         if size >= 0xC0:
-            return at + 2
+            end = end or at + 2
+            to = (size & 0x3F) << 8 | message[at + 1]
+            if to >= at:
+                raise BadMessage("a name that has no end")
+            at = to
+            continue
+        length += 1 + size
+        if size > 63 or length > _LONGEST_NAME:
+            raise BadMessage("not a name")
+        labels.append(message[at + 1 : at + 1 + size])
         at += 1 + size
-    return at + 1
+    return b".".join(labels).decode("latin-1").lower(), end or at + 1

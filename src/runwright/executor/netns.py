@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from fcntl import ioctl
 from typing import Final
 
+from runwright.executor.egress import DNS_PORT
 from runwright.executor.kernel import bpf
 
 PROXY_PORT: Final = 3128
-DNS_PORT: Final = 53
 LISTENER_PORT: Final = 15001  # transparent listener; any free port of 127.0.0.1 would do
 _BACKLOG: Final = 256
 

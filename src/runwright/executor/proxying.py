@@ -9,6 +9,7 @@ from runwright.executor.egress import Refused
 
 _HEAD_S: Final = 10.0
 _MAX_HEAD_BYTES: Final = 16 * 1024
+_LAST_PORT: Final = 65535
 _LINE: Final = re.compile(rb"([A-Z]+) (\S+) (HTTP/1\.[01])\r\n")
 _REFUSAL: Final = b"This address is not open to functions.\n"
 
@@ -49,10 +50,14 @@ async def _serve(carrier: Carrier, connection: socket.socket, head: bytes) -> No
     if line is None:
         raise ValueError("not a proxy request")
     method, target, version = line.groups()
-    if method == b"CONNECT":
-        host, port, path = *_split_host(target.decode("ascii"), 0), ""
-    else:
-        host, port, path = split_url(target.decode("ascii"))
+    try:
+        if method == b"CONNECT":
+            host, port, path = *_split_host(target.decode("ascii"), 0), ""
+        else:
+            host, port, path = split_url(target.decode("ascii"))
+    except ValueError:
+        await loop.sock_sendall(connection, _answer("400 Bad Request"))
+        raise
     try:
         outside = await carrier.dial_name(host, port)
     except Refused:
@@ -80,6 +85,8 @@ def _split_host(text: str, default_port: int) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or port.endswith("]"):
         host, port = text, str(default_port)
+    if not 1 <= int(port) <= _LAST_PORT:
+        raise ValueError("not a port")
     return host.strip("[]"), int(port)
 
 

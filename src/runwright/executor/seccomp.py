@@ -141,6 +141,8 @@ _PRETENDED: Final = "sync syncfs"
 NAMESPACE_FLAGS: Final = 0x7E020080
 _SOCK_TYPE_MASK: Final = 0xF
 _TCP_ULP: Final = 31
+# SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF and _REUSEPORT_EBPF.
+_SOCKET_FILTERS: Final = (26, 50, 51, 52)
 _FILE_TYPE_MASK: Final = 0o170000
 _DEVICES: Final = (0o020000, 0o060000)
 _PR_SET_SECCOMP: Final = 22
@@ -242,14 +244,7 @@ def _judged_calls() -> dict[str, Sequence[bytes]]:
         ],
         "socket": _socket_rules(),
         "socketpair": _socket_rules(),
-        "setsockopt": [  # upper layer protocols: kernel modules that few machines need
-            _op(_LD_ABS, _ARG1),
-            _op(_JEQ, socket.IPPROTO_TCP, 0, 3),
-            _op(_LD_ABS, _ARG2),
-            _op(_JEQ, _TCP_ULP, 0, 1),
-            _op(_RET, _ERRNO | errno.ENOPROTOOPT),
-            _op(_RET, ALLOW),
-        ],
+        "setsockopt": _option_rules(),
         "ioctl": _unless(_ARG1, _TERMINAL_REQUESTS, _EPERM),
         "mknod": _unless(_ARG1, _DEVICES, _EPERM, mask=_FILE_TYPE_MASK),
         "mknodat": _unless(_ARG2, _DEVICES, _EPERM, mask=_FILE_TYPE_MASK),
@@ -267,6 +262,20 @@ def _unless(argument: int, values: Sequence[int], answer: int, mask: int = 0) ->
         is_last = at == len(values) - 1
         code.append(_op(_JEQ, value, len(values) - at - 1, 1 if is_last else 0))
     return [*code, _op(_RET, answer), _op(_RET, ALLOW)]
+
+
+def _option_rules() -> list[bytes]:
+    """No upper layer protocols, which are kernel modules that few machines need, and no filter
+    programs for sockets: the kernel compiles them, too."""
+    return [
+        _op(_LD_ABS, _ARG1),
+        _op(_JEQ, socket.IPPROTO_TCP, 0, 3),
+        _op(_LD_ABS, _ARG2),
+        _op(_JEQ, _TCP_ULP, 0, len(_SOCKET_FILTERS) + 4),
+        _op(_RET, _ERRNO | errno.ENOPROTOOPT),
+        _op(_JEQ, socket.SOL_SOCKET, 0, len(_SOCKET_FILTERS) + 2),
+        *_unless(_ARG2, _SOCKET_FILTERS, _EPERM),
+    ]
 
 
 def _socket_rules() -> list[bytes]:

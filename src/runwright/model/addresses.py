@@ -26,6 +26,7 @@ _FOUR: Final = {
     Place.LINK: (
         "169.254.0.0/16",
         "100.100.100.200/32",  # a metadata service among private addresses
+        "168.63.129.16/32",  # one among public ones
     ),
     Place.LOOPBACK: ("127.0.0.0/8",),
     Place.PRIVATE: (
@@ -45,7 +46,7 @@ _FOUR: Final = {
     ),
 }
 _SIX: Final = {
-    Place.LINK: ("fe80::/10", "fd00:ec2::254/128"),
+    Place.LINK: ("fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128"),
     Place.LOOPBACK: ("::1/128",),
     Place.UNSPECIFIED: ("::/128",),
     Place.PRIVATE: ("fc00::/7",),

@@ -164,6 +164,11 @@ async def test_a_build_sees_its_variables_and_none_of_the_servers(
     assert not {name for name in seen if name in os.environ and name.startswith("GIT_A")}
 
 
+async def test_variables_start_nothing_before_the_commands(node: Site) -> None:
+    await node.build("echo built", env={"BASH_ENV": "$(echo heeded >&2)"})
+    assert node.log.split() == ["heeded", "built"]
+
+
 async def test_a_build_writes_to_its_workspace_and_cache_alone(node: Site) -> None:
     commands = (
         "for at in / /usr /usr/local /usr/local/bin /etc /home; do\n"

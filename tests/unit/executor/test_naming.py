@@ -109,3 +109,46 @@ def test_refusals_carry_the_askers_id_and_question() -> None:
     assert question.answered(naming.Code.REFUSED)[:4] == b"\0\x07\x81\x85"
     assert question.answered()[12:] == question.section
     assert naming.refusal(a_question(), naming.Code.MALFORMED)[:4] == b"\0\x07\x80\x81"
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("4.3.2.1.in-addr.arpa", "1.2.3.4"),
+        ("x.y.4.3.2.1.in-addr.arpa", "1.2.3.4"),
+        ("_dns-sd.1.168.192.in-addr.arpa", "192.168.1.0"),
+        ("10.in-addr.arpa", "10.0.0.0"),
+        ("1." + "0." * 29 + "d.f.ip6.arpa", "fd00::1"),
+        ("d.f.ip6.arpa", "fd00::"),
+        ("in-addr.arpa", None),
+        ("256.in-addr.arpa", None),
+        ("4.3.2.1.in-addr.arpa.example", None),
+        ("name.example", None),
+        ("", None),
+    ],
+)
+def test_reverse_names_are_about_addresses(name: str, address: str | None) -> None:
+    expected = [ip_address(address)] if address else []
+    assert naming.reversed_addresses(name) == expected
+
+
+def test_addresses_beside_an_answer_and_in_its_names_count() -> None:
+    beside = bytearray(an_answer((1, bytes([8, 8, 8, 8])), (1, bytes([10, 1, 2, 3]))))
+    beside[6:12] = struct.pack(">HHH", 1, 0, 1)
+    assert naming.addresses(bytes(beside)) == [ip_address("8.8.8.8"), ip_address("10.1.2.3")]
+    # An alias that leads to a reverse name: what the resolver says of it is about that address.
+    owner = b"\x015\x011\x03168\x03192\x07in-addr\x04arpa\x00"
+    alias = bytearray(an_answer((5, owner)))
+    target = len(alias) - len(owner)
+    alias += (0xC000 | target).to_bytes(2, "big") + struct.pack(">HHIH", 12, 1, 60, 1) + b"\0"
+    alias[6:8] = b"\0\2"
+    assert naming.addresses(bytes(alias)) == [ip_address("192.168.1.5")]
+
+
+def test_names_without_an_end_and_answers_of_endless_names_are_no_answers() -> None:
+    loop = bytearray(an_answer((16, b"")))
+    loop[-12:-10] = (0xC000 | len(loop) - 12).to_bytes(2, "big")
+    with pytest.raises(naming.BadMessage):
+        naming.addresses(bytes(loop))
+    with pytest.raises(naming.BadMessage):
+        naming.addresses(an_answer(*[(16, b"")] * 5000))

@@ -45,6 +45,12 @@ def test_only_plain_http_goes_through_the_proxy_unwrapped() -> None:
         split_url("ftp://example.com/")
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "99999999999999999999", "-1", "x"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(ValueError, match=r"port|invalid literal"):
+        split_url(f"http://example.com:{port}/")
+
+
 def test_hop_headers_stay_at_the_proxy() -> None:
     head = b"host: a\r\nProxy-Authorization: x\r\nconnection: keep-alive\r\n\r\nbody"
     assert without_hop_headers(head) == b"host: a\r\n\r\nbody"

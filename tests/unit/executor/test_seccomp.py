@@ -213,6 +213,15 @@ def test_upper_layer_protocols_are_not_there(functions: Filter) -> None:
     assert functions.judge("setsockopt", 0, socket.SOL_SOCKET, 31) == ALLOW
 
 
+def test_no_socket_gets_a_filter_program(filter_: Filter) -> None:
+    for option in (26, 50, 51, 52):
+        assert filter_.judge("setsockopt", 0, socket.SOL_SOCKET, option) == "EPERM", option
+        assert filter_.judge("setsockopt", 0, socket.IPPROTO_TCP, option) == ALLOW, option
+        assert filter_.judge("setsockopt", 0, socket.IPPROTO_IP, option) == ALLOW, option
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT, socket.SO_LINGER, 27, 53):
+        assert filter_.judge("setsockopt", 0, socket.SOL_SOCKET, option) == ALLOW, option
+
+
 def test_typing_into_a_terminal_is_refused(functions: Filter) -> None:
     for request in (0x5412, 0x541C, 0x541D, 0x5423):
         assert functions.judge("ioctl", 0, request) == "EPERM", hex(request)
