@@ -1,6 +1,7 @@
 """Functions in containers: start, answers, failures, limits, end."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -249,6 +250,15 @@ async def test_the_log_folder_leads_nowhere_else(bench: Bench) -> None:
     left = bench.executor._containers[workload.key]._entered
     assert left is not None
     assert left.door.take_logs("sly") == (b"", b"")
+
+
+async def test_variables_of_a_function_do_not_open_its_gate(bench: Bench) -> None:
+    workload = await bench.deploy(HELLO)
+    trick = replace(workload, env={**workload.env, "BASH_ENV": "$(: >/mnt/logs/.begin)"})
+
+    outcome = await bench.call(trick)
+
+    assert outcome.status_code == 201, outcome
 
 
 async def test_at_the_upper_bound_the_longest_idle_container_makes_room(
