@@ -10,16 +10,11 @@ class Ending(Generic[T]):
     """What is used of a future, without the turn of the event loop that a future takes to tell
     and without anybody who waits. `on_end` gets the result or the error; it must not raise."""
 
-    _is_cancelled = False
-
     def __init__(self, on_end: Callable[[T | Exception], None]) -> None:
         self._on_end: Callable[[T | Exception], None] | None = on_end
 
     def done(self) -> bool:
         return self._on_end is None
-
-    def cancelled(self) -> bool:
-        return self._is_cancelled
 
     def set_result(self, result: T) -> None:
         self._end(result)
@@ -30,7 +25,6 @@ class Ending(Generic[T]):
     def cancel(self) -> None:
         """Nobody wants to hear of the end any more."""
         if self._on_end is not None:
-            self._is_cancelled = True
             self._forget()
 
     def _end(self, end: T | Exception) -> None:

@@ -232,13 +232,6 @@ def decode_end(payload: bytes) -> tuple[ResultClass, float]:
         raise WireError("malformed END") from exc
 
 
-def decode_log(payload: bytes) -> tuple[bool, str]:
-    """(is the errors stream, text)."""
-    if not payload or payload[0] > 1:
-        raise WireError("malformed LOG")
-    return payload[0] == 1, payload[1:].decode("utf-8", "replace")
-
-
 def decode_loaded(payload: bytes) -> tuple[float, str]:
     """Seconds that loading took, and what speaks against forking."""
     if not 4 <= len(payload) <= _MOST_REASON_BYTES:

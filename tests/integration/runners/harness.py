@@ -28,7 +28,6 @@ from runwright.executor.wire import (
     ResponseHead,
     ResultClass,
     decode_end,
-    decode_log,
     decode_taken,
     encode_part,
     encode_request,
@@ -36,6 +35,7 @@ from runwright.executor.wire import (
     frame,
 )
 from runwright.model.execution import request_head
+from tests.frames import decode_log
 
 RUNNERS = Path(runwright.__file__).parent / "executor" / "runners"
 TEST_RUNTIMES = Path(sys.prefix) / "test-runtimes"  # filled by `make test`

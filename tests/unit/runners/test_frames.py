@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from runwright.executor import wire
 from runwright.model.execution import request_head
+from tests.frames import decode_log
 
 IDS = st.integers(0, 2**32 - 1)
 BYTES = st.binary(max_size=300)
@@ -74,7 +75,7 @@ def test_logs_and_ends_are_understood_by_the_host(
 
     log, end = wire.FrameReader().feed(data)
     assert log[:2] == (wire.Kind.LOG, request_id)
-    assert wire.decode_log(log[2]) == (is_error, text)
+    assert decode_log(log[2]) == (is_error, text)
     assert end[:2] == (wire.Kind.END, request_id)
     assert wire.decode_end(end[2]) == (wire.ResultClass.USER_EXCEPTION, 2.5)
 
