@@ -1,6 +1,8 @@
 """Things that come due: each once, in order, with one timer."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -47,21 +49,49 @@ async def test_it_starts_again_after_it_was_empty_and_stops_when_closed() -> Non
     assert seen == ["a", "b"]
 
 
+class Timers:
+    """A loop of which the test is the clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.set: dict[asyncio.TimerHandle, Callable[[], None]] = {}
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, act: Callable[[Any], None], loop: Any) -> asyncio.TimerHandle:
+        real = asyncio.get_running_loop()
+        timer = real.call_later(3600, act, loop)
+        self.set[timer] = lambda: act(loop)
+        return timer
+
+    def pending(self) -> list[asyncio.TimerHandle]:
+        return [timer for timer in self.set if not timer.cancelled()]
+
+    def fire(self, now: float) -> None:
+        self.now = now
+        for timer in self.pending():
+            act = self.set.pop(timer)
+            timer.cancel()
+            act()
+
+
 async def test_what_comes_due_and_is_put_in_again_leaves_one_timer() -> None:
     seen: list[str] = []
+    timers = Timers()
+    loop: Any = timers
 
     def again(item: str) -> None:
         seen.append(item)
         due.add(item, loop)
 
-    due: Due[str] = Due(0.02, again)
-    loop = asyncio.get_running_loop()
+    due: Due[str] = Due(1.0, again)
     due.add("first", loop)
-    await asyncio.sleep(0.01)
+    timers.now = 0.5
     due.add("second", loop)
-    await until(lambda: len(seen) >= 4)
+    for now in (1.0, 1.5, 2.0, 2.5):
+        timers.fire(now)
+        assert len(timers.pending()) == 1
+    assert seen == ["first", "second", "first", "second"]
     due.close()
-    count = len(seen)
-    await asyncio.sleep(0.05)
-    assert len(seen) == count
-    assert seen[:4] == ["first", "second", "first", "second"]
+    assert not timers.pending()

@@ -127,3 +127,23 @@ async def test_a_stream_hears_of_its_end_though_another_request_stands_behind_it
         line.socket.close()
         with pytest.raises(ConnectionError):
             await stream.write(b"part")
+
+
+async def test_an_answer_that_waits_for_its_reader_ends_with_the_watch_of_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with a_line() as line:
+        watch = line.protocol._unread
+        assert watch is not None
+        cut: list[bool] = []
+        monkeypatch.setattr(line.socket, "get_write_buffer_size", lambda: 9, raising=False)
+        monkeypatch.setattr(line.socket, "abort", lambda: cut.append(True), raising=False)
+        watch.look()  # after the requests that have been made
+        await line.get()
+        watch.look()
+        assert not cut
+        line.protocol.pause_writing()
+        watch.look()
+        assert not cut
+        watch.look()
+        assert cut
