@@ -97,7 +97,7 @@ class DomainFirst:
     async def _to_domain(
         self, place: Place, request: RawRequest, receive: Receive, send: Send
     ) -> None:
-        channel = _AsgiChannel(receive, send)
+        channel = _AsgiChannel(receive, send, has_body=_has_body(request.headers))
         try:
             answer = await self._gateway.answer(place, request, channel)
             if answer is None:
@@ -117,9 +117,9 @@ class _AsgiChannel:
 
     is_socket = False
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, *, has_body: bool) -> None:
         self.on_gone: Callable[[], None] | None = None
-        self._is_fed = False  # the body is read in parts, and there may be more
+        self._is_fed = has_body  # there may be more of the body than was read
         self._receive = receive
         self._send = send
         self._opening: asyncio.Task[None] | None = None
@@ -127,6 +127,7 @@ class _AsgiChannel:
         self._is_gone = False
 
     async def read_body(self, most: int) -> bytes:
+        self._is_fed = False  # all of it, before anything is answered
         message = await self._next()
         body: bytes = message.get("body", b"")
         if not message.get("more_body"):
@@ -148,7 +149,6 @@ class _AsgiChannel:
     async def read_part(self) -> bytes:
         if self._watch is not None:
             return b""
-        self._is_fed = True
         part = b""
         try:
             async with asyncio.timeout(PART_WAIT_S):
@@ -169,6 +169,7 @@ class _AsgiChannel:
         # The head leaves at once: a caller of a stream may wait long for its first part.
         message = {"type": "http.response.start", "status": status, "headers": headers}
         self._opening = asyncio.create_task(_sent(self._send, message))
+        # A function may answer before it begins to read: then the next message is its body still.
         if not self._is_fed:
             self._watch = asyncio.create_task(self._until_gone())
 
@@ -236,6 +237,13 @@ def _bounded(body: bytes, most: int) -> bytes:
     if len(body) > most:
         raise BodyTooLarge
     return bytes(body)
+
+
+def _has_body(headers: RawHeaders) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0"))
+        for name, value in headers
+    )
 
 
 def _one_host(headers: RawHeaders) -> bytes | None:

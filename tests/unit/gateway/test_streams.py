@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from runwright.gateway.asgi import _AsgiChannel
 from runwright.identity.projects import remove_project
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Status
 from runwright.ports.executor import ResponseSink
@@ -247,3 +248,20 @@ async def test_a_stream_goes_on_while_its_reader_may_have_it() -> None:
             may_end.set()
             reply = await call
     assert (reply.body, reply.is_whole) == (b"part", True)
+
+
+async def test_a_body_is_whole_though_the_answer_began_before_it_was_read() -> None:
+    parts: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    channel = _AsgiChannel(parts.get, send, has_body=True)
+    channel.start(200, [])
+    for body in (b"first", b"second", b""):
+        parts.put_nowait({"type": "http.request", "body": body, "more_body": body != b""})
+    await asyncio.sleep(0)  # whoever waits for a message has his turn
+    assert [await channel.read_part() for _ in range(3)] == [b"first", b"second", b""]
+    await channel.close()
+    assert sent[0]["status"] == 200
