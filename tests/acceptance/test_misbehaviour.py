@@ -26,7 +26,7 @@ const say = {
   sleep: () => new Promise(() => {}),
   print: ({ res, log }) => {
     const line = "x".repeat(7000);
-    for (let i = 0; i < 15000; i++) log(line);
+    for (let i = 0; i < 4000; i++) log(line);
     return res.text("printed");
   },
   nothing: () => undefined,
@@ -86,7 +86,7 @@ def throw(context):
     raise ValueError("on purpose")
 
 def printing(context):
-    for _ in range(15000):
+    for _ in range(4000):
         print("x" * 7000)
     return context.res.text("printed")
 
