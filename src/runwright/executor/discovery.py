@@ -7,6 +7,7 @@ was chosen for its speed and wins over all of its version. Scripts that pick a v
 (shims) are passed over: the real program beside them is found on its own.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -92,7 +93,8 @@ def _python_programs() -> Iterator[Path]:
     for prefix in sorted(own.parent.iterdir()) if own.parent.name == "versions" else ():
         yield from sorted(prefix.glob("bin/python3.*"))
     for folder in os.get_exec_path():
-        yield from sorted(Path(folder).glob("python3.*"))
+        with contextlib.suppress(OSError):  # a folder that this user may not even see
+            yield from sorted(Path(folder).glob("python3.*"))
 
 
 def _language_programs(language: str, data_dir: Path) -> Iterator[tuple[str, Path]]:
