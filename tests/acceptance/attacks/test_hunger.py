@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from tests.acceptance.attacks.rows import BOTH, HUNGER, Row
-from tests.acceptance.attacks.stand import IS_MEASURED, ROUNDS, TMP_MIB, Stand
+from tests.acceptance.attacks.stand import ROUNDS, TMP_MIB, Stand
 
 # What ends a case that would never end by itself: the deadline of a function with a short one.
 DEADLINE: Final = frozenset({"timeout"})
@@ -33,7 +33,7 @@ BOUNDS: Final = {
     "pipes": 32768,
     "threads": 4096,
     "zombies": 4096,
-    **({"cpus": 1.3} if IS_MEASURED else {}),  # of one that it may have, measured by itself
+    "cpus": 1.3,  # of one that it may have, measured by itself
 }
 GONE_S: Final = 20.0
 

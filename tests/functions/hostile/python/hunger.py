@@ -55,6 +55,7 @@ def spin(box):
     """On every processor there is."""
     mark(box)
     began = time.monotonic()
+    before = sum(os.times()[:4])  # earlier calls have had their share
     pids = []
     for _ in range(8):
         pid = os.fork()
@@ -67,8 +68,7 @@ def spin(box):
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
-    times = os.times()
-    box.facts["cpus"] = sum(times[:4]) / (time.monotonic() - began)
+    box.facts["cpus"] = (sum(os.times()[:4]) - before) / (time.monotonic() - began)
 
 
 def heap(box):
