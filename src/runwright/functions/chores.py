@@ -8,12 +8,13 @@ The child's side is `chore`.
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
+import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 from runwright.functions.archive import Limits, Unpacked
@@ -64,28 +65,40 @@ async def remove(tree: str, *, timeout_s: float = 600.0) -> None:
 
 
 async def _run(name: str, arguments: list[Any], timeout_s: float) -> Any:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        "-S",
-        "-c",
-        _START,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(timeout_s):
-            out, err = await child.communicate(json.dumps([name, arguments]).encode())
-    except TimeoutError as exc:
-        raise TooSlow(name) from exc
-    finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
+    with TemporaryFile() as told, TemporaryFile() as out, TemporaryFile() as err:
+        told.write(json.dumps([name, arguments]).encode())
+        told.seek(0)
+        # Not by the event loop: uvloop forks, which holds up every call for as long as this
+        # process's memory takes to copy; this way the child shares it until it begins.
+        child = subprocess.Popen(  # noqa: ASYNC220
+            [sys.executable, "-I", "-S", "-c", _START], stdin=told, stdout=out, stderr=err
+        )
+        try:
+            async with asyncio.timeout(timeout_s):
+                await _ended(child)
+        except TimeoutError as exc:
+            raise TooSlow(name) from exc
+        finally:
+            if child.poll() is None:
                 child.kill()
-            # Short and shielded: a killed child must be reaped also when we are cancelled.
-            await asyncio.shield(child.wait())
-    return _result(name, child.returncode, out, err)
+                # Short and shielded: a killed child must be reaped also when we are cancelled.
+                await asyncio.shield(_ended(child))
+                child.wait()
+        out.seek(0)
+        err.seek(0)
+        return _result(name, child.returncode, out.read(), err.read())
+
+
+async def _ended(child: subprocess.Popen[bytes]) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    process = os.pidfd_open(child.pid)
+    loop.add_reader(process, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(process)
+        os.close(process)
 
 
 def _result(name: str, code: int | None, out: bytes, err: bytes) -> Any:
