@@ -10,7 +10,7 @@ PIP    := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 # Hundreds of processes start in a test run; where this is set, each compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run install packages prepare test attacks check unit contract integration acceptance chaos bench lock clean
+.PHONY: run install packages prepare test check unit contract integration acceptance chaos bench lock clean
 
 run: install  ## set up, start the server, deploy two sample functions, print how to reach them
 	@$(BIN)/runwright serve
@@ -79,9 +79,6 @@ acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node | packages
 	@$(BIN)/pytest tests/acceptance -q -n 3 --dist loadfile --no-loadscope-reorder \
 		$(addprefix --ignore=,$(ALONE))
 	@$(BIN)/pytest $(ALONE) -q
-
-attacks: $(VENV)/.installed-dev | packages  ## the attack suite, with the pace of a neighbour judged
-	@ATTACKS_MEASURED=on $(BIN)/pytest tests/acceptance/attacks -q
 
 chaos: $(VENV)/.installed-dev  ## the crash rig; with CHAOS="--seed 7 --executions 3000" another round
 	@$(BIN)/python -m tests.chaos $(CHAOS)

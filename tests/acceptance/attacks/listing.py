@@ -19,7 +19,7 @@ neighbour kept its pace: another function that is called every 8 ms all the whil
 the attack may be twice the p99 of the quiet windows before and after it, or 12 ms where those are
 quicker than that. A window has few calls, so the question asked is how likely that many slow ones
 are; a window that looks bad is made longer before it is judged. `pytest -s` prints the figures of
-all rows. The pace is judged by `make attacks`, on a quiet machine; `make test` judges all the rest.
+all rows.
 
 Kinds: *escape* is out of the box or to more rights in it, *secrecy* what belongs to others,
 *resource* what others need to run. Resource rows are not run for an ordinary user to whom no

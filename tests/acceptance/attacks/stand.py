@@ -1,7 +1,6 @@
 """A server under attack: the hostile functions, their neighbour, and what is seen from outside."""
 
 import json
-import os
 import secrets
 import shutil
 import tempfile
@@ -37,9 +36,6 @@ HOSTILES: Final = (
     ("brief", "main", BRIEF_S),
     ("endless", "endless", BRIEF_S),
 )
-# Paces and shares of processors are measurements, and a loaded machine spoils them: they are judged
-# by `make attacks` on a quiet one, and only gathered elsewhere.
-IS_MEASURED: Final = os.environ.get("ATTACKS_MEASURED") == "on"
 QUIET_CALLS: Final = 12  # of the neighbour between two attacks
 ROUNDS: Final = 3  # a window that looks bad is made longer, so that chance has less to say
 AROUND: Final = 8  # quiet windows before and after an attack that it is held against
@@ -213,7 +209,7 @@ class Stand:
             tries += len(beside)
             slow += sum(took > bound for took in beside)
             worst = max(worst, (quantile(beside), bound))
-        if not IS_MEASURED or not is_disturbed(slow, tries):
+        if not is_disturbed(slow, tries):
             return ""
         return (
             f"{slow} of {tries} calls were too slow; the worst window had a p99 of "
