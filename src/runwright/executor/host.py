@@ -15,6 +15,7 @@ from typing import Final
 from runwright.clock import Clock
 from runwright.executor.build import Builder, BuildLimits, operator_env
 from runwright.executor.call import Call
+from runwright.executor.calls import Calls, waiter
 from runwright.executor.control import Control, ControlConfig
 from runwright.executor.discovery import discover
 from runwright.executor.egress import DNS_PORT, is_opening
@@ -99,8 +100,7 @@ class BubblewrapExecutor:
         self._spawner: Spawner | None = None
         self._pool: Pool | None = None
         self._builder: Builder | None = None
-        self._calls: dict[str, Call] = {}  # of every execution, the newest
-        self._expected: dict[str, list[asyncio.Future[Call]]] = {}  # readers wait for these
+        self._calls = Calls(self._now)
 
     async def start(self) -> None:
         """Find interpreters, start the helpers and begin to fill the pool.
@@ -185,16 +185,7 @@ class BubblewrapExecutor:
         sink: ResponseSink | None = None,
         source: RequestSource | None = None,
     ) -> Outcome:
-        ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-
-        def on_end(end: Outcome | Exception) -> None:
-            if ended.done():
-                return
-            if isinstance(end, Exception):
-                ended.set_exception(end)
-            else:
-                ended.set_result(end)
-
+        ended, on_end = waiter()
         call = self._begin(workload, invocation, on_end, sink, source)
         try:
             return await ended
@@ -215,13 +206,9 @@ class BubblewrapExecutor:
         pool = self._pool
         if pool is None:
             raise SpawnFailed("the executor is not running")
-        execution_id = invocation.execution_id
-        calls = self._calls
-        call = calls[execution_id] = Call(invocation, sink, on_end, self._now(), calls)
+        call = self._calls.add(invocation, on_end, sink)
         if source is not None:
             call.source = source
-        if self._expected:
-            self._tell(execution_id, call)
         try:
             pool.submit(workload, call)
         except NoSlot as refusal:
@@ -242,27 +229,7 @@ class BubblewrapExecutor:
         return True
 
     async def output(self, execution_id: str, *, wait_s: float) -> Output | None:
-        call = self._calls.get(execution_id)
-        if call is not None:
-            return call
-        expected: asyncio.Future[Call] = asyncio.get_running_loop().create_future()
-        self._expected.setdefault(execution_id, []).append(expected)
-        try:
-            async with asyncio.timeout(wait_s):
-                return await expected
-        except TimeoutError:
-            return None
-        finally:
-            others = self._expected.get(execution_id, [])
-            if expected in others:
-                others.remove(expected)
-            if not others:
-                self._expected.pop(execution_id, None)
-
-    def _tell(self, execution_id: str, call: Call) -> None:
-        for expected in self._expected.pop(execution_id, []):
-            if not expected.done():
-                expected.set_result(call)
+        return await self._calls.output(execution_id, wait_s=wait_s)
 
     async def build(
         self, job: BuildJob, on_log: Callable[[str], None], cancelled: CancelSignal

@@ -92,7 +92,7 @@ async def test_a_cancelled_run_answers_at_once_and_its_process_goes(
 ) -> None:
     workload = bench.deploy(*STUBBORN[case])
     async with a_run(bench, workload, f"cancel {case}") as (run, _):
-        sandbox = bench.executor._calls[f"cancel {case}"].sandbox
+        sandbox = bench.executor._calls._calls[f"cancel {case}"].sandbox
         assert bench.executor.cancel(f"cancel {case}")
         async with asyncio.timeout(0.5):  # the answer does not wait for TERM and KILL
             outcome = await run
@@ -109,7 +109,7 @@ async def test_a_cancelled_run_answers_at_once_and_its_process_goes(
 @pytest.mark.parametrize("case", ["node computes for ever", "python ignores TERM"])
 async def test_a_plain_process_is_ended_too(plain_bench: Bench, case: str) -> None:
     async with a_run(plain_bench, plain_bench.deploy(*STUBBORN[case]), case) as (run, _):
-        sandbox = plain_bench.executor._calls[case].sandbox
+        sandbox = plain_bench.executor._calls._calls[case].sandbox
         plain_bench.executor.cancel(case)
         assert (await run).error_class is ErrorClass.CANCELLED
         pool = plain_bench.executor._pool
@@ -128,7 +128,7 @@ async def test_a_neighbour_in_the_same_process_may_finish(bench: Bench) -> None:
         a_run(bench, workload, "neighbour-long", "/long") as (long, _),
         a_run(bench, workload, "neighbour-short") as (short, _),
     ):
-        calls = bench.executor._calls
+        calls = bench.executor._calls._calls
         shared = calls["neighbour-long"].sandbox is calls["neighbour-short"].sandbox
         assert shared  # else this test says nothing
         bench.executor.cancel("neighbour-long")
@@ -204,5 +204,5 @@ async def test_nothing_is_kept_of_runs_that_have_ended(bench: Bench, tmp_path: P
     workload = bench.deploy(NODE, "module.exports = ({ res }) => res.text('');")
     await bench.run(workload)
     assert await bench.executor.output("never", wait_s=0.05) is None
-    assert bench.executor._calls == {}
-    assert bench.executor._expected == {}
+    assert bench.executor._calls._calls == {}
+    assert bench.executor._calls._expected == {}
