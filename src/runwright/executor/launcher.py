@@ -328,7 +328,8 @@ class Launcher:
             if request["network"] is not None:
                 self._open_network(request, network)
             step = "limits"
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            with contextlib.suppress(ValueError):  # the host's own is 0
+                resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # see _limit_rules in seccomp.py
             if request["file_mib"]:
                 size = request["file_mib"] * _MIB
                 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

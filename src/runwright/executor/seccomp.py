@@ -42,7 +42,8 @@ _EPERM: Final = _ERRNO | errno.EPERM
 _ENOSYS: Final = _ERRNO | errno.ENOSYS
 _DONE: Final = _ERRNO  # error number 0: the call returns 0
 
-_NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
+_NR, _ARCH, _ARG0, _ARG1, _ARG2, _ARG3 = 0, 4, 16, 24, 32, 40
+_UPPER: Final = 4  # from an argument's lower half to its upper one, on little-endian machines
 _X32_BIT: Final = 0x40000000
 
 _AUDIT_ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -52,19 +53,19 @@ _ALLOWED: Final[Mapping[str, str]] = {
     "files": """
         open openat openat2 creat close close_range read write readv writev pread64 pwrite64
         preadv pwritev preadv2 pwritev2 lseek stat fstat lstat newfstatat statx access faccessat
-        faccessat2 truncate ftruncate fallocate fadvise64 readahead sendfile splice tee
-        copy_file_range fcntl flock fsync fdatasync sync_file_range getdents getdents64 getcwd
+        faccessat2 truncate ftruncate fallocate readahead sendfile splice tee
+        copy_file_range flock fsync fdatasync sync_file_range getdents getdents64 getcwd
         chdir fchdir rename renameat renameat2 mkdir mkdirat rmdir link linkat unlink unlinkat
         symlink symlinkat readlink readlinkat chmod fchmod fchmodat fchmodat2 chown fchown lchown
-        fchownat umask utime utimes futimesat utimensat statfs fstatfs dup dup2 dup3 pipe pipe2
-        memfd_create inotify_init inotify_init1 inotify_add_watch inotify_rm_watch""",
+        fchownat umask utime utimes futimesat utimensat statfs fstatfs dup dup2 dup3 pipe
+        pipe2""",
     # tar, cp and Python's shutil carry them over; the tmpfs inside takes few.
     "extended attributes": """
         getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr setxattr lsetxattr fsetxattr
         removexattr lremovexattr fremovexattr""",
     # The garbage collectors and just-in-time compilers of every runtime; keys are V8's.
     "memory": """
-        mmap munmap mremap mprotect brk madvise msync mincore mlock mlock2 munlock mlockall
+        munmap mremap mprotect brk madvise msync mincore mlock mlock2 munlock mlockall
         munlockall pkey_alloc pkey_free pkey_mprotect membarrier map_shadow_stack mseal""",
     # Shared memory and semaphores of the sandbox's own IPC namespace, for PHP's and Perl's
     # extensions and for databases in tests. Message queues have served too many exploits.
@@ -97,7 +98,7 @@ _ALLOWED: Final[Mapping[str, str]] = {
     "connections": """
         bind connect listen accept accept4 getsockname getpeername sendto recvfrom sendmsg
         recvmsg sendmmsg recvmmsg shutdown getsockopt""",
-    "the machine, read": "getrandom uname sysinfo getrusage getrlimit setrlimit prlimit64",
+    "the machine, read": "getrandom uname sysinfo getrusage getrlimit",
 }
 # What compilers, package managers and their wrappers ask for besides.
 _ALLOWED_IN_BUILDS: Final[Mapping[str, str]] = {
@@ -135,7 +136,9 @@ _PRETENDED: Final = "sync syncfs"
 # These are not even listed, for the reasons given: `clone3` (its flags lie in memory, where a
 # filter cannot look), io_uring (a second system call table), the older asynchronous io_* (its
 # number of requests is bounded for the machine, not for a user), statmount and listmount (they
-# tell more of mounts than /proc does), POSIX message queues, user event and LSM calls.
+# tell more of mounts than /proc does), POSIX message queues, user event and LSM calls, and
+# inotify: all sandboxes of a runtime read the same files, and a watch on /etc/hosts or on a
+# library tells when another function resolves a name or imports it. Programs poll instead.
 
 # Every CLONE_NEW* flag: time, mount, cgroup, uts, ipc, user, pid, net.
 NAMESPACE_FLAGS: Final = 0x7E020080
@@ -146,6 +149,14 @@ _SOCKET_FILTERS: Final = (26, 50, 51, 52)
 _FILE_TYPE_MASK: Final = 0o170000
 _DEVICES: Final = (0o020000, 0o060000)
 _PR_SET_SECCOMP: Final = 22
+# Leases hold up whoever opens the file next, F_NOTIFY is an older inotify, delegations a newer
+# lease (F_SETDELEG): on shared files they reach other sandboxes.
+_FILE_WATCHES: Final = (1024, 1026, 1040)
+_DROP_CACHED: Final = 4  # POSIX_FADV_DONTNEED: others would read their libraries from disk again
+# Huge pages come from a pool of the machine's and are paid from nobody's memory limit.
+_MAP_HUGETLB: Final = 0x40000
+_MFD_HUGETLB: Final = 0x4
+_RLIMIT_CORE: Final = 4
 # Characters typed into a terminal's shell, the virtual console, the console's redirection and
 # line disciplines, each of which loads a kernel module.
 _TERMINAL_REQUESTS: Final = (0x5412, 0x541C, 0x541D, 0x5423)
@@ -236,16 +247,16 @@ def _search(ranges: Sequence[_Range]) -> list[bytes]:
 
 def _judged_calls() -> dict[str, Sequence[bytes]]:
     return {
-        "clone": [  # threads and processes, but no namespaces
-            _op(_LD_ABS, _ARG0),
-            _op(_JSET, NAMESPACE_FLAGS, 0, 1),
-            _op(_RET, _EPERM),
-            _op(_RET, ALLOW),
-        ],
+        "clone": _without(_ARG0, NAMESPACE_FLAGS),  # threads and processes
         "socket": _socket_rules(),
         "socketpair": _socket_rules(),
         "setsockopt": _option_rules(),
         "ioctl": _unless(_ARG1, _TERMINAL_REQUESTS, _EPERM),
+        "fcntl": _unless(_ARG1, _FILE_WATCHES, _EPERM),
+        "fadvise64": _unless(_ARG3, (_DROP_CACHED,), _DONE),
+        "mmap": _without(_ARG3, _MAP_HUGETLB),
+        "memfd_create": _without(_ARG1, _MFD_HUGETLB),
+        **_limit_rules(),
         "mknod": _unless(_ARG1, _DEVICES, _EPERM, mask=_FILE_TYPE_MASK),
         "mknodat": _unless(_ARG2, _DEVICES, _EPERM, mask=_FILE_TYPE_MASK),
         # A filter is a program that the kernel compiles; functions bring none.
@@ -262,6 +273,41 @@ def _unless(argument: int, values: Sequence[int], answer: int, mask: int = 0) ->
         is_last = at == len(values) - 1
         code.append(_op(_JEQ, value, len(values) - at - 1, 1 if is_last else 0))
     return [*code, _op(_RET, answer), _op(_RET, ALLOW)]
+
+
+def _without(argument: int, flags: int) -> list[bytes]:
+    """EPERM when the argument has one of the flags, else allowed."""
+    return [
+        _op(_LD_ABS, argument),
+        _op(_JSET, flags, 0, 1),
+        _op(_RET, _EPERM),
+        _op(_RET, ALLOW),
+    ]
+
+
+def _limit_rules() -> dict[str, Sequence[bytes]]:
+    """The limit of core files is read and never set, though that is said to be done.
+
+    The launcher sets it to 1, which no file has room in and at which the kernel starts no
+    program that collects them. With 0 it would: outside, as root, and once for every crash.
+    """
+    is_read = [
+        _op(_LD_ABS, _ARG2),
+        _op(_JEQ, 0, 0, 3),
+        _op(_LD_ABS, _ARG2 + _UPPER),
+        _op(_JEQ, 0, 0, 1),
+        _op(_RET, ALLOW),
+        _op(_RET, _DONE),
+    ]
+    return {
+        "setrlimit": _unless(_ARG0, (_RLIMIT_CORE,), _DONE),
+        "prlimit64": [
+            _op(_LD_ABS, _ARG1),
+            _op(_JEQ, _RLIMIT_CORE, 1, 0),
+            _op(_RET, ALLOW),
+            *is_read,
+        ],
+    }
 
 
 def _option_rules() -> list[bytes]:

@@ -28,7 +28,6 @@ _TABLE: Final = """
     getpriority 140 141  getrandom 318 278  getresgid 120 150  getresuid 118 148
     getrlimit 97 163  getrusage 98 165  getsid 124 156  getsockname 51 204  getsockopt 55 209
     gettid 186 178  gettimeofday 96 169  getuid 102 174  getxattr 191 8  init_module 175 105
-    inotify_add_watch 254 27  inotify_init 253 -  inotify_init1 294 26  inotify_rm_watch 255 28
     ioctl 16 29  ioperm 173 -  iopl 172 -  ioprio_get 252 31  ioprio_set 251 30  kcmp 312 272
     kexec_file_load 320 294  kexec_load 246 104  keyctl 250 219  kill 62 129
     landlock_add_rule 445 445  landlock_create_ruleset 444 444  landlock_restrict_self 446 446

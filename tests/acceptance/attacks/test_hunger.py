@@ -31,6 +31,7 @@ BOUNDS: Final = {
     "/dev/shm": TMP_MIB,
     "files": 65536,
     "pipes": 32768,
+    "socket MiB": 600,  # the whole memory limit and what is still counted after it
     "threads": 4096,
     "zombies": 4096,
     "cpus": 1.3,  # of one that it may have, measured by itself

@@ -80,6 +80,26 @@ async def test_flushing_every_disk_is_only_said_to_be_done(bench: Bench) -> None
     assert await probed(bench, asked) == {"sync": "OK", "syncfs": "OK"}
 
 
+async def test_files_are_looked_at_and_not_watched(bench: Bench) -> None:
+    """Others read the same ones: a watch would tell when."""
+    node = """
+const fs = require('fs');
+module.exports = async ({ res }) => {
+  fs.mkdirSync('/tmp/looked');
+  const seen = new Promise((done) => fs.watchFile('/tmp/looked', { interval: 5 }, done));
+  fs.writeFileSync('/tmp/looked/file', '');
+  await seen;
+  const watched = ['/tmp/looked', '/etc/hosts', '/dev/null'].map((path) => {
+    try { fs.watch(path, () => {}).close(); return 'watched'; } catch (error) { return error.code; }
+  });
+  return res.json(watched);
+};
+"""
+    outcome = await bench.run(bench.deploy(NODE, node))
+    assert outcome.error_class is None, outcome.errors
+    assert json.loads(outcome.body) == ["ENOSYS"] * 3
+
+
 async def test_what_python_programs_do_all_day_works(bench: Bench) -> None:
     python = """
 import asyncio, mmap, multiprocessing, os, select, shutil, socket, sys, tempfile
@@ -132,8 +152,8 @@ module.exports = async ({ res }) => {
     worker.on('message', done).on('error', fail);
   });
   fs.mkdtempSync('/tmp/made-');
-  const watcher = fs.watch('/tmp', () => {});
-  watcher.close();
+  fs.watchFile('/tmp', () => {});
+  fs.unwatchFile('/tmp');
   await fs.promises.cp('/usr/local/server/src/function', '/tmp/copy', { recursive: true });
   const printed = execFileSync(process.execPath, ['-p', '1']).toString().trim();
   const looked = await dns.promises.lookup('localhost');

@@ -43,10 +43,11 @@ class HybridHost:
 
     def fill(self, name: str) -> None:
         files = {
-            "memory": ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
+            "memory": ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes",
+                       "memory.kmem.tcp.limit_in_bytes"),
             "cpu": ("cpu.cfs_quota_us", "cpu.cfs_period_us"),
             "pids": ("pids.max",),
-        }
+        }  # fmt: skip
         for controller, parent in self.parents.items():
             for file in files[controller]:
                 write(parent / name / file)
@@ -69,6 +70,8 @@ def test_limits_are_written_to_v1_files(tmp_path: Path) -> None:
     memory, cpu, pids = (host.parents[name] / "s1" for name in ("memory", "cpu", "pids"))
     assert (memory / "memory.limit_in_bytes").read_text() == str(256 * MIB)
     assert (memory / "memory.memsw.limit_in_bytes").read_text() == str(256 * MIB)
+    sockets = int((memory / "memory.kmem.tcp.limit_in_bytes").read_text())
+    assert 0 < sockets < 256 * MIB
     assert (cpu / "cpu.cfs_quota_us").read_text() == str(CPU_PERIOD_US // 2)
     assert (pids / "pids.max").read_text() == "64"
 

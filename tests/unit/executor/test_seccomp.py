@@ -222,6 +222,38 @@ def test_no_socket_gets_a_filter_program(filter_: Filter) -> None:
         assert filter_.judge("setsockopt", 0, socket.SOL_SOCKET, option) == ALLOW, option
 
 
+def test_shared_files_are_neither_watched_nor_leased(filter_: Filter) -> None:
+    for number in (253, 254, 255, 294) if filter_.machine == "x86_64" else (26, 27, 28):
+        assert filter_.judge(number) == "ENOSYS", number
+    for command in (1024, 1026, 1040):  # F_SETLEASE, F_NOTIFY, F_SETDELEG
+        assert filter_.judge("fcntl", 3, command) == "EPERM", command
+    for command in (*range(17), 1025, 1030, 1031, 1033):
+        assert filter_.judge("fcntl", 3, command) == ALLOW, command
+
+
+def test_cached_pages_of_files_stay(filter_: Filter) -> None:
+    advice = {at: filter_.judge("fadvise64", 3, 0, 0, at) for at in range(6)}
+    assert advice == {**dict.fromkeys(range(6), ALLOW), 4: DONE}
+
+
+def test_no_memory_comes_from_the_pool_of_huge_pages(filter_: Filter) -> None:
+    private, huge = 0x22, 0x40000
+    assert filter_.judge("mmap", 0, 4096, 3, private) == ALLOW
+    assert filter_.judge("mmap", 0, 4096, 3, private | huge) == "EPERM"
+    assert filter_.judge("memfd_create", 0, 3) == ALLOW
+    assert filter_.judge("memfd_create", 0, 4) == "EPERM"
+
+
+def test_the_limit_of_core_files_is_read_and_never_set(filter_: Filter) -> None:
+    core, files, address = 4, 7, 0x7FFF_0000_0000
+    assert filter_.judge("prlimit64", 0, core, 0, address) == ALLOW
+    for new in (address, 0x1000):  # either half of it may be 0
+        assert filter_.judge("prlimit64", 0, core, new, 0) == DONE
+        assert filter_.judge("prlimit64", 0, files, new, 0) == ALLOW
+    assert filter_.judge("setrlimit", core, address) == DONE
+    assert filter_.judge("setrlimit", files, address) == ALLOW
+
+
 def test_typing_into_a_terminal_is_refused(functions: Filter) -> None:
     for request in (0x5412, 0x541C, 0x541D, 0x5423):
         assert functions.judge("ioctl", 0, request) == "EPERM", hex(request)

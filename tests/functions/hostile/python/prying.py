@@ -240,13 +240,14 @@ def cgroups(box):
 
 
 def limits(box):
-    """Limits come down and never go up."""
-    for name in ("NOFILE", "NPROC", "CORE", "MEMLOCK", "RTPRIO", "NICE"):
+    """Limits come down and never go up; that of core files stays as it is."""
+    for name in ("NOFILE", "NPROC", "MEMLOCK", "RTPRIO", "NICE"):
         kind = getattr(resource, f"RLIMIT_{name}")
         hard = resource.getrlimit(kind)[1]
         if hard != resource.RLIM_INFINITY:
             wanted = (hard + 1, hard + 1)
             box.attempt(f"raise {name}", lambda k=kind, w=wanted: resource.setrlimit(k, w))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     box.facts["core"] = resource.getrlimit(resource.RLIMIT_CORE)
     box.facts["files"] = resource.getrlimit(resource.RLIMIT_NOFILE)
     with open("/proc/self/oom_score_adj") as file:
