@@ -45,6 +45,7 @@ class Exchange:
     """
 
     is_socket = False
+    has_started = False  # a streamed answer
     on_gone: Callable[[], None] | None = None
     _is_chunked = False
     keep_alive = True
@@ -98,6 +99,7 @@ class Exchange:
 
     def start(self, status: int, headers: RawHeaders) -> None:
         """Begin a streamed answer."""
+        self.has_started = True
         has_length = any(name == b"content-length" for name, _ in headers)
         self._is_chunked = self._may_have_body(status) and not has_length
         framing = [(b"transfer-encoding", b"chunked")] if self._is_chunked else []
@@ -141,13 +143,18 @@ class Exchange:
 
     def _complete(self) -> None:
         self.response_complete = True
+        self.on_gone = None
         if not self.keep_alive:
             self._protocol.transport.close()
         self._protocol.on_response_complete()
 
 
 class PlainExchange(Exchange):
-    """A call on the warm road: it waits for nothing and is told its end."""
+    """A call on the warm road: it waits for nothing and is told its end.
+
+    It holds nothing that leads back to it. What a ring of objects holds stays until the
+    collector comes, which then stops all calls, and meanwhile each call takes fresh memory.
+    """
 
     def __init__(
         self,
@@ -163,8 +170,7 @@ class PlainExchange(Exchange):
         self._method, self._target = request
         self.keep_alive = keep_alive
         self._host = caller.place.host
-        self.execution_id = execution_id = new_id()
-        self.stream = Stream(self, execution_id, "")
+        self.execution_id = new_id()
 
     @property
     def peer(self) -> str:
@@ -185,7 +191,7 @@ class PlainExchange(Exchange):
         """The answer, where it is one that can be sent at once."""
         if (
             not isinstance(end, Outcome)
-            or self.stream.has_started
+            or self.has_started
             or self._method == "HEAD"
             or self._protocol.flow.write_paused
         ):
@@ -205,7 +211,9 @@ class PlainExchange(Exchange):
         request = RawRequest(
             self._method, self._target, [], host=self._host, scheme=caller.scheme, peer=self.peer
         )
-        return Visit(caller.place, rule, request, caller.incoming, self.stream)
+        stream = Stream(self, self.execution_id, "")
+        stream.has_started = self.has_started
+        return Visit(caller.place, rule, request, caller.incoming, stream)
 
 
 class ApiExchange(Exchange):

@@ -18,7 +18,7 @@ from runwright.executions.plain import Fields, plain_attempt
 from runwright.executions.runnable import Runnable
 from runwright.executions.service import Executions, loop_outcome
 from runwright.gateway import sharing
-from runwright.gateway.domain import ACME, GUEST, Gateway, passed
+from runwright.gateway.domain import ACME, GUEST, Gateway, Stream, passed
 from runwright.gateway.exchange import PlainExchange
 from runwright.gateway.hosts import Hosts
 from runwright.gateway.incoming import Incoming
@@ -132,7 +132,7 @@ class WarmRoad:
                 target,
                 exchange.peer,
                 self._clock.now(),
-                exchange.stream,
+                Stream(exchange, exchange.execution_id, ""),
             )
         except Exception:  # as above
             return False

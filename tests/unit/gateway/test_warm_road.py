@@ -1,6 +1,8 @@
 """Plain calls of guests: known by their bytes, and no different for it."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -381,3 +383,16 @@ async def test_known_callers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr("runwright.gateway.plain.CALLERS_BYTES", 60)
         await line.get(lines=f"{HOST_LINE}X-N: b\r\n")
         assert len(known) == 1
+
+
+async def test_nothing_of_a_call_waits_for_the_garbage_collector() -> None:
+    async with a_line() as line:
+        gc.disable()
+        try:
+            await line.get("/a")
+            call = weakref.ref(line.protocol.cycle)
+            assert call() is not None
+            await line.get("/b")
+            assert call() is None
+        finally:
+            gc.enable()
