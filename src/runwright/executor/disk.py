@@ -10,6 +10,8 @@ tmpfs is paid from memory. So the build is watched and ended:
 * the free space of the file system is read several times a second, which costs nothing; only
   when it fell by as much as the build had left are the files counted, and now and then in any
   case;
+* an empty file takes no block and still one of the file system's inodes, which may run out long
+  before the space does: every file counts as a block at least;
 * what counting cannot see, files that were removed and are still open, is noticed when the disk
   is nearly full: then every build that runs is ended, and the server can still write.
 
@@ -22,7 +24,7 @@ import subprocess
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _MIB: Final = 1024 * 1024
 LOOK_S: Final = 0.25
@@ -31,6 +33,7 @@ _REST: Final = 4  # times what counting took
 _COUNTED_S: Final = 600.0
 _RESERVE_BYTES: Final = 1024 * _MIB  # of the file system, for the server itself
 _OWN_BYTES: Final = 64 * _MIB  # a build that took less did not fill the disk
+_FILE_BYTES: Final = 4096  # that a file counts as at least, also an empty one
 
 NEARLY_FULL: Final = (
     "The disk of the server is nearly full, so the build was stopped. Try again later."
@@ -40,13 +43,19 @@ NEARLY_FULL: Final = (
 def too_large(bound_mib: int) -> str:
     return (
         f"The build needed more than its {bound_mib} MiB of disk for its files and its package "
-        "cache and was stopped. Install less, or raise RUNWRIGHT_BUILD_DISK_MIB."
+        "cache, where each file counts as 4 KiB at least, and was stopped. Install less, or raise "
+        "RUNWRIGHT_BUILD_DISK_MIB."
     )
 
 
 def used_bytes(*folders: str) -> int:
-    """Blocks of all files; `du` takes trees of any depth, follows no link and counts one once."""
-    command = ["du", "-s", "-c", "-B1", "--", *folders]
+    """Blocks of all files, or one for each if that is more: many may be empty."""
+    return max(_summed("-B1", folders), _summed("--inodes", folders) * _FILE_BYTES)
+
+
+def _summed(unit: str, folders: Sequence[str]) -> int:
+    """`du` takes trees of any depth, follows no link and counts a file once."""
+    command = ["du", "-s", "-c", unit, "--", *folders]
     # It complains of files that vanish meanwhile; the sum is printed all the same.
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", timeout=_COUNTED_S, check=False
@@ -55,9 +64,20 @@ def used_bytes(*folders: str) -> int:
     return int(last) if last.isdigit() else 0
 
 
-def free_bytes(folder: str) -> int:
+class Free(NamedTuple):
+    """Space of a file system, and what is left for files that take none."""
+
+    space: int
+    files: int  # as bytes; 0 where the file system makes inodes as it needs them
+
+    @property
+    def least(self) -> int:
+        return min(self.space, self.files or self.space)
+
+
+def free_bytes(folder: str) -> Free:
     found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
+    return Free(found.f_bavail * found.f_frsize, found.f_favail * _FILE_BYTES)
 
 
 async def _count(folders: Sequence[str]) -> int:
@@ -69,7 +89,7 @@ class Disk:
     """How the disk is looked at."""
 
     used: Callable[[Sequence[str]], Awaitable[int]] = _count
-    free: Callable[[str], int] = free_bytes
+    free: Callable[[str], Free] = free_bytes
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     now: Callable[[], float] = time.monotonic
 
@@ -85,9 +105,9 @@ async def exceeded(folders: Sequence[str], bound_mib: int, disk: Disk = REAL_DIS
     counted_at = disk.now() - _COUNT_S
     while True:
         free, now = disk.free(folders[0]), disk.now()
-        if free < _RESERVE_BYTES and first - free > _OWN_BYTES:
+        if free.least < _RESERVE_BYTES and _fallen(first, free) > _OWN_BYTES:
             return NEARLY_FULL
-        is_suspect = before - free >= bound - used
+        is_suspect = _fallen(before, free) >= bound - used
         is_time = now - counted_at >= (rest_s if is_suspect else max(_COUNT_S, rest_s))
         if is_time:
             used, before = await disk.used(folders), free
@@ -96,3 +116,7 @@ async def exceeded(folders: Sequence[str], bound_mib: int, disk: Disk = REAL_DIS
             if used > bound:
                 return too_large(bound_mib)
         await disk.sleep(LOOK_S)
+
+
+def _fallen(before: Free, now: Free) -> int:
+    return max(before.space - now.space, before.files - now.files)

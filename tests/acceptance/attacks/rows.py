@@ -288,6 +288,8 @@ BUILDS: Final = (
              "links are checked, the host is not there"),
     _archive("build: processes", Kind.RESOURCE, "thousands of processes", "number of processes"),
     _archive("build: disk", Kind.RESOURCE, "output without end", "disk bound of a build"),
+    _archive("build: empty files", Kind.RESOURCE, "all inodes of the disk",
+             "disk bound of a build"),
 )  # fmt: skip
 
 ROWS: Final = (*KERNEL, *PRYING, *HUNGER, *WIRE, *GATEWAY, *NETWORK, *ARCHIVES, *BUILDS)

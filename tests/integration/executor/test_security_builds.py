@@ -77,14 +77,24 @@ def at_most(bench: Bench, disk_mib: int) -> Iterator[None]:
 
 
 _FILL = "for n in $(seq 1000); do head -c 8M /dev/zero > %s/$n; done; sleep 60"
+_EMPTY = "cd %s && seq 20000 | xargs touch; sleep 60"
 
 
-@pytest.mark.parametrize("folder", ["/usr/local/build", "/usr/local/cache", "/usr/local/cache/tmp"])
+@pytest.mark.parametrize(
+    "commands",
+    [
+        _FILL % "/usr/local/build",
+        _FILL % "/usr/local/cache",
+        _FILL % "/usr/local/cache/tmp",
+        _EMPTY % "/usr/local/cache",
+    ],
+    ids=["workspace", "cache", "temporary", "empty files"],
+)
 async def test_a_build_that_fills_the_disk_is_ended_and_told_why(
-    bench: Bench, site: Site, folder: str
+    bench: Bench, site: Site, commands: str
 ) -> None:
     with at_most(bench, 64):
-        result = await site.build(_FILL % folder)
+        result = await site.build(commands)
         assert result == BuildResult(exit_code=-9, message=too_large(64))
         for path in site.workspace.iterdir():
             path.unlink()  # the next deployment has a workspace of its own, but the same cache
@@ -124,3 +134,6 @@ async def test_blocks_are_counted_once_and_links_are_not_followed(tmp_path: Path
     used = used_bytes(str(workspace), str(cache))
     assert _MIB <= used < 2 * _MIB
     assert used_bytes(str(tmp_path / "gone")) == 0
+    for number in range(300):
+        (cache / f"empty-{number}").touch()
+    assert 300 * 4096 <= used_bytes(str(workspace), str(cache)) < 2 * _MIB
