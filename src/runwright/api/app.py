@@ -11,9 +11,8 @@ is only told to callers who got through 1 to 5. Bodies of JSON and forms are rea
 because a parameter may name the project; files are read after step 7.
 """
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -24,27 +23,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runwright.api import cors, forms, replies
 from runwright.api.auth import Arrival, arrive, credentials, named_project, nested
 from runwright.api.cors import Origins, RuleProject, UnknownOrigin
+from runwright.api.exchange import Exchange, log_failure
 from runwright.api.formats import NEWEST, adapt_answer, adapt_params, parse_version
 from runwright.api.guessing import GUESSABLE, SIGN_IN, network_of
-from runwright.api.limits import Counted, Limiter
-from runwright.api.matching import Match, RouteTable, direct
+from runwright.api.limits import Limiter
+from runwright.api.matching import RouteTable, direct
 from runwright.api.params import parse
+from runwright.api.regulars import Regulars, told
 from runwright.api.routing import EMPTY_TYPE, Answer, Call, Nothing, Route, Upload
-from runwright.errors import AccessForbidden, RouteNotFound, RunwrightError
+from runwright.errors import AccessForbidden, RouteNotFound
 from runwright.identity import access, refusals
 from runwright.identity.allowance import while_allowed
 from runwright.identity.authentication import Authenticator, Resolved
 from runwright.identity.emails import canonical_email
 from runwright.model.actor import Actor, acts
-from runwright.model.execution import Headers
 from runwright.model.identity import CONSOLE, CallerKind, Principal
 from runwright.proxies import Proxies
 
-log = logging.getLogger(__name__)
-
 _QUERY_METHODS: Final = frozenset({"GET", "HEAD"})
-_NOT_COUNTED: Final = Counted()
-_FIXED: Final = [
+FIXED: Final = [
     (name.encode(), value.encode())
     for name, value in (
         ("server", "Runwright"),
@@ -52,7 +49,6 @@ _FIXED: Final = [
         *cors.ALWAYS,
     )
 ]
-_STRICT_TRANSPORT: Final = ("strict-transport-security", "max-age=10886400")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,29 +58,6 @@ class ApiOptions:
     trusted_proxies: tuple[str, ...] = ()  # addresses or networks
     rule_project: RuleProject | None = None  # whose project a custom domain belongs to
     most_body_bytes: int = forms.MAX_BODY_BYTES
-
-
-@dataclass(slots=True)
-class _Exchange:
-    """What is known about one request so far."""
-
-    arrival: Arrival
-    match: Match | None
-    form: forms.Form = field(default_factory=forms.Form)
-    body: bytes = b""  # for a route that reads it itself
-    protocol: str = ""  # of the request that this one came in; "" = it came by itself
-    is_origin_allowed: bool = False
-    headers: Headers = ()  # of the answer, whatever it will be
-    counted: Counted = _NOT_COUNTED
-    principal: Principal | None = None  # once it has passed steps 1 to 7
-
-    @property
-    def origin(self) -> str:
-        return self.arrival.headers.get("origin", "")
-
-    @property
-    def reads_body(self) -> bool:
-        return self.match is not None and self.match.route.body_bytes > 0
 
 
 class Api:
@@ -101,28 +74,25 @@ class Api:
         self._origins = Origins(options.hostnames, options.rule_project)
         self._options = options
         self._proxies = Proxies(options.trusted_proxies)
+        self.regulars = Regulars(authenticator, self._proxies, FIXED, self._reply)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await _not_http(scope, receive, send)
             return
-        exchange: _Exchange | None = None
+        exchange: Exchange | None = None
         try:
             try:
                 arrival = arrive(scope, self._proxies)
                 match = self._table.match(arrival.method, arrival.path)
-                exchange = _Exchange(arrival, match)
+                exchange = Exchange(arrival, match)
                 answer = await self._answer(exchange, receive)
+                self.regulars.learn(scope, exchange)
                 reply = await self._reply(exchange, answer)
             except forms.CallerGone:
                 return
-            except RunwrightError as error:
-                if error.status not in replies.PUBLIC_STATUSES:
-                    _log_failure(exchange)
-                reply = await self._reply(exchange, replies.refusal(error))
-            except Exception:
-                _log_failure(exchange)
-                reply = await self._reply(exchange, replies.crash())
+            except Exception as error:
+                reply = await self._reply(exchange, told(exchange, error))
             sending = self._send(exchange, reply, scope, receive, send)
             if exchange is not None and isinstance(reply, StreamingResponse):
                 # Its end is missing then, so the caller sees that it is not whole.
@@ -131,21 +101,21 @@ class Api:
                 await sending
         finally:
             if exchange is not None:
+                exchange.call = None  # which leads back to the exchange
                 await exchange.form.clean()
 
-    async def _reply(self, exchange: _Exchange | None, answer: Answer) -> Response:
+    async def _reply(self, exchange: Exchange | None, answer: Answer) -> Response:
         if exchange is None:
-            return await replies.response(answer, _FIXED, (), is_head=False, accepts="")
+            return await replies.response(answer, FIXED, (), is_head=False, accepts="")
         arrival = exchange.arrival
         headers = {"x-request-id": arrival.request_id, "vary": "Origin"}
         if exchange.is_origin_allowed and exchange.origin:
             headers["access-control-allow-origin"] = exchange.origin.lower()
         if arrival.scheme == "https":
-            name, value = _STRICT_TRANSPORT
-            headers[name] = value
+            headers.update(replies.STRICT_TRANSPORT)
         return await replies.response(
             answer,
-            _FIXED,
+            FIXED,
             (*headers.items(), *exchange.headers),
             is_head=arrival.method == "HEAD",
             accepts=arrival.headers.get("accept-encoding", ""),
@@ -153,7 +123,7 @@ class Api:
 
     async def _send(
         self,
-        exchange: _Exchange | None,
+        exchange: Exchange | None,
         reply: Response,
         scope: Scope,
         receive: Receive,
@@ -165,9 +135,9 @@ class Api:
         except (ClientDisconnect, ConnectionError):
             return
         except Exception:
-            _log_failure(exchange)
+            log_failure(exchange)
 
-    async def _answer(self, exchange: _Exchange, receive: Receive) -> Answer:
+    async def _answer(self, exchange: Exchange, receive: Receive) -> Answer:
         arrival = exchange.arrival
         exchange.is_origin_allowed = self._origins.is_own(exchange.origin)
         if arrival.method == "OPTIONS":
@@ -176,7 +146,7 @@ class Api:
         await self._read_params(exchange, receive)
         return await self._run(exchange, partial(self._read_files, exchange, receive))
 
-    async def _run(self, exchange: _Exchange, read_files: Callable[[], Awaitable[None]]) -> Answer:
+    async def _run(self, exchange: Exchange, read_files: Callable[[], Awaitable[None]]) -> Answer:
         """Every check and the handler, for a request whose parameters are read."""
         arrival = exchange.arrival
         found = await self._admit(exchange)
@@ -191,14 +161,14 @@ class Api:
         self._count(exchange, route, found)
         with self._limiter.guesses.watch(self._guessed_at(exchange, route, found)):
             _require_group(route, found)
-            call = self._call(exchange, found)
+            call = exchange.call = self._call(exchange, found)
             params = parse(route.params or Nothing, call.raw)
             agent = call.headers.get("user-agent", "")
             with acts(Actor.of(found.principal, ip=call.client_ip, user_agent=agent)):
                 answer = await route.handler(call, params)
         return self._finish(exchange, route, call, answer)
 
-    async def _admit(self, exchange: _Exchange) -> Resolved:
+    async def _admit(self, exchange: Exchange) -> Resolved:
         """Steps 1 to 7."""
         found = await self._identify(exchange)
         principal, route = found.principal, exchange.match.route if exchange.match else None
@@ -214,7 +184,7 @@ class Api:
         access.require_factors(principal, is_way_to_give_it=is_before)
         return found
 
-    async def _while_allowed(self, exchange: _Exchange, work: Awaitable[None]) -> Exception | None:
+    async def _while_allowed(self, exchange: Exchange, work: Awaitable[None]) -> Exception | None:
         """Do what takes longer; why the caller is refused meanwhile, None when it is not."""
         if exchange.principal is None:
             await work
@@ -229,7 +199,7 @@ class Api:
 
     async def _perform(
         self,
-        carrier: _Exchange,
+        carrier: Exchange,
         route: Route,
         params: Mapping[str, Any],
         uploads: Mapping[str, Upload],
@@ -241,7 +211,7 @@ class Api:
         path = match.template.format_map(match.path_params)
         if "project" in carrier.form.params:
             given["project"] = carrier.form.params["project"]
-        exchange = _Exchange(
+        exchange = Exchange(
             nested(carrier.arrival, route.method, path),
             match,
             forms.Form(given, dict(uploads)),
@@ -249,7 +219,7 @@ class Api:
         )
         return await self._run(exchange, _nothing_to_read)
 
-    async def _read_params(self, exchange: _Exchange, receive: Receive) -> None:
+    async def _read_params(self, exchange: Exchange, receive: Receive) -> None:
         """Everything but multipart, which is left in the stream."""
         arrival = exchange.arrival
         if arrival.method in _QUERY_METHODS:
@@ -280,7 +250,7 @@ class Api:
         else:
             exchange.body = body
 
-    async def _read_files(self, exchange: _Exchange, receive: Receive) -> None:
+    async def _read_files(self, exchange: Exchange, receive: Receive) -> None:
         if exchange.arrival.method not in _QUERY_METHODS and not exchange.reads_body:
             await forms.read_multipart(
                 exchange.form,
@@ -290,7 +260,7 @@ class Api:
                 self._options.most_body_bytes,
             )
 
-    async def _identify(self, exchange: _Exchange) -> Resolved:
+    async def _identify(self, exchange: Exchange) -> Resolved:
         """Steps 1 to 4."""
         arrival, match = exchange.arrival, exchange.match
         params = exchange.form.params
@@ -315,7 +285,7 @@ class Api:
             raise found.late
         return found
 
-    def _count(self, exchange: _Exchange, route: Route, found: Resolved) -> None:
+    def _count(self, exchange: Exchange, route: Route, found: Resolved) -> None:
         if route.limit is None:
             return
         arrival, own = exchange.arrival, _is_about_caller(route)
@@ -339,7 +309,7 @@ class Api:
         finally:
             exchange.headers += exchange.counted.headers
 
-    def _guessed_at(self, exchange: _Exchange, route: Route, found: Resolved) -> list[str]:
+    def _guessed_at(self, exchange: Exchange, route: Route, found: Resolved) -> list[str]:
         """Whose wrong tries are counted in this request."""
         principal = found.principal
         is_exempt = principal.is_trusted and not _is_about_caller(route)
@@ -352,12 +322,12 @@ class Api:
             keys.append(f"user:{_home(principal)}:{principal.user_id}")
         return keys
 
-    def _is_known(self, exchange: _Exchange, found: Resolved) -> bool:
+    def _is_known(self, exchange: Exchange, found: Resolved) -> bool:
         email = _spelled("email", exchange.form.params.get("email", ""))
         ip = exchange.arrival.client_ip
         return self._limiter.known_places.holds(found.principal.project_id, email, ip)
 
-    def _call(self, exchange: _Exchange, found: Resolved) -> Call:
+    def _call(self, exchange: Exchange, found: Resolved) -> Call:
         arrival, match = exchange.arrival, exchange.match
         assert match is not None  # an unknown route ended at RouteNotFound
         version = parse_version(arrival.headers.get("x-appwrite-response-format", ""))
@@ -385,7 +355,7 @@ class Api:
             perform=partial(self._perform, exchange),
         )
 
-    def _finish(self, exchange: _Exchange, route: Route, call: Call, answer: Answer) -> Answer:
+    def _finish(self, exchange: Exchange, route: Route, call: Call, answer: Answer) -> Answer:
         status = answer.status or route.status
         if route.limit is not None and route.limit.resets_on == status:
             self._limiter.reset(exchange.counted)
@@ -458,21 +428,6 @@ def _require_auth_method(found: Resolved, method: str) -> None:
     is_off = found.project is not None and method in found.project.disabled_auth_methods
     if is_off and not found.principal.is_trusted:
         raise refusals.AuthMethodDisabled(method)
-
-
-def _log_failure(exchange: _Exchange | None) -> None:
-    """Once per failed request, with its traceback; never headers, parameters or bodies."""
-    known = exchange.arrival if exchange else None
-    route = exchange.match.route.name if exchange and exchange.match else ""
-    log.exception(
-        "request failed",
-        extra={
-            "action": "request_failed",
-            "request_id": known.request_id if known else "",
-            "method": known.method if known else "",
-            "route": route,
-        },
-    )
 
 
 async def _not_http(scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,6 +20,7 @@ NO_CACHE: Final[Headers] = (
     ("expires", "0"),
     ("pragma", "no-cache"),
 )
+STRICT_TRANSPORT: Final[Headers] = (("strict-transport-security", "max-age=10886400"),)
 _REPEATED: Final = frozenset({"set-cookie"})
 _WITHOUT_BODY: Final = frozenset({204, 304})
 

@@ -122,6 +122,8 @@ class Route:
     limit: Limit | None = None
     is_open_origin: bool = False
     is_before_second_factor: bool = False  # a session that owes one may call it
+    is_busy: bool = False  # callers who make the call again are known, see `regulars.py`; its
+    # handler asks its `Call` for nothing that differs between two calls with the same headers
     body_bytes: int = 0  # most bytes of a body that the handler reads itself; parameters are
     # then those of the query. 0 = the body holds the parameters
 

@@ -10,16 +10,16 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from runwright.gateway import outgoing
 from runwright.gateway.domain import BrokenAnswer, Gateway, Stream, Visit
-from runwright.gateway.messages import GatewayAnswer, RawHeaders, RawRequest
+from runwright.gateway.messages import GatewayAnswer, RawHeaders, RawRequest, Regulars
 from runwright.gateway.outgoing import BODYLESS
 from runwright.gateway.router import Place
 from runwright.ids import new_id
 from runwright.model.execution import Outcome
 
 if TYPE_CHECKING:
-    from runwright.gateway.asgi import App, Message
+    from runwright.gateway.asgi import Message
     from runwright.gateway.plain import Caller
-    from runwright.gateway.protocol import DomainProtocol
+    from runwright.gateway.protocol import DomainProtocol, Door
 
 log = logging.getLogger(__name__)
 
@@ -232,9 +232,10 @@ class ApiExchange(Exchange):
         self._is_read = False
         self._is_answered = False
 
-    async def run_app(self, app: "App") -> None:
+    async def serve(self, door: "Door") -> None:
         try:
-            await app(self._scope(), self._receive, self._send_message)
+            if self.more_body or not await self._answer_regular(door.regulars):
+                await door.api(self._scope(), self._receive, self._send_message)
             if self._is_answered:
                 self._complete()
             else:  # it broke off, and the caller is to see that
@@ -245,6 +246,23 @@ class ApiExchange(Exchange):
         except Exception:  # the connection must end whatever happens
             log.exception("answer failed", extra={"method": self._method})
             self._protocol.transport.close()
+
+    async def _answer_regular(self, regulars: Regulars | None) -> bool:
+        """Whether its caller is known, and was answered."""
+        request = self._request
+        regular = regulars and regulars.find(
+            request.method, request.target, request.headers, request.scheme, request.peer
+        )
+        answer = await regular.answer(bytes(self.body)) if regular else None
+        if answer is None:
+            return False
+        status, lines, body = answer
+        if self._protocol.flow.write_paused:
+            await self._protocol.flow.drain()
+        end = b"\r\n" if self.keep_alive else _CLOSING + b"\r\n"
+        self._write(b"".join((STATUS_LINE[status], lines, end, body)))
+        self._is_answered = True
+        return True
 
     def _scope(self) -> dict[str, Any]:
         request, protocol = self._request, self._protocol

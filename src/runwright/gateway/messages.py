@@ -65,3 +65,17 @@ class Channel(Protocol):
 
     async def write(self, chunk: bytes) -> None:
         """Send a part of it; returns when more may be sent. Raises ConnectionError."""
+
+
+class Regular(Protocol):
+    """Somebody who makes the same call of the API again."""
+
+    async def answer(self, body: bytes) -> tuple[int, bytes, bytes] | None:
+        """Status, header lines and body; None when the API itself has to take the call."""
+
+
+class Regulars(Protocol):
+    def find(
+        self, method: str, target: str, headers: RawHeaders, scheme: str, peer: str
+    ) -> Regular | None:
+        """Who sends this, if known; `peer` is the other end of the socket and no proxy."""

@@ -25,7 +25,7 @@ from runwright.gateway.asgi import App
 from runwright.gateway.domain import Gateway
 from runwright.gateway.exchange import ApiExchange, Exchange, PlainExchange
 from runwright.gateway.hosts import Hosts
-from runwright.gateway.messages import RawRequest
+from runwright.gateway.messages import RawRequest, Regulars
 from runwright.gateway.plain import REQUEST_LINE, Caller, WarmRoad
 from runwright.gateway.router import Kind, Place
 from runwright.gateway.unread import UnreadWatch
@@ -49,12 +49,20 @@ _API_BODY_BYTES: Final = 64 * 1024  # of the API; larger ones are read in parts,
 class Door:
     """What the protocol asks about each request, shared by all connections."""
 
-    __slots__ = ("api", "gateway", "hosts", "proxies", "warm")
+    __slots__ = ("api", "gateway", "hosts", "proxies", "regulars", "warm")
 
     def __init__(
-        self, api: App, gateway: Gateway, hosts: Hosts, proxies: Proxies, warm: WarmRoad
+        self,
+        api: App,
+        gateway: Gateway,
+        hosts: Hosts,
+        proxies: Proxies,
+        warm: WarmRoad,
+        regulars: Regulars | None = None,
     ) -> None:
+        """`regulars` knows callers of the API who need not be judged anew."""
         self.api = api
+        self.regulars = regulars
         self.gateway = gateway
         self.hosts = hosts
         self.proxies = proxies
@@ -264,7 +272,7 @@ class DomainProtocol(HttpToolsProtocol):
         if place.kind is Kind.API:
             api = ApiExchange(self, request, keep_alive=keep_alive)
             self.cycle = api  # type: ignore[assignment]  # has all that the base class uses
-            self.carry(api.run_app(self._door.api))
+            self.carry(api.serve(self._door))
             return
         exchange = Exchange(self, method, place.host)
         exchange.keep_alive = keep_alive

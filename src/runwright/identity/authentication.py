@@ -92,6 +92,16 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
+class Ticket:
+    """A stored key that was judged, and what the judgement rests on."""
+
+    secret_hash: str
+    held: KeyPass
+    tenant: Tenant
+    sdk: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Acting:
     """The user behind a session or JWT."""
 
@@ -183,6 +193,36 @@ class Authenticator:
         """The same where it is at hand."""
         tenant = self._directory.known_tenant(project_id)
         return tenant.project if tenant else None
+
+    def ticket(self, sent: Credentials) -> Ticket | None:
+        """For who sends nothing but the key of a project, which has just been judged."""
+        project_id = sent.project_id
+        alone = Credentials(
+            project_id=project_id, header_project_id=project_id, key=sent.key, sdk=sent.sdk
+        )
+        kind, underscore, _ = sent.key.partition("_")
+        if sent != alone or not sent.key or (underscore and kind != "standard"):
+            return None
+        secret_hash = hash_secret(sent.key)
+        tenant = self._directory.known_tenant(project_id)
+        held = self._directory.known_key(project_id, secret_hash)
+        return Ticket(secret_hash, held, tenant, sent.sdk) if held and tenant else None
+
+    def admits(self, ticket: Ticket) -> bool:
+        """Whether `resolve` would find the same again, as of now; notes that the key was used.
+
+        False also when the facts are not at hand.
+        """
+        tenant, held = ticket.tenant, ticket.held
+        project_id = tenant.project.id
+        if (
+            self._directory.known_key(project_id, ticket.secret_hash) is not held
+            or self._directory.known_tenant(project_id) is not tenant
+            or self._has_ended(held.key)
+        ):
+            return False
+        self._key_use.note(held.key, ticket.sdk)
+        return True
 
     async def resolve(self, sent: Credentials) -> Resolved:
         project_id = sent.project_id or CONSOLE

@@ -84,6 +84,10 @@ class Directory:
             place, lambda: self._storage.read(lambda uow: _key(uow, *place))
         )
 
+    def known_key(self, project_id: str, secret_hash: str) -> KeyPass | None:
+        """From memory."""
+        return self._keys.peek((project_id, secret_hash))
+
     async def person(self, project_id: str, user_id: str) -> Person | None:
         if not is_id(user_id):
             return None

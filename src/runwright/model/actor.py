@@ -54,6 +54,11 @@ def acting() -> Actor:
     return _ACTOR.get()
 
 
+def act_as(actor: Actor) -> None:
+    """For the rest of the present task."""
+    _ACTOR.set(actor)
+
+
 @contextmanager
 def acts(actor: Actor) -> Iterator[None]:
     token = _ACTOR.set(actor)

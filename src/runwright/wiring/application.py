@@ -132,7 +132,12 @@ def make_application(
         sockets=sockets,
     )
     return app, Door(
-        api, gateway, hosts, proxies, WarmRoad(gateway, runs.executions, hosts, core.clock)
+        api,
+        gateway,
+        hosts,
+        proxies,
+        WarmRoad(gateway, runs.executions, hosts, core.clock),
+        api.regulars,
     )
 
 

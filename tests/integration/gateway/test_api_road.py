@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from runwright.gateway.protocol import DomainProtocol
+from runwright.gateway.protocol import DomainProtocol, Door
 from tests.unit.gateway.door import a_door
 
 pytestmark = pytest.mark.anyio
@@ -21,6 +21,8 @@ Send = Callable[[Any], Awaitable[None]]
 
 class App:
     """An API that does as the path says and remembers what it saw."""
+
+    door: Door
 
     def __init__(self) -> None:
         self.scopes: list[dict[str, Any]] = []
@@ -70,6 +72,7 @@ async def serving() -> AsyncIterator[tuple[App, int]]:
     app = App()
     async with a_door() as door:
         door.quick.api = app
+        app.door = door.quick
         place = await door.hosts.find(b"localhost")
         assert door.hosts.known(b"localhost") == place
         config = uvicorn.Config(
@@ -121,6 +124,45 @@ async def test_a_call_with_a_body_is_answered_in_one_piece() -> None:
     )
     assert (b"host", b"localhost") in scope["headers"]
     assert scope["state"] == {}  # made here, not by the server's own machinery
+
+
+class Known:
+    """Somebody known, who is answered with what they sent unless that is too odd."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+
+    def find(self, method: str, target: str, headers: Any, scheme: str, peer: str) -> "Known":
+        self.asked.append((method, target, peer))
+        return self
+
+    async def answer(self, body: bytes) -> tuple[int, bytes, bytes] | None:
+        return None if body == b"odd" else (202, b"x-known: yes\r\ncontent-length: 4\r\n", body)
+
+
+async def test_who_is_known_is_answered_without_the_application() -> None:
+    calls = (request("/v1/echo", b"abcd", last=False), request("/v1/echo", b"efgh"))
+    async with serving() as (app, port):
+        app.door.regulars = known = Known()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(WAIT_S):
+            writer.write(calls[0])
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head == b"HTTP/1.1 202 Accepted\r\nx-known: yes\r\ncontent-length: 4\r\n\r\n"
+            assert await reader.readexactly(4) == b"abcd"
+            writer.write(calls[1])
+            rest = await reader.read()
+        writer.close()
+    assert rest.endswith(b"connection: close\r\n\r\nefgh")
+    assert known.asked == [("POST", "/v1/echo", "127.0.0.1")] * 2
+    assert app.bodies == []
+
+
+async def test_what_is_odd_of_somebody_known_is_the_applications() -> None:
+    async with serving() as (app, port):
+        app.door.regulars = Known()
+        got = await talk(port, request("/v1/echo", b"odd"))
+    assert (app.bodies, got[-3:]) == ([b"odd"], b"odd")
 
 
 async def test_a_body_that_comes_in_parts_is_read_whole() -> None:

@@ -140,6 +140,7 @@ class ExecutionRoutes:
                 media_types=(forms.MULTIPART,),
                 files=("body",),
                 headers=("Idempotency-Key",),
+                is_busy=True,
             ),
             _route("listExecutions", "GET", many, reads, self.list, ListExecutions, f"{MODEL}List"),
             _route("getExecution", "GET", one, reads, self.get, OneExecution, MODEL),
