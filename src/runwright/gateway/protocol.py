@@ -9,8 +9,9 @@ road of `asgi.py`, on the same connection. Per request this saves the scope, the
 dictionaries and one of two writes.
 
 It also bounds what uvicorn leaves to a proxy in front: how long the head of a request may take,
-how much may arrive that is neither a whole head nor a body, and how long an answer waits for
-somebody who does not read it.
+how much may arrive that is neither a whole head nor a body, how much of one connection is parsed
+before others have their turn (`intake.py`), how many requests wait on one, and how long an answer
+waits for somebody who does not read it.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from runwright.gateway.asgi import App
 from runwright.gateway.domain import Gateway
 from runwright.gateway.exchange import ApiExchange, Exchange, PlainExchange
 from runwright.gateway.hosts import Hosts
+from runwright.gateway.intake import PIECE_BYTES, HeldFlow, Intake
 from runwright.gateway.messages import RawRequest, Regulars
 from runwright.gateway.plain import REQUEST_LINE, Caller, WarmRoad
 from runwright.gateway.router import Kind, Place
@@ -43,6 +45,7 @@ _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
 )
+PIPELINED: Final = 16  # requests that wait on one connection before no more is parsed of it
 _API_BODY_BYTES: Final = 64 * 1024  # of the API; larger ones are read in parts, on the ASGI road
 
 
@@ -85,9 +88,11 @@ class DomainProtocol(HttpToolsProtocol):
         self._callers: dict[bytes, Caller] = {}
         self._is_between = True  # the parser holds no part of a request
         self._block = b""  # the headers of the request in hand, if they are all that came with it
+        self._intake: Intake | None = None  # once more arrived than is parsed at once
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = HeldFlow(transport)
         self.peer = self.client[0] if self.client else ""
         self._is_direct = not self._door.proxies.trusts(self.peer)
         if self._is_direct:
@@ -96,6 +101,7 @@ class DomainProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._take_no_more()
         self._head_came()
         self._watch_no_longer()
         if self.timeout_keep_alive_task is not None:
@@ -107,6 +113,29 @@ class DomainProtocol(HttpToolsProtocol):
             cycle.left()
 
     def data_received(self, data: bytes) -> None:
+        if self._intake is not None:
+            self._intake.take(data)
+        elif len(data) <= PIECE_BYTES:
+            self._feed(data)
+        elif isinstance(self.flow, HeldFlow):
+            self._intake = Intake(self.loop, self.flow, self._feed, self._is_full)
+            self._intake.take(data)
+
+    def _is_full(self) -> bool:
+        """Whether to parse no more for now; the wait is not the caller's fault then."""
+        if len(self.pipeline) < PIPELINED:
+            return False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        return True
+
+    def _take_no_more(self) -> None:
+        if self._intake is not None:
+            self._intake.drop()
+            self._intake = None  # it leads back here
+
+    def _feed(self, data: bytes) -> None:
         self._block = b""
         if self._is_between and self._is_direct and data.endswith(b"\r\n\r\n"):
             line = REQUEST_LINE.match(data)
@@ -124,6 +153,8 @@ class DomainProtocol(HttpToolsProtocol):
         self._silent_bytes += len(data)
         if self._silent_bytes > SILENT_BYTES:
             self._refuse_flood()
+        if self.transport.is_closing():
+            self._take_no_more()
         elif self._is_head_open and self._head_timer is None:
             self._await_head()
 
@@ -156,6 +187,7 @@ class DomainProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._watch_no_longer()  # the protocol of web sockets has ends of its own
+        self._take_no_more()
         super().handle_websocket_upgrade()
 
     def _moved(self) -> None:
@@ -178,12 +210,15 @@ class DomainProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self.pipeline:
+        is_pipelined = bool(self.pipeline)
+        if is_pipelined:
             self._start_asgi_task(*self.pipeline.pop())
-            return
-        if self._is_head_open:
-            return  # of the next request, which has a timer of its own
+        if not self.pipeline:
+            self.flow.resume_reading()
+        if self._intake is not None:
+            self._intake.wake()
+        if is_pipelined or self._is_head_open:
+            return  # the next request has timers of its own
         self._idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._look_after(self.timeout_keep_alive)
