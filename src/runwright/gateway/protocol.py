@@ -89,6 +89,7 @@ class DomainProtocol(HttpToolsProtocol):
         self._is_between = True  # the parser holds no part of a request
         self._block = b""  # the headers of the request in hand, if they are all that came with it
         self._intake: Intake | None = None  # once more arrived than is parsed at once
+        self._ahead: Any = None  # what is being answered, while `cycle` is a later request
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -108,9 +109,14 @@ class DomainProtocol(HttpToolsProtocol):
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
         super().connection_lost(exc)
-        cycle = self.cycle
-        if isinstance(cycle, Exchange) and not cycle.response_complete:
-            cycle.left()
+        self.pipeline.clear()
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.disconnected = True
+            ahead.message_event.set()
+        for cycle in (ahead, self.cycle):
+            if isinstance(cycle, Exchange) and not cycle.response_complete:
+                cycle.left()
 
     def data_received(self, data: bytes) -> None:
         if self._intake is not None:
@@ -212,8 +218,10 @@ class DomainProtocol(HttpToolsProtocol):
             return
         is_pipelined = bool(self.pipeline)
         if is_pipelined:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._ahead, app = self.pipeline.pop()
+            self._start_asgi_task(self._ahead, app)
         if not self.pipeline:
+            self._ahead = None
             self.flow.resume_reading()
         if self._intake is not None:
             self._intake.wake()
@@ -287,7 +295,11 @@ class DomainProtocol(HttpToolsProtocol):
             super().on_message_begin()
             self.url, self.expect_100_continue = url, expects
             self.headers.extend(headers)  # the list that the scope holds
+            if not self.pipeline:
+                self._ahead = self.cycle
             super().on_headers_complete()
+            if not self.pipeline:
+                self._ahead = None
             # Fields after a body are no headers: they must not join those the scope holds.
             self.headers = list(self.headers)
             return

@@ -146,3 +146,17 @@ async def test_a_flood_behind_a_closed_connection_is_not_parsed() -> None:
         await until(lambda: line.socket.is_closed)
         assert line.parsed == 0
         assert line.protocol._intake is None
+
+
+async def test_who_leaves_has_left_all_requests_on_the_line() -> None:
+    async with a_line() as line:
+        protocol = line.protocol
+        protocol.data_received(f"GET / HTTP/1.1\r\n{HOST_LINE}\r\n".encode() * 3)
+        first = protocol._ahead
+        assert first is not None
+        assert len(protocol.pipeline) == 2
+        line.socket.is_closed = True
+        protocol.connection_lost(None)
+        assert first.disconnected
+        assert not protocol.pipeline
+        assert protocol._ahead is None
