@@ -180,12 +180,19 @@ class PlainExchange(Exchange):
         self._gateway.hang_up(self.execution_id)
 
     def told(self, end: Outcome | Exception) -> None:
+        self._protocol.bursts.running -= 1
         answer = self._plain(end)
         if answer is None:
             self.end_later(self._gateway.conclude(self._visit(), end))
         else:
-            self._write(answer)
-            self._complete()
+            self._protocol.bursts.send(self, answer)
+
+    def send_whole(self, answer: bytes) -> None:
+        self._write(answer)
+        self._complete()
+
+    def fail(self) -> None:
+        self._protocol.fail()
 
     def _plain(self, end: Outcome | Exception) -> bytes | None:
         """The answer, where it is one that can be sent at once."""

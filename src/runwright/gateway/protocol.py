@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runwright.executions.requests import sendable_target
 from runwright.gateway.asgi import App
+from runwright.gateway.bursts import Bursts
 from runwright.gateway.domain import Gateway
 from runwright.gateway.exchange import ApiExchange, Exchange, PlainExchange
 from runwright.gateway.hosts import Hosts
@@ -36,6 +37,7 @@ from runwright.proxies import Proxies
 log = logging.getLogger(__name__)
 
 _API: Final = b"/v1/"
+_HEAD_END: Final = b"\r\n\r\n"
 _NOT_QUICK: Final = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
 HEAD_WAIT_S: Final = 30.0
 # Of a head, of trailers or of chunk extensions. More than one read of the socket can hold, as
@@ -52,7 +54,7 @@ _API_BODY_BYTES: Final = 64 * 1024  # of the API; larger ones are read in parts,
 class Door:
     """What the protocol asks about each request, shared by all connections."""
 
-    __slots__ = ("api", "gateway", "hosts", "proxies", "regulars", "warm")
+    __slots__ = ("api", "bursts", "gateway", "hosts", "proxies", "regulars", "warm")
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class Door:
         self.hosts = hosts
         self.proxies = proxies
         self.warm = warm
+        self.bursts = Bursts()
 
 
 class DomainProtocol(HttpToolsProtocol):
@@ -78,6 +81,8 @@ class DomainProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, door: Door, **options: Any) -> None:
         super().__init__(*args, **options)
         self._door = door
+        self.bursts = door.bursts
+        self._held = b""  # a request that is to be begun in this turn of the loop
         self._is_head_open = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._unread: UnreadWatch | None = None
@@ -102,6 +107,7 @@ class DomainProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.begin_held()
         self._take_no_more()
         self._head_came()
         self._watch_no_longer()
@@ -119,13 +125,34 @@ class DomainProtocol(HttpToolsProtocol):
                 cycle.left()
 
     def data_received(self, data: bytes) -> None:
+        if self._held:
+            self.begin_held()
         if self._intake is not None:
             self._intake.take(data)
         elif len(data) <= PIECE_BYTES:
-            self._feed(data)
+            if self._is_between and data.endswith(_HEAD_END):
+                self._held = data
+                self.bursts.begin(self)
+            else:
+                self._feed(data)
         elif isinstance(self.flow, HeldFlow):
             self._intake = Intake(self.loop, self.flow, self._feed, self._is_full)
             self._intake.take(data)
+
+    def eof_received(self) -> None:
+        self.begin_held()
+
+    def shutdown(self) -> None:
+        self.begin_held()
+        super().shutdown()
+
+    def begin_held(self) -> None:
+        data, self._held = self._held, b""
+        if data:
+            self._feed(data)
+
+    def fail(self) -> None:
+        self.transport.abort()
 
     def _is_full(self) -> bool:
         """Whether to parse no more for now; the wait is not the caller's fault then."""
@@ -143,7 +170,7 @@ class DomainProtocol(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         self._block = b""
-        if self._is_between and self._is_direct and data.endswith(b"\r\n\r\n"):
+        if self._is_between and self._is_direct and data.endswith(_HEAD_END):
             line = REQUEST_LINE.match(data)
             if line is not None:
                 block = data[line.end() :]
@@ -153,7 +180,7 @@ class DomainProtocol(HttpToolsProtocol):
                     caller, line[1].decode(), line[2].decode(), keep_alive=True
                 ):
                     return
-                if block.find(b"\r\n\r\n") == len(block) - 4:
+                if block.find(_HEAD_END) == len(block) - 4:
                     self._block = block
         super().data_received(data)
         self._silent_bytes += len(data)
@@ -172,12 +199,14 @@ class DomainProtocol(HttpToolsProtocol):
         door = self._door
         exchange = PlainExchange(self, door.gateway, caller, (method, target), keep_alive)
         self.cycle = exchange  # type: ignore[assignment]  # has all it needs
+        self.bursts.running += 1
         if door.warm.begin(caller, method, target, exchange):
             self._idle_since = 0.0
             self._moved()
             if self._head_timer is not None:
                 self._head_came()
             return True
+        self.bursts.running -= 1
         self.cycle = before
         return False
 
@@ -239,6 +268,7 @@ class DomainProtocol(HttpToolsProtocol):
 
     def _end_if_idle(self) -> None:
         self.timeout_keep_alive_task = None
+        self.begin_held()
         if not self._idle_since or self.transport.is_closing():
             return  # the end of the next answer sets the timer again
         left = self._idle_since + self.timeout_keep_alive - self.loop.time()
@@ -259,6 +289,8 @@ class DomainProtocol(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._head_timer = None
+        if self._held:
+            return  # it came in this very turn
         self.transport.close()
 
     def _refuse_flood(self) -> None:
