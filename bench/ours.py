@@ -16,7 +16,11 @@ NODE_HELLO: Final = (
 PYTHON_HELLO: Final = (
     "def main(context):\n    return context.res.json({'message': 'Hello World'})\n"
 )
-SOURCES: Final = {"node": ("main.cjs", NODE_HELLO), "python": ("main.py", PYTHON_HELLO)}
+SOURCES: Final = {
+    "node": ("main.cjs", NODE_HELLO),
+    "python": ("main.py", PYTHON_HELLO),
+    "python-async": ("main.py", f"async {PYTHON_HELLO}"),
+}
 
 
 def runtime(server: Running, language: str) -> str:
@@ -27,9 +31,10 @@ def runtime(server: Running, language: str) -> str:
     return "node-22" if "node-22" in mine else mine[-1]
 
 
-def create(api: httpx.Client, function_id: str, runtime_id: str, language: str) -> None:
-    """Create a hello function and start its build."""
-    name, text = SOURCES[language]
+def create(api: httpx.Client, function_id: str, runtime_id: str, kind: str) -> None:
+    """Create a hello function of a kind in SOURCES and start its build."""
+    name, text = SOURCES[kind]
+    language = kind.partition("-")[0]
     deploying.create(api, function_id, language, runtime=runtime_id, entrypoint=name)
     deploying.upload(api, function_id, {name: text})
 

@@ -364,7 +364,10 @@ class Pool(Owner):
 
     def sandbox_ready(self, sandbox: Sandbox) -> None:
         self._spawner.settle(sandbox.id)
-        self._stock.greeted(sandbox)
+        self._stock.heard(sandbox)
+
+    def sandbox_rehearsed(self, sandbox: Sandbox) -> None:
+        self._stock.heard(sandbox)
 
     def sandbox_freed(self, sandbox: Sandbox) -> None:
         if not sandbox.calls:

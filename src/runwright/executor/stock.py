@@ -8,10 +8,11 @@ making them does not slow down what they are for.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -97,7 +98,7 @@ class Stock:
         self._cold = 0  # starts that calls wait for
         self._has_memory = has_memory
         self._broken_until: dict[Key, float] = {}
-        self._hello: dict[int, asyncio.Future[None]] = {}
+        self._words: dict[int, asyncio.Future[None]] = {}  # that runners are to say
         self._uids = uids
         self._uid_of: dict[int, int | None] = {}
         self._refill_needed = asyncio.Event()
@@ -209,24 +210,36 @@ class Stock:
         )
         ours, theirs = socket.socketpair()
         read, write = os.pipe()
-        hello = self._loop.create_future()
         self._uid_of[sandbox_id] = launch.uid
         self._sandboxes[sandbox_id] = sandbox
         self._key_of[sandbox_id] = key
-        self._hello[sandbox_id] = hello
         sandbox.watch_output(read)
-        try:
+        async with self._until_heard(sandbox):
             await self._connect(sandbox, launch, (ours, theirs), write)
+        return sandbox
+
+    async def _start_spare(self, key: Key) -> Sandbox:
+        """One that nobody waits for yet, so there is time for a rehearsal. Raises SpawnFailed."""
+        sandbox = await self._launch(key)
+        async with self._until_heard(sandbox):
+            sandbox.rehearse()
+        return sandbox
+
+    @contextlib.asynccontextmanager
+    async def _until_heard(self, sandbox: Sandbox) -> AsyncIterator[None]:
+        """Left when the runner has said what the block asked it for. Raises SpawnFailed."""
+        word = self._words[sandbox.id] = self._loop.create_future()
+        try:
+            yield
             async with asyncio.timeout(_HELLO_S):
-                await hello
+                await word
         except TimeoutError:
             sandbox.kill()
             raise SpawnFailed(f"no answer from the runner: {sandbox.output_tail()}") from None
         finally:
-            del self._hello[sandbox_id]
-            if hello.done() and not hello.cancelled():
-                hello.exception()  # seen, whoever raised first
-        return sandbox
+            del self._words[sandbox.id]
+            if word.done() and not word.cancelled():
+                word.exception()  # seen, whoever raised first
 
     def _network_env(self, key: Key) -> Mapping[str, str]:
         return {} if key.is_in_host_network else self._spawner.network_env()
@@ -265,10 +278,10 @@ class Stock:
 
     # What sandboxes tell
 
-    def greeted(self, sandbox: Sandbox) -> None:
-        hello = self._hello.get(sandbox.id)
-        if hello is not None and not hello.done():
-            hello.set_result(None)
+    def heard(self, sandbox: Sandbox) -> None:
+        word = self._words.get(sandbox.id)
+        if word is not None and not word.done():
+            word.set_result(None)
 
     def forget(self, sandbox: Sandbox, end: Exit) -> None:
         """The sandbox is gone; its user id may be another's from now on."""
@@ -278,10 +291,10 @@ class Stock:
         if sandbox in ready:
             ready.remove(sandbox)
         self._uids.give_back(self._uid_of.pop(sandbox.id))
-        hello = self._hello.get(sandbox.id)
-        if hello is not None and not hello.done():
+        word = self._words.get(sandbox.id)
+        if word is not None and not word.done():
             why = end.reason or f"ended with {end.code}: {sandbox.output_tail()}"
-            hello.set_exception(SpawnFailed(why))
+            word.set_exception(SpawnFailed(why))
         self._refill_needed.set()
 
     # Keeping it full
@@ -348,7 +361,7 @@ class Stock:
                     continue
                 began = self._now()
                 try:
-                    sandbox = await self._launch(key)
+                    sandbox = await self._start_spare(key)
                 except SpawnFailed as exc:
                     self.log_failure(key, exc)
                     self._broken_until[key] = self._now() + _REFILL_RETRY_S

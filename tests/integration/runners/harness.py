@@ -479,6 +479,11 @@ class Runner:
     def ping(self, number: int) -> None:
         self.send(frame(Kind.PING, number))
 
+    def rehearse(self) -> None:
+        """What the host does with a runner that nobody waits for."""
+        self.ping(1)
+        self.wait(lambda: self.pongs == [1])
+
     def wait(self, is_done: Callable[[], bool]) -> None:
         """Take frames until the condition holds. Raises Closed, or TimeoutError at the deadline."""
         until = time.monotonic() + DEADLINE_S

@@ -68,6 +68,16 @@ def test_a_quick_call_is_not_held_up_by_a_slow_one(runner: Runner, variant: Vari
     assert runner.end(slow).text == "released"
 
 
+def test_a_rehearsal_shows_in_no_call(variant: Variant) -> None:
+    with Runner(variant.argv) as runner:
+        runner.rehearse()
+        runner.load(variant.root, variant.entrypoint)
+        first, second = runner.call("text"), runner.call("text")
+
+    assert (first.status, first.errors, second.logs) == (200, "", "")
+    assert first.text == second.text
+
+
 def test_a_ping_is_answered_during_a_slow_call(runner: Runner, variant: Variant) -> None:
     if not variant.can("calls at once"):
         pytest.skip("a sandbox takes one call")

@@ -7,7 +7,7 @@ import pytest
 
 from runwright.executor.wire import ResultClass
 from tests.integration.runners.deploy import function
-from tests.integration.runners.harness import DEADLINE_S, Variant, spread
+from tests.integration.runners.harness import DEADLINE_S, Runner, Variant, spread
 
 NOTICE = "Native logs detected. Use context.log() or context.error() for better experience.\n"
 NODES = spread("node")
@@ -211,3 +211,20 @@ def test_a_function_may_catch_what_nobody_caught(node: Variant, tmp_path: Path) 
 
     assert result.text == "survived"
     assert result.logs == f"{NOTICE}caught in a timer\n"
+
+
+@pytest.mark.parametrize("is_rehearsed", [False, True])
+def test_only_a_runner_that_has_time_calls_a_function_of_its_own_first(
+    tmp_path: Path, is_rehearsed: bool
+) -> None:
+    code = (
+        "module.exports = (context) => "
+        "context.res.text(String(Object.keys(require.cache).join().includes('rehearsal')));"
+    )
+    (tmp_path / "index.js").write_text(code)
+    newest = NODES[-1]
+    with Runner(newest.argv) as runner:
+        if is_rehearsed:
+            runner.rehearse()
+        runner.load(tmp_path, "index.js")
+        assert runner.call().text == str(is_rehearsed).lower()

@@ -31,6 +31,7 @@ class FakeRunner(asyncio.Protocol):
         self.on_exit = on_exit
         self.held: list[int] = []
         self.is_deaf = False
+        self.pings = 0
         self.seen: list[str] = []
         self.reader = wire.FrameReader()
         self.transport: Any = None
@@ -42,6 +43,7 @@ class FakeRunner(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for kind, request_id, payload in self.reader.feed(data):
+            self.pings += kind == wire.Kind.PING
             if kind == wire.Kind.PING and not self.is_deaf:
                 self.transport.write(wire.frame(wire.Kind.PONG, 0))
             elif kind == wire.Kind.REQUEST:
@@ -82,6 +84,7 @@ class FakeSpawner:
         self.runners: dict[int, FakeRunner] = {}
         self.assigned: list[tuple[int, str, Limits]] = []
         self.is_broken = False
+        self.are_deaf = False  # runners that are started from now on
         self._ids = itertools.count(1)
 
     async def start(self) -> None: ...
@@ -113,6 +116,7 @@ class FakeSpawner:
             frames.close()
             raise SpawnFailed("broken")
         runner = self.runners[launch.id] = FakeRunner(launch, on_exit)
+        runner.is_deaf = self.are_deaf
         await asyncio.get_running_loop().create_unix_connection(lambda: runner, sock=frames)
 
     async def assign(

@@ -51,6 +51,21 @@ async def test_the_pool_is_filled_and_lent_from() -> None:
         assert bench.spawner.assigned[0][0] == 1
 
 
+async def test_a_spare_is_lent_only_after_its_rehearsal() -> None:
+    async with a_bench(sizes={"node": 1}) as bench:
+        bench.spawner.are_deaf = True
+        await bench.until(lambda: any(runner.pings for runner in bench.spawner.runners.values()))
+        bench.spawner.are_deaf = False
+        await bench.run(a_workload())
+        assert bench.spawner.assigned[0][0] == 2
+
+
+async def test_what_a_call_waits_for_rehearses_nothing() -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload())
+        assert bench.spawner.runners[1].pings == 0
+
+
 async def test_calls_beyond_one_sandboxs_share_get_another() -> None:
     async with a_bench() as bench:
         await bench.run(a_workload())

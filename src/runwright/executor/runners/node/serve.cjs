@@ -22,6 +22,7 @@ let loadFailure = null;
 let isFirst = true;
 
 let wire;
+let engine;
 
 function onFrame(kind, id, buffer, start, end) {
   switch (kind) {
@@ -32,7 +33,8 @@ function onFrame(kind, id, buffer, start, end) {
       onBody(id, buffer, start, end);
       break;
     case PING:
-      wire.pong(id);
+      if (isAssigned) wire.pong(id);
+      else rehearse(id);
       break;
     case WINDOW:
       if (end - start !== 4) wire.broken('malformed WINDOW');
@@ -165,8 +167,18 @@ async function onLoad(text) {
   for (const call of ready) running.run(call, invoke, call);
 }
 
-// A load and a call that nobody asked for; see rehearsal.cjs.
-async function rehearse({ rehearsal = `${__dirname}/rehearsal.cjs` }) {
+// A load and a call that nobody asked for; see rehearsal.cjs. Not at every start: to one that a call
+// waits for it would be in the way.
+async function rehearse(id) {
+  try {
+    await rehearseCall(engine);
+  } catch {
+    // Then the first call is merely slower.
+  }
+  wire.pong(id);
+}
+
+async function rehearseCall({ rehearsal = `${__dirname}/rehearsal.cjs` }) {
   const rehearsed = await loading.load({ root: '/', entrypoint: rehearsal });
   const call = new Call(wire, 0, false, Buffer.from('GET /\nhost:rehearsal'), undefined);
   call.onEnd = forget;
@@ -175,8 +187,9 @@ async function rehearse({ rehearsal = `${__dirname}/rehearsal.cjs` }) {
   wire.discard(() => call.succeed(response));
 }
 
-// `engine`: { channel, version, isConsoleApart, rehearsal }; the last two may be left out.
-function serve(engine) {
+// `runsOn`: { channel, version, isConsoleApart, rehearsal }; the last two may be left out.
+function serve(runsOn) {
+  engine = runsOn;
   wire = new Wire(engine.channel, onFrame);
   process.on('exit', () => {
     for (const call of calls.values()) {
@@ -188,8 +201,6 @@ function serve(engine) {
   });
   native.capture(() => running.getStore(), engine);
   wire.hello(engine.version);
-  // Without it the first call is merely slower.
-  rehearse(engine).catch(() => {});
 }
 
 module.exports = { serve };
