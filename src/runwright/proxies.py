@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from typing import Final
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+# Of the machine's loopback; sandboxes reach the API from it. A proxy on the machine has another
+# address, so what is said to be forwarded by a sandbox is never believed.
+FROM_SANDBOXES: Final = ipaddress.IPv4Address("127.82.87.1")
 _MAX_FORWARDED: Final = 32  # addresses looked at in one X-Forwarded-For
 
 
 class Proxies:
-    """Peers whose X-Forwarded-* headers are believed."""
+    """Peers whose X-Forwarded-* headers are believed; sandboxes never are."""
 
     def __init__(self, trusted: Iterable[str]) -> None:
         """Addresses or networks. Raises ValueError."""
@@ -23,6 +26,8 @@ class Proxies:
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:
+            return False
+        if FROM_SANDBOXES in (parsed, getattr(parsed, "ipv4_mapped", None)):
             return False
         return any(parsed in network for network in self._networks)
 

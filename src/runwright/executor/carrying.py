@@ -21,6 +21,8 @@ from typing import Any, Final, cast
 from runwright.executor import naming, proxying
 from runwright.executor.egress import BUILD, Policy, Reach, Refused, Verdict, judge
 from runwright.executor.resolving import Server, ask, framed, read_framed
+from runwright.model.addresses import Place, place
+from runwright.proxies import FROM_SANDBOXES
 
 _DIAL_S: Final = 30.0
 _ADDRESSES_TRIED: Final = 4
@@ -30,6 +32,7 @@ _QUESTIONS_PER_LINK: Final = 100
 _ACCEPTS_PER_TURN: Final = 32
 _BUFFER_BYTES: Final = 256 * 1024
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with RST
+_BIND_ADDRESS_NO_PORT: Final = 24
 
 
 @dataclass(slots=True)
@@ -246,6 +249,8 @@ class Box:
         outside = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             outside.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if verdict is Verdict.API:
+                _say_who_calls(outside, target[0])
             async with asyncio.timeout(_DIAL_S):
                 await self._loop.sock_connect(outside, target)
         except BaseException:
@@ -363,6 +368,14 @@ class Box:
         for task in self._tasks:
             task.cancel()
         self.sweep(float("inf"))
+
+
+def _say_who_calls(outside: socket.socket, api_host: str) -> None:
+    """To the API a sandbox is nobody who could be a trusted proxy."""
+    if place(ip_address(api_host)) is Place.LOOPBACK and outside.family == socket.AF_INET:
+        # The port is chosen by `connect`: else there were only as many for all callers together.
+        outside.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+        outside.bind((str(FROM_SANDBOXES), 0))
 
 
 def _is_address(host: str) -> bool:

@@ -13,6 +13,7 @@ import pytest
 
 from runwright.clock import SystemClock
 from runwright.executor.host import BubblewrapExecutor
+from runwright.proxies import FROM_SANDBOXES
 from tests import decoys
 from tests.integration.executor.conftest import NODE, PYTHON, Bench, a_config, can_isolate
 
@@ -42,10 +43,12 @@ class Echo:
 
     def __init__(self) -> None:
         self.connections = 0
+        self.peers: set[str] = set()
         self.port = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.peers.add(writer.get_extra_info("peername")[0])
         try:
             while data := await reader.read(65536):
                 writer.write(data)
@@ -133,6 +136,7 @@ async def test_the_api_is_reached_on_its_port_of_the_own_loopback(tmp_path: Path
     ):
         answer = await connect(bench, "127.0.0.1", echo.port, 3_000_000)
     assert answer["got"] == 3_000_000
+    assert echo.peers == {str(FROM_SANDBOXES)}  # from where no proxy is trusted
 
 
 async def test_what_the_operator_opened_is_reached_and_carries_any_amount(tmp_path: Path) -> None:

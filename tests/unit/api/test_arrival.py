@@ -4,7 +4,7 @@ import pytest
 
 from runwright.api.auth import arrive, host_name
 from runwright.model.identity import CONSOLE
-from runwright.proxies import Proxies
+from runwright.proxies import FROM_SANDBOXES, Proxies
 from tests.unit.api.world import OTHER_PROJECT, PROJECT, World, a_route, about
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +29,14 @@ pytestmark = pytest.mark.anyio
 )
 def test_only_proxies_of_ours_are_believed(peer: str, forwarded: str, client: str) -> None:
     assert Proxies(["10.0.0.0/8", "::1"]).client(peer, forwarded) == client
+
+
+def test_a_sandbox_is_no_proxy_though_the_whole_machine_is_trusted() -> None:
+    proxies = Proxies(["127.0.0.0/8", "::/0"])
+    assert proxies.client("127.0.0.1", "1.2.3.4") == "1.2.3.4"
+    for peer in (str(FROM_SANDBOXES), f"::ffff:{FROM_SANDBOXES}"):
+        assert not proxies.trusts(peer)
+        assert proxies.client(peer, "1.2.3.4") == peer
 
 
 @pytest.mark.parametrize(
