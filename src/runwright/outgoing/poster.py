@@ -17,6 +17,7 @@ import httpx
 from runwright.model.address import WebAddress
 from runwright.outgoing.lookup import Lookup, is_own
 from runwright.outgoing.reach import Reach
+from runwright.outgoing.trust import web_authorities
 from runwright.ports.poster import NotPosted, Post, Posted
 
 TOTAL_S: Final = 15.0
@@ -43,7 +44,7 @@ class HttpPoster:
         self._total_s = total_s
         self._max_answer_bytes = max_answer_bytes
         self._kept_bytes = kept_bytes
-        self._verifying = authorities or httpx.create_ssl_context()
+        self._verifying = authorities or web_authorities()
         self._trusting = httpx.create_ssl_context(verify=False)
 
     async def post(self, post: Post) -> Posted:

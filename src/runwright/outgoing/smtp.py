@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
+from functools import cached_property
 from typing import Final
 
 import aiosmtplib
@@ -42,11 +43,16 @@ class SmtpCarrier:
         self._trusted = trusted
         self._own_name = own_name
         self._total_s = total_s
-        self._verifying = authorities or ssl.create_default_context()
+        self._authorities = authorities
         # Where encryption is not asked for, one without proof is still better than none.
-        self._trusting = ssl.create_default_context()
+        self._trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._trusting.check_hostname = False
         self._trusting.verify_mode = ssl.CERT_NONE
+
+    @cached_property
+    def _verifying(self) -> ssl.SSLContext:
+        """Made for the first letter: reading the machine's authorities takes a while."""
+        return self._authorities or ssl.create_default_context()
 
     async def carry(self, relay: Relay, parcel: Parcel) -> None:
         async with self._connected(relay) as server:

@@ -2,9 +2,11 @@
 
 The statements of the hot path are compiled once and sent to the driver as text with
 positional parameters: the general way through Core costs several times as much per row.
+Those that every kind has are compiled when they are first needed: a start needs few of them.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
@@ -49,17 +51,27 @@ class Codec(Generic[T]):
         self._has_search = kind.has_search
         self._to_driver = self._converters("bind_processor")
         self._from_driver = self._converters("result_processor", None)
-        table = kind.table
-        stored = (*kind.fields, SEARCH) if kind.has_search else kind.fields
-        self.insert_sql = self._text(insert(table), stored)
-        self.update_sql = self._text(
-            update(table).where(*(table.c[name] == bindparam(f"_{name}") for name in KEY)),
-            stored,
+
+    @cached_property
+    def insert_sql(self) -> str:
+        return self._text(insert(self.kind.table), self._stored())
+
+    @cached_property
+    def update_sql(self) -> str:
+        column = self.kind.table.c
+        return self._text(
+            update(self.kind.table).where(*(column[name] == bindparam(f"_{name}") for name in KEY)),
+            self._stored(),
             tuple(f"_{name}" for name in KEY),
         )
-        by_key = [table.c[name] == bindparam(name) for name in KEY]
-        self.get_sql = self._text(self.select().where(*by_key), (), KEY)
-        self.delete_sql = self._text(delete(table).where(*by_key), (), KEY)
+
+    @cached_property
+    def get_sql(self) -> str:
+        return self._text(self.select().where(*self._by_key()), (), KEY)
+
+    @cached_property
+    def delete_sql(self) -> str:
+        return self._text(delete(self.kind.table).where(*self._by_key()), (), KEY)
 
     def select(self) -> Select[Any]:
         return select(*(self.kind.table.c[name] for name in self.kind.fields))
@@ -116,6 +128,12 @@ class Codec(Generic[T]):
             if convert is not None:
                 found.append((at, convert))
         return found
+
+    def _stored(self) -> Sequence[str]:
+        return (*self.kind.fields, SEARCH) if self._has_search else self.kind.fields
+
+    def _by_key(self) -> list[ColumnElement[bool]]:
+        return [self.kind.table.c[name] == bindparam(name) for name in KEY]
 
     def _text(self, statement: Any, stored: Sequence[str], more: Sequence[str] = ()) -> str:
         compiled = statement.compile(

@@ -12,6 +12,7 @@ from runwright.identity.authentication import Authenticator
 from runwright.identity.passwords import Passwords
 from runwright.identity.tokens import Tokens
 from runwright.outgoing.breaches import DEADLINE_S, PwnedRanges
+from runwright.outgoing.trust import web_authorities
 from runwright.sealing import Sealer, derive, master_key
 from runwright.settings import Settings
 from runwright.signals.local import LocalSignals
@@ -56,5 +57,5 @@ async def _breaches(
 ) -> PwnedRanges | None:
     if not settings.pwned_url:
         return None
-    client = httpx.AsyncClient(follow_redirects=False, timeout=DEADLINE_S)
+    client = httpx.AsyncClient(follow_redirects=False, timeout=DEADLINE_S, verify=web_authorities())
     return PwnedRanges(await stack.enter_async_context(client), settings.pwned_url, clock)

@@ -76,7 +76,7 @@ def _params(provider: Provider) -> type[Any]:
         (f"given_{place}", Annotated[Any, Named(name), validator], None)
         for place, (name, validator) in enumerate(validators.items())
     ]
-    return make_dataclass(f"Set{provider.title}", fields, frozen=True, kw_only=True)
+    return make_dataclass(f"Set{provider.title}", fields, kw_only=True, eq=False, repr=False)
 
 
 def _given(provider: Provider, params: Any) -> dict[str, Any]:
