@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from bench import ours
 from tests.acceptance.running import Running
 
 _GROUPS: Final = Path("/sys/fs/cgroup")
+_OWN_GROUP: Final = re.compile(r"/(runwright-[0-9a-f]+)/")  # of one server, in a sandbox's path
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def held(server: Running) -> Held:
         files=links["files"],
         sockets=links["sockets"],
         mounts=_mounts(server.data_dir, main),
-        groups=len(_groups(main)),
+        groups=len(_groups(everything)),
         networks=len({link for pid in everything if (link := _link(f"/proc/{pid}/ns/net"))}),
     )
 
@@ -68,8 +70,9 @@ def settled(server: Running, is_as: Callable[[Held], bool], wait_s: float) -> He
         time.sleep(0.2)
 
 
-def steady(server: Running, *, turns: int = 40, wait_s: float = 120.0) -> Held:
-    """What is held once that has not changed for `turns` fifths of a second."""
+def steady(server: Running, *, turns: int = 25, wait_s: float = 120.0) -> Held:
+    """What is held once that has not changed for `turns` fifths of a second: for longer than an
+    idle sandbox of a soaked server lives."""
     seen: list[Held] = []
 
     def is_steady(found: Held) -> bool:
@@ -90,13 +93,15 @@ def _mounts(data_dir: Path, pids: list[int]) -> int:
 
 
 def _groups(pids: list[int]) -> list[str]:
-    """Groups below the one that the launcher made, in every hierarchy."""
-    names = {line.rpartition(":")[2] for pid in pids for line in _lines(f"/proc/{pid}/cgroup")}
-    found = []
-    for at, folders, _ in os.walk(_GROUPS):
-        is_ours = any(at.endswith(name) for name in names)
-        found += [f"{at}/{name}" for name in folders if is_ours and name.startswith("runwright-")]
-    return [entry for folder in found for entry, _, _ in os.walk(folder)]
+    """The group that the launcher made and those below it, in every hierarchy. Groups of other
+    servers lie beside it."""
+    own = {
+        name
+        for pid in pids
+        for line in _lines(f"/proc/{pid}/cgroup")
+        for name in _OWN_GROUP.findall(line)
+    }
+    return [at for at, _, _ in os.walk(_GROUPS) if not own.isdisjoint(at.split("/"))]
 
 
 def _lines(path: str) -> list[str]:
