@@ -30,13 +30,13 @@ TMP_MIB: Final = 64
 BUILD_BYTES: Final = 50_000_000
 SPECIFICATION: Final = "s-1vcpu-512mb"  # of the hostile: half of a small machine
 CASE_S: Final = 20  # for cases that end by themselves
-BRIEF_S: Final = 2  # for those that have to be ended
+BRIEF_S: Final = 1  # for those that have to be ended
 HOSTILES: Final = (
     ("hostile", "main", CASE_S),
     ("brief", "main", BRIEF_S),
     ("endless", "endless", BRIEF_S),
 )
-QUIET_CALLS: Final = 12  # of the neighbour between two attacks
+QUIET_CALLS: Final = 8  # of the neighbour between two attacks
 ROUNDS: Final = 3  # a window that looks bad is made longer, so that chance has less to say
 AROUND: Final = 8  # quiet windows before and after an attack that it is held against
 SETTLE_CALLS: Final = 3  # after an attack, before it is quiet again
