@@ -65,7 +65,7 @@ contract: $(VENV)/.installed-dev
 	@$(BIN)/pytest tests/contract -q $(BOTH)
 
 # They measure the machine or start a daemon, so they have it to themselves.
-MACHINE := $(addprefix tests/integration/,docker executor runners chaos)
+MACHINE := $(addprefix tests/integration/,docker executor chaos)
 
 integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes | packages
 	@$(BIN)/pytest tests/integration -q $(BOTH) $(addprefix --ignore=,$(MACHINE))
@@ -74,7 +74,7 @@ integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes | packages
 # They judge what a loaded server did, so nothing else loads the machine meanwhile.
 ALONE := $(addprefix tests/acceptance/,test_loops.py test_chaos.py attacks)
 
-# Half of their time they wait, so three share two cores; the long files are not kept for the end.
+# Half of their time they wait, so three share two cores; the long files come first.
 acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node | packages
 	@$(BIN)/pytest tests/acceptance -q -n 3 --dist loadfile --no-loadscope-reorder \
 		$(addprefix --ignore=,$(ALONE))
