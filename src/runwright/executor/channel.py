@@ -7,7 +7,6 @@ the other is gone.
 import asyncio
 import contextlib
 import json
-import os
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 from runwright.executor.launcher import MAX_MESSAGE_BYTES
 from runwright.executor.spawn import SpawnFailed
+from runwright.executor.starting import close_all
 
 _SEND_BUFFER: Final = 1024 * 1024
 _SO_SNDBUFFORCE: Final = 32  # root may exceed what the machine allows by default
@@ -100,9 +100,3 @@ def a_pair() -> tuple[socket.socket, socket.socket]:
         with contextlib.suppress(OSError):
             end.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, _SEND_BUFFER)
     return pair
-
-
-def close_all(fds: Sequence[int]) -> None:
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)

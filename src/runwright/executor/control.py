@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR, FUNCTION_DIR
 from runwright.executor.cgroups import Limits
-from runwright.executor.channel import Channel, a_pair, close_all
+from runwright.executor.channel import Channel, a_pair
 from runwright.executor.leftovers import end_leftovers, note_down
 from runwright.executor.netns import PROXY_PORT, Plumbing
 from runwright.executor.runtimes import (
@@ -36,6 +36,7 @@ from runwright.executor.runtimes import (
 )
 from runwright.executor.spawn import BuildPlaces, Exit, Launch, Mount, SpawnFailed
 from runwright.executor.stage import Plan
+from runwright.executor.starting import close_all
 from runwright.ports.executor import BuildJob
 
 log = logging.getLogger(__name__)
@@ -275,6 +276,7 @@ class Control:
                 "file_mib": launch.file_mib,
                 "limits": asdict(launch.limits),
                 "profile": launch.profile,
+                "is_forkable": launch.is_forkable,
                 "network": {"api_port": self._config.api_port} if launch.has_own_network else None,
             },
             fds,
@@ -387,6 +389,11 @@ class Control:
                 code=event["code"], oom_kills=event["oom_kills"],
                 peak_bytes=event["peak_bytes"], reason=event["error"],
             ))  # fmt: skip
+        elif kind == "zygote":
+            log.warning(
+                "sandboxes of a runtime are started without a zygote for a while",
+                extra={"action": "zygote_lost", "root": event["root"], "reason": event["reason"]},
+            )
         elif kind == "failed":
             failure = SpawnFailed(f"{event['step']}: {event['reason']}")
             if event["step"] == "stage":

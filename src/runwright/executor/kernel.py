@@ -31,6 +31,7 @@ MS_NODEV: Final = 4
 MS_REMOUNT: Final = 32
 MS_BIND: Final = 4096
 MS_REC: Final = 16384
+MS_PRIVATE: Final = 1 << 18
 MS_SLAVE: Final = 1 << 19
 
 _AT_FDCWD: Final = -100
@@ -39,9 +40,10 @@ _AT_RECURSIVE: Final = 0x8000
 _OPEN_TREE_CLONE: Final = 1
 _OPEN_TREE_CLOEXEC: Final = os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 0x4
-_MOUNT_ATTR_RDONLY: Final = 0x1
-_MOUNT_ATTR_NOSUID: Final = 0x2
-_MOUNT_ATTR_NODEV: Final = 0x4
+MOUNT_ATTR_RDONLY: Final = 0x1
+MOUNT_ATTR_NOSUID: Final = 0x2
+MOUNT_ATTR_NODEV: Final = 0x4
+_MNT_DETACH: Final = 2
 _FSOPEN_CLOEXEC: Final = 1
 _FSMOUNT_CLOEXEC: Final = 1
 _FSCONFIG_SET_STRING: Final = 1
@@ -87,6 +89,14 @@ def pivot_root(new_root: str, put_old: str) -> None:
     _check(_libc.syscall(number, new_root.encode(), put_old.encode()), "pivot_root")
 
 
+def swap_root(new_root: str) -> None:
+    """Make a mount the root and let go of the old one with all that is mounted on it."""
+    os.chdir(new_root)
+    pivot_root(".", ".")  # the old one lies on top of the new one then
+    _check(_libc.umount2(b".", ctypes.c_int(_MNT_DETACH)), "umount")
+    os.chdir("/")
+
+
 def die_with_parent(signal: int) -> None:
     _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl")
 
@@ -98,24 +108,33 @@ def clone_tree(path: str, *, is_read_only: bool) -> int:
         ctypes.c_long(_OPEN_TREE), ctypes.c_int(_AT_FDCWD), path.encode(), ctypes.c_uint(flags)
     )
     tree = _check(done, "open_tree")
-    wanted = _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV
+    wanted = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
     if is_read_only:
-        wanted |= _MOUNT_ATTR_RDONLY
-    attributes = struct.pack("=QQQQ", wanted, 0, 0, 0)
+        wanted |= MOUNT_ATTR_RDONLY
     try:
-        done = _libc.syscall(
-            ctypes.c_long(_MOUNT_SETATTR),
-            ctypes.c_int(tree),
-            b"",
-            ctypes.c_uint(_AT_EMPTY_PATH | _AT_RECURSIVE),
-            attributes,
-            ctypes.c_size_t(len(attributes)),
-        )
-        _check(done, "mount_setattr")
+        _restrict(tree, b"", wanted, _AT_EMPTY_PATH | _AT_RECURSIVE)
     except OSError:
         os.close(tree)
         raise
     return tree
+
+
+def restrict(path: str, wanted: int, *, is_recursive: bool) -> None:
+    """Add attributes to the mount at `path`, and to those below it."""
+    _restrict(_AT_FDCWD, path.encode(), wanted, _AT_RECURSIVE if is_recursive else 0)
+
+
+def _restrict(folder: int, path: bytes, wanted: int, flags: int) -> None:
+    attributes = struct.pack("=QQQQ", wanted, 0, 0, 0)
+    done = _libc.syscall(
+        ctypes.c_long(_MOUNT_SETATTR),
+        ctypes.c_int(folder),
+        path,
+        ctypes.c_uint(flags),
+        attributes,
+        ctypes.c_size_t(len(attributes)),
+    )
+    _check(done, "mount_setattr")
 
 
 def layer_tree(path: str, beside: str) -> int:
@@ -132,7 +151,7 @@ def layer_tree(path: str, beside: str) -> int:
             for key, value in ((b"source", b"files"), (b"lowerdir", b".:" + beside.encode())):
                 _call(_FSCONFIG, context, _FSCONFIG_SET_STRING, key, value, 0)
             _call(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
-            flags = _MOUNT_ATTR_RDONLY | _MOUNT_ATTR_NOSUID | _MOUNT_ATTR_NODEV
+            flags = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
             return _call(_FSMOUNT, context, _FSMOUNT_CLOEXEC, flags)
         finally:
             os.close(context)

@@ -14,8 +14,6 @@ group removed and the process ends; when this process dies, the kernel kills eve
 """
 
 import contextlib
-import errno
-import fcntl
 import gc
 import json
 import os
@@ -25,26 +23,31 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from runwright.executor import bubblewrap, inside, kernel, netns, seccomp, stage
+from runwright.executor import inside, kernel, netns, seccomp, stage
 from runwright.executor.cgroups import Controllers, Group, Limits
-from runwright.executor.networks import Network, Networks, a_network
+from runwright.executor.networks import Networks
+from runwright.executor.starting import Start, become_sandbox, close_all, open_network
+from runwright.executor.zygote import Birth, Zygotes
 
 MAX_MESSAGE_BYTES: Final = 512 * 1024
 _MAX_FDS: Final = 8
 _MIB: Final = 1024 * 1024
 _DATA_OVERHEAD: Final = 192 * _MIB  # thread stacks and reserved heap that are never touched
-_EVERY_FD: Final = 1 << 20
 _ANY_PORT: Final = 8080
 _STOP_WAIT_S: Final = 5.0
-_SPARE_FD: Final = 64  # above every fixed number used below
-FRAMES_FD: Final = 3
-_SECCOMP_FD, _STATUS_FD, _ARGS_FD = 4, 5, 6
+_DYING_S: Final = 0.05
+_SWEEP_S: Final = 30.0
 _KILL: Final = signal.SIGKILL
 _LEFT_TO_SERVER: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+Way = Callable[[Start, int], None]
 
 
 @dataclass(slots=True)
@@ -77,17 +80,19 @@ class Launcher:
         self._dying: list[Group] = []
         self._forwarder: socket.socket | None = None
         self._networks = Networks(self._poll)
+        self._unborn: deque[tuple[dict[str, Any], list[int]]] = deque()
         self._controllers = Controllers({}, is_v2=False)
         self._own_mounts = -1
         self._is_root = os.geteuid() == 0
         self._filters = {name: seccomp.program(profile=name) for name in seccomp.PROFILES}
         self._covered = inside.covered()
+        self._zygotes = Zygotes(self._poll, self._covered, self._filters, self._send)
         self._pid = os.getpid()
 
     def run(self) -> None:
         self._poll.register(self._control.fileno(), select.EPOLLIN)
         while True:
-            for fd, _ in self._poll.poll(0.05 if self._dying else -1):
+            for fd, _ in self._poll.poll(self._pause()):
                 if fd == self._control.fileno():
                     if not self._serve():
                         self._stop()
@@ -98,9 +103,17 @@ class Launcher:
                         self._notice(child, fd)
                     elif fd in self._movers:
                         self._moved(fd)
-                    else:
+                    elif not self._zygotes.arrived(fd):
                         self._networks.arrived(fd)
+                        self._start_unborn()
             self._dying = [group for group in self._dying if not _is_removed(group)]
+            self._zygotes.sweep()
+
+    def _pause(self) -> float:
+        """How long nothing has to be looked after, in seconds; -1 for ever."""
+        if self._dying:
+            return _DYING_S
+        return _SWEEP_S if self._zygotes.any() else -1
 
     # Requests
 
@@ -121,12 +134,10 @@ class Launcher:
             self._send({"ev": "failed", "id": request.get("id", 0), "step": operation,
                         "reason": str(exc) or type(exc).__name__})  # fmt: skip
         finally:
-            for fd in fds:
-                with contextlib.suppress(OSError):
-                    os.close(fd)
+            close_all(fds)
         return True
 
-    def _send(self, event: dict[str, Any]) -> None:
+    def _send(self, event: Mapping[str, Any]) -> None:
         with contextlib.suppress(ConnectionError):
             self._control.send(json.dumps(event).encode())
 
@@ -155,29 +166,92 @@ class Launcher:
         self._forwarder = socket.socket(fileno=os.dup(fds[0]))
 
     def _do_start(self, request: dict[str, Any], fds: list[int]) -> None:
-        frames, output = fds
-        group = self._controllers.make(f"s{request['id']}")
-        status_read, status_write = os.pipe()
-        network = self._networks.take() if request["network"] is not None else None
+        kept = fds.copy()
+        fds.clear()  # they are closed when the start is under way
+        if self._zygotes.want(request):
+            self._unborn.append((request, kept))
+            self._start_unborn()
+        else:
+            self._begin(request, kept, self._start_anew)
+
+    def _start_unborn(self) -> None:
+        """Those for a zygote, in their order; it needs namespaces that are ready."""
+        while self._unborn:
+            request, fds = self._unborn[0]
+            has_network = request["network"] is None or self._networks.has_ready
+            if not has_network and self._networks.is_making:
+                return
+            self._unborn.popleft()
+            self._begin(request, fds, self._fork if has_network else self._start_anew)
+
+    def _begin(self, request: dict[str, Any], fds: list[int], way: Way) -> None:
+        group = status = network = None
         try:
+            frames, output = fds
+            group = self._controllers.make(f"s{request['id']}")
             group.limit(Limits(**request["limits"]))
-            pid = os.fork()
-        except OSError:
+            network = self._networks.take() if request["network"] is not None else None
+            status = os.pipe()
+            os.set_blocking(status[0], False)
+            start = Start(
+                request=request, group=group, network=network, forwarder=self._forwarder,
+                program=self._filters[request["profile"]], launcher=self._pid,
+                frames=frames, output=output, status=status[1],
+            )  # fmt: skip
+            way(start, status[0])
+        except Exception as exc:  # one request fails, not every sandbox
+            self._not_begun(request["id"], str(exc) or type(exc).__name__, group, status)
+        finally:
+            if status is not None:
+                os.close(status[1])
             if network is not None:
                 network.close()
-            os.close(status_read)
-            os.close(status_write)
-            group.remove()
-            raise
+            close_all(fds)
+
+    def _not_begun(
+        self, sandbox_id: int, reason: str, group: Group | None, status: tuple[int, int] | None
+    ) -> None:
+        if status is not None:
+            os.close(status[0])
+        if group is not None and not _is_removed(group):
+            self._dying.append(group)
+        self._send({"ev": "failed", "id": sandbox_id, "step": "start", "reason": reason})
+
+    def _start_anew(self, start: Start, status: int) -> None:
+        pid = os.fork()
         if pid == 0:
-            self._become_sandbox(request, group, network, frames, output, status_write)
-        os.close(status_write)
-        if network is not None:
-            network.close()
-        os.set_blocking(status_read, False)
-        files = request["files"]
-        child = Child(request["id"], os.pidfd_open(pid), pid, status_read, group, files)
-        self._watch(child)
+            become_sandbox(start)
+        self._watch(Child(start.request["id"], os.pidfd_open(pid), pid, status, start.group,
+                          start.request["files"]))  # fmt: skip
+
+    def _fork(self, start: Start, status: int) -> None:
+        """Let the zygote fork it, and know it when its process id has come."""
+        request, group = start.request, start.group
+        fds = {"frames": start.frames, "output": start.output, "status": start.status}
+        if start.network is not None:
+            open_network(request, start.network, self._forwarder)
+            fds["network"] = start.network.namespace
+        doors = group.doors()
+        fds |= {f"group{number}": fd for number, fd in enumerate(doors)}
+
+        def born(pid: int) -> None:
+            child = Child(request["id"], os.pidfd_open(pid), pid, status, group, request["files"],
+                          init_pid=pid, is_covered=True)  # fmt: skip
+            self._watch(child)
+            self._send({"ev": "started", "id": child.id, "pid": pid})
+
+        def failed(reason: str) -> None:
+            self._not_begun(request["id"], reason, group, (status, -1))
+
+        try:
+            self._zygotes.bear(request, fds, Birth(born, failed))
+        finally:
+            close_all(doors)
+
+    def _child(self, sandbox_id: int) -> Child | None:
+        if sandbox_id not in self._children:
+            self._zygotes.wait_for(sandbox_id)
+        return self._children.get(sandbox_id)
 
     def _watch(self, child: Child) -> None:
         self._children[child.id] = child
@@ -188,7 +262,7 @@ class Launcher:
                 self._poll.register(fd, select.EPOLLIN)
 
     def _do_assign(self, request: dict[str, Any], fds: list[int]) -> None:
-        child = self._children.get(request["id"])
+        child = self._child(request["id"])
         if child is None:
             raise ValueError("the sandbox has ended")
         self._read_status(child)
@@ -214,7 +288,7 @@ class Launcher:
 
     def _do_settle(self, request: dict[str, Any], fds: list[int]) -> None:
         """While it waits for code, so that taking it is quick."""
-        child = self._children.get(request["id"])
+        child = self._child(request["id"])
         if child is None:
             return
         self._read_status(child)
@@ -295,7 +369,7 @@ class Launcher:
                     resource.prlimit(pid, kind, (value, value))
 
     def _do_signal(self, request: dict[str, Any], fds: list[int]) -> None:
-        child = self._children.get(request["id"])
+        child = self._child(request["id"])
         if child is None:
             return
         self._read_status(child)
@@ -307,86 +381,6 @@ class Launcher:
         for pid in [*_descendants(child.init_pid), *own]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, request["signal"])
-
-    # The child's side of a start
-
-    def _become_sandbox(
-        self,
-        request: dict[str, Any],
-        group: Group,
-        network: Network | None,
-        frames: int,
-        output: int,
-        status: int,
-    ) -> NoReturn:
-        step = "cgroup"
-        try:
-            for number in (*_LEFT_TO_SERVER, signal.SIGPIPE):
-                signal.signal(number, signal.SIG_DFL)  # an ignored one would stay so after exec
-            group.join()
-            step = "network"
-            if request["network"] is not None:
-                self._open_network(request, network)
-            step = "limits"
-            with contextlib.suppress(ValueError):  # the host's own is 0
-                resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # see _limit_rules in seccomp.py
-            if request["file_mib"]:
-                size = request["file_mib"] * _MIB
-                resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-            if request["uid"] is not None:
-                os.setgroups([])
-                os.setresgid(request["uid"], request["uid"], request["uid"])
-                os.setresuid(request["uid"], request["uid"], request["uid"])
-            step = "descriptors"
-            box = bubblewrap.Box(
-                root=f"{stage.ROOTS}/{request['root']}",
-                devices=stage.DEVICES,
-                argv=request["argv"],
-                env=request["env"],
-                tmp_mib=request["tmp_mib"],
-                working_dir=request["cwd"],
-            )
-            words = bubblewrap.arguments(box, seccomp_fd=_SECCOMP_FD, status_fd=_STATUS_FD)
-            _arrange(
-                {
-                    0: os.open("/dev/null", os.O_RDONLY),
-                    1: output,
-                    2: output,
-                    FRAMES_FD: frames,
-                    _SECCOMP_FD: _memory_file(self._filters[request["profile"]]),
-                    _STATUS_FD: status,
-                    _ARGS_FD: _memory_file(b"".join(os.fsencode(word) + b"\0" for word in words)),
-                }
-            )
-            status = _STATUS_FD
-            # Nothing of the launcher's may reach a sandbox, whatever its close-on-exec flag
-            # says: received descriptors have none, and one is a socket the server trusts.
-            os.closerange(_ARGS_FD + 1, _EVERY_FD)
-            # Not earlier: with many sandboxes the launcher itself holds more than this.
-            files = request["files"]
-            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-            step = "start"
-            kernel.die_with_parent(_KILL)
-            if os.getppid() == self._pid:
-                command = ["bwrap", "--args", str(_ARGS_FD), "--", *box.argv]
-                os.execve(stage.BWRAP, command, {})
-        except BaseException as exc:  # a forked child must never return into the event loop
-            reason = {"error": f"{step}: {exc}"}
-            with contextlib.suppress(OSError):
-                os.write(status, json.dumps(reason).encode() + b"\n")
-        os._exit(127)
-
-    def _open_network(self, request: dict[str, Any], network: Network | None) -> None:
-        if network is None:  # more start at once than are kept ready
-            network = a_network(request["network"]["api_port"])
-        network.enter()
-        plumbing = network.plumbing
-        if self._forwarder is None:
-            raise OSError(errno.ENOTCONN, "no forwarder")
-        message = {"op": "open", "id": request["id"], "is_transparent": plumbing.is_transparent,
-                   **request["network"]}  # fmt: skip
-        socket.send_fds(self._forwarder, [json.dumps(message).encode()], list(plumbing.fds))
-        network.close()
 
     # Watching
 
@@ -447,7 +441,7 @@ class Launcher:
             {
                 "ev": "exited",
                 "id": child.id,
-                "code": os.waitstatus_to_exitcode(status),
+                "code": _shell_code(status),
                 "error": child.error,
                 "oom_kills": max(report.oom_kills, int(child.is_out_of_memory)),
                 "peak_bytes": report.peak_bytes,
@@ -467,6 +461,7 @@ class Launcher:
             signal.pidfd_send_signal(target, _KILL)
 
     def _stop(self) -> None:
+        self._zygotes.stop()
         for child in self._children.values():
             self._kill(child)
         end = time.monotonic() + _STOP_WAIT_S
@@ -506,6 +501,11 @@ def _is_removed(group: Group) -> bool:
     return False
 
 
+def _shell_code(status: int) -> int:
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
 def _kill_pid(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, _KILL)
@@ -535,22 +535,6 @@ def _can_steer() -> bool:
             code = 0 if netns.prepare(_ANY_PORT).is_transparent else 1
         os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-
-
-def _memory_file(content: bytes) -> int:
-    fd = os.memfd_create("runwright")
-    os.write(fd, content)
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
-
-
-def _arrange(wanted: dict[int, int]) -> None:
-    """Put descriptors at fixed numbers, whatever lies there now."""
-    moved = {
-        number: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _SPARE_FD) for number, fd in wanted.items()
-    }
-    for number, fd in moved.items():
-        os.dup2(fd, number, inheritable=True)
 
 
 def main() -> None:

@@ -55,6 +55,15 @@ class Networks:
         self._coming: dict[int, tuple[socket.socket, int]] = {}  # by descriptor, with the maker
         self._is_failing = False
 
+    @property
+    def has_ready(self) -> bool:
+        return bool(self._ready)
+
+    @property
+    def is_making(self) -> bool:
+        """Whether one can be waited for."""
+        return bool(self._coming)
+
     def fill(self, api_port: int) -> None:
         """Begin to make them."""
         self._api_port = api_port

@@ -40,6 +40,7 @@ class Launch:
     limits: Limits
     has_own_network: bool = True  # else the host's
     profile: Profile = "function"  # which system calls pass
+    is_forkable: bool = False  # its program knows how to be a zygote, too (`zygote.py`)
 
 
 @dataclass(frozen=True, slots=True)

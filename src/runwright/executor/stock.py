@@ -207,6 +207,7 @@ class Stock:
             open_files=limits.open_files,
             limits=Limits(limits.default_memory_mib, limits.pids),
             has_own_network=not key.is_in_host_network,
+            is_forkable=interpreter.language == "python",
         )
         ours, theirs = socket.socketpair()
         read, write = os.pipe()

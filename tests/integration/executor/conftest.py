@@ -1,5 +1,6 @@
 """A real executor with real sandboxes, shared by the modules of this folder."""
 
+import asyncio
 import itertools
 import os
 import sys
@@ -119,8 +120,22 @@ async def isolated_bench(
 ) -> AsyncIterator[Bench]:
     if not can_isolate():
         pytest.skip("this machine allows no user namespaces")
-    async with _running(tmp_path_factory.mktemp("executor"), is_isolated=True) as bench:
+    async with running(tmp_path_factory.mktemp("executor")) as bench:
+        await _has_zygote(bench)
         yield bench
+
+
+async def _has_zygote(bench: Bench) -> None:
+    """From here on every Python sandbox is forked, so that every test is one of forked ones.
+
+    Node's, and those of `test_zygote.py` and `test_life.py`, are started by bubblewrap.
+    """
+    source = "def main(context):\n    return context.res.text(open('/proc/1/cmdline').read())\n"
+    async with asyncio.timeout(60):
+        while os.geteuid() == 0:
+            if b"--zygote" in (await bench.run(bench.deploy(PYTHON, source))).body:
+                return
+            await asyncio.sleep(0.05)
 
 
 @pytest.fixture(scope="package")
@@ -128,7 +143,7 @@ async def plain_bench(
     anyio_backend: object, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Bench]:
     """The same without isolation."""
-    async with _running(tmp_path_factory.mktemp("plain"), is_isolated=False) as bench:
+    async with running(tmp_path_factory.mktemp("plain"), is_isolated=False) as bench:
         yield bench
 
 
@@ -138,8 +153,8 @@ def bench(isolated_bench: Bench) -> Bench:
 
 
 @asynccontextmanager
-async def _running(folder: Path, *, is_isolated: bool) -> AsyncIterator[Bench]:
-    config = a_config(folder / "data", is_isolated=is_isolated)
+async def running(folder: Path, **changes: object) -> AsyncIterator[Bench]:
+    config = a_config(folder / "data", **changes)
     executor = BubblewrapExecutor(config, SystemClock())
     await executor.start()
     try:

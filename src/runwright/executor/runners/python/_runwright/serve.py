@@ -9,16 +9,20 @@ from _runwright.engine import Engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import NoReturn
 
 
 def main(arguments: list[str]) -> None:
     wire = frames.Wire()
+    if "--zygote" in arguments:
+        _be_forked(wire, arguments)
     os.set_blocking(frames.FD, True)
     os.set_inheritable(frames.FD, False)
     wire.greet()
-    output.install(wire)
-    _preload(arguments)
+    if "--zygote" not in arguments:
+        output.install(wire)
+        _preload(arguments)
     engine = Engine(wire)
 
     def leave(status: int) -> NoReturn:
@@ -29,6 +33,26 @@ def main(arguments: list[str]) -> None:
     engine.run()
 
 
+def _be_forked(wire: frames.Wire, arguments: list[str]) -> None:
+    """Load everything first, and go on in each sandbox that is forked from here."""
+    output.install(wire)
+    _preload(arguments)
+    _import(_MORE)
+    from _runwright import zygote
+
+    zygote.run()
+    import threading
+
+    # It remembers the number of the zygote's, which is the machine's.
+    threading.main_thread()._set_native_id()
+    output.renew()
+    wire.renew()
+
+
+# What costs nothing where it is loaded once for all.
+_MORE = ("asyncio", "traceback", "_runwright.loop", "_runwright.inlet", "_runwright.websocket")
+
+
 def _preload(arguments: list[str]) -> None:
     """Modules that nearly every function needs; while the host has nothing to do for us yet."""
     # `threading` takes the thread that imports it first for the main one, so it must be this.
@@ -36,6 +60,10 @@ def _preload(arguments: list[str]) -> None:
     for argument in arguments:
         if argument.startswith("--preload="):
             names += argument[10:].split(",")
+    _import(names)
+
+
+def _import(names: Iterable[str]) -> None:
     for name in names:
         try:
             __import__(name)

@@ -1,0 +1,126 @@
+"""A trusted process from which sandboxes are forked: the runner is loaded, no user code ever is.
+
+It runs as the launcher does, in a mount namespace that holds the runtime's tree alone. Its one
+descriptor beside the standard ones leads to the launcher: one JSON object per message, with
+descriptors. Every order is answered with the process id of the fork, which is the launcher's
+child; what the fork has to say it says itself. Ends with its link.
+
+    launcher -> {"covers": [[path, is a folder]], "filter": hex, "uid_inside": n}   once
+    zygote   -> {"ready": true}
+    launcher -> {"id", "uid", "tmp_bytes", "files", "file_bytes", "has": [names of descriptors]}
+    zygote   -> {"id", "pid"}
+"""
+
+from __future__ import annotations
+
+import _socket
+import gc
+import json
+import os
+import select
+import signal
+import sys
+
+from _runwright import birth, frames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+ARGUMENT = "--zygote"
+_LINK = 3
+_MAX_BYTES = 64 * 1024
+_MAX_FDS = 8
+_INT_BYTES = 4
+_REHEARSED = 0
+
+
+def run() -> None:
+    """Fork on demand; returns in the sandboxes alone, with their descriptors in place."""
+    _hide_argument()
+    link = _socket.socket(fileno=_LINK)
+    os.set_inheritable(_LINK, False)
+    settings, _ = _received(link)
+    code = bytes.fromhex(settings.pop("filter"))
+    link.send(b'{"ready":true}')
+    gc.collect()
+    gc.freeze()  # what is collected later would have to be copied by every fork
+    while True:
+        order, fds = _received(link)
+        pid = birth.fork_init()
+        if pid == 0:
+            _be_born({**settings, **order}, fds, link, code)
+            return
+        link.send(json.dumps({"id": order["id"], "pid": pid}).encode())
+        for fd in fds:
+            os.close(fd)
+
+
+def _hide_argument() -> None:
+    """The word stands in the command line that a user's program may look at."""
+    for words in (sys.argv, getattr(sys, "orig_argv", [])):
+        if ARGUMENT in words:
+            words.remove(ARGUMENT)
+
+
+def _received(link: Any) -> tuple[dict[str, Any], list[int]]:
+    try:
+        data, parts, _, _ = link.recvmsg(_MAX_BYTES, _socket.CMSG_SPACE(_MAX_FDS * _INT_BYTES))
+    except OSError:
+        data, parts = b"", []
+    if not data:
+        frames._exit(0)
+    fds = []
+    for _, _, content in parts:
+        for at in range(0, len(content) - _INT_BYTES + 1, _INT_BYTES):
+            fds.append(int.from_bytes(content[at : at + _INT_BYTES], sys.byteorder))
+    return json.loads(data), fds
+
+
+def _be_born(order: dict[str, Any], fds: list[int], link: Any, code: bytes) -> None:
+    """In the fork: the first process of the sandbox, which starts the program and stays."""
+    given = {name: fds[at] for at, name in enumerate(order["has"])}
+    status = given["status"]
+    try:
+        groups = [fd for name, fd in given.items() if name.startswith("group")]
+        birth.isolate(order, groups, given.get("network", -1), code)
+        # Looked at after the launcher's death would be heard of: it may have come before.
+        if _has_left(link):
+            frames._exit(1)
+        os.chdir(order["cwd"])
+        if "frames" not in given:
+            frames._exit(_REHEARSED)
+        link.detach()
+        os.setsid()
+        pid = os.fork()
+        if pid:
+            _be_init(pid)
+        _be_program(given)
+    except BaseException as error:
+        reason = json.dumps({"error": "zygote: " + (str(error) or type(error).__name__)})
+        os.write(status, reason.encode() + b"\n")
+        frames._exit(1)
+
+
+def _has_left(link: Any) -> bool:
+    watch = select.poll()
+    watch.register(link, 0)  # the end is told in any case, further orders are not
+    return bool(watch.poll(0))
+
+
+def _be_program(given: dict[str, int]) -> None:
+    for number, fd in ((1, given["output"]), (2, given["output"]), (frames.FD, given["frames"])):
+        if fd != number:
+            os.dup2(fd, number)
+    birth.close_from(frames.FD + 1)
+
+
+def _be_init(program: int) -> NoReturn:
+    """Reap until the program has ended, and end as it did; the kernel ends the rest."""
+    birth.close_from(0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == program:
+            killed = os.WIFSIGNALED(status)
+            frames._exit(128 + os.WTERMSIG(status) if killed else os.WEXITSTATUS(status))
