@@ -15,7 +15,8 @@ from runwright.model.job import Job, JobKind
 from runwright.ports.queue import Queue, RoomFor, unbounded
 from runwright.ports.storage import Storage
 from runwright.queue.rows import RowQueue
-from runwright.storage.database import Database, open_database, open_memory
+from runwright.storage.database import Database, open_memory
+from tests.contract.files import open_empty
 
 NOW: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LEASE: Final = timedelta(seconds=12)
@@ -113,7 +114,7 @@ class QueueBench:
 def _open(adapter: str, folder: Path) -> AbstractAsyncContextManager[Database]:
     if adapter.endswith("memory"):
         return open_memory()
-    return open_database(folder / "runwright.db")
+    return open_empty(folder / "runwright.db")
 
 
 @pytest.fixture(params=ADAPTERS)

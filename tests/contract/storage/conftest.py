@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 import pytest
 
 from runwright.ports.storage import Storage, UnitOfWork
-from runwright.storage.database import Database, open_database, open_memory
+from runwright.storage.database import Database, open_memory
+from tests.contract.files import open_empty
 
 R = TypeVar("R")
 
@@ -19,7 +20,7 @@ def _open(adapter: str, folder: Path) -> AbstractAsyncContextManager[Database]:
         case "sqlite-memory":
             return open_memory()
         case "sqlite-file":
-            return open_database(folder / "runwright.db")
+            return open_empty(folder / "runwright.db")
     raise AssertionError(adapter)
 
 
