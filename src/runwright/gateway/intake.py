@@ -65,6 +65,10 @@ class Intake:
         self._at = 0  # what lies before was fed
         self._next: asyncio.Handle | None = None
 
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._rest)
+
     def take(self, data: bytes) -> None:
         if self._rest:
             self._rest = self._rest[self._at :] + data

@@ -27,6 +27,7 @@ HELLO = b"\r\n".join(
     ]
 )
 NO_MASK = b"\x00\x00\x00\x00"
+PONG = b"\x8a\x80" + NO_MASK
 PING = b"\x89\xfd" + NO_MASK + b"p" * 125
 
 Scope = MutableMapping[str, Any]
@@ -198,6 +199,34 @@ async def test_a_client_whose_messages_nobody_takes_is_not_taken_for_dead() -> N
             connection.keepalive_timeout()  # its pong stands behind the message
             app.may_take.set()
             assert (await reader.readexactly(5))[2:] == b"one"
+
+
+async def test_messages_that_come_at_once_are_read_as_they_are_taken() -> None:
+    async with serving(Echo()) as (server, port), upgraded(port) as (reader, writer):
+        writer.write(text(b"one"))
+        assert (await reader.readexactly(5))[2:] == b"one"
+        (connection,) = server.server_state.connections
+        assert isinstance(connection, SocketProtocol)
+        connection.data_received(text(b"two") + text(b"three") * 5000)
+        connection.data_received(text(b"four"))
+        assert connection._intake is not None
+        assert connection._intake.is_busy
+        assert connection.queue.qsize() < 1000
+        async with asyncio.timeout(WAIT_S):
+            expected = b"\x81\x03two" + b"\x81\x05three" * 5000 + b"\x81\x04four"
+            assert await reader.readexactly(len(expected)) == expected
+        assert not connection._intake.is_busy
+        writer.write(text(b"five"))
+        assert (await reader.readexactly(6))[2:] == b"five"
+
+
+async def test_who_sends_nothing_but_pongs_is_cut_off() -> None:
+    async with serving(Echo()) as (server, port), upgraded(port) as (_, writer):
+        writer.write(PONG * (sockets.MOST_CONTROLS - 1))
+        writer.write(text(b"one"))
+        await asyncio.sleep(0)
+        writer.write(PONG * 100_000)
+        await cut(server)
 
 
 async def test_a_head_that_is_too_long_is_refused() -> None:
