@@ -16,6 +16,8 @@ from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import Boolean
 
+from runwright.storage.driver import Driver
+
 BUSY_TIMEOUT_MS: Final = 5000
 # Pages of the log at which a commit copies them into the database file. Larger than the
 # default (1000), so that under load fewer commits pay for that copy.
@@ -124,7 +126,7 @@ def sqlite_engine(path: Path | None) -> Engine:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+    Driver(connection).change(connection.get_execution_options().get("begin", "BEGIN"), ())
 
 
 def _prepare(connection: sqlite3.Connection, *, is_file: bool) -> None:

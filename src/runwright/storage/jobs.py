@@ -59,7 +59,7 @@ class SqlJobs(SqlRepository[Job]):
     ) -> list[Job]:
         at = self._codec.moment(moment)
         params = (kind.value, project_id, function_id, at, limit, offset)
-        rows = self._connection.exec_driver_sql(self._codec.ready_sql, params).fetchall()
+        rows = self._driver.rows(self._codec.ready_sql, params)
         return [self._codec.from_driver(row) for row in rows]
 
     def due(self, moment: datetime, *, limit: int) -> list[Job]:
@@ -92,7 +92,7 @@ class SqlJobs(SqlRepository[Job]):
             groups.setdefault(item.project_id, []).append(item.id)
         for project_id, ids in groups.items():
             params = (moment, owner, project_id, json_list(ids))
-            self._connection.exec_driver_sql(self._codec.hold_sql, params)
+            self._driver.change(self._codec.hold_sql, params)
 
     def extend_held(self, items: Sequence[Job], *, until: datetime) -> list[Job]:
         return self._still_held(items, self._codec.extend_sql, self._codec.moment(until))
@@ -122,8 +122,7 @@ class SqlJobs(SqlRepository[Job]):
 
     def held(self, kind: JobKind, project_id: str, function_id: str, moment: datetime) -> int:
         params = (kind.value, project_id, function_id, self._codec.moment(moment))
-        found = self._connection.exec_driver_sql(self._codec.held_sql, params)
-        return int(found.scalar_one())
+        return int(self._driver.rows(self._codec.held_sql, params)[0][0])
 
     def kept(
         self,
@@ -217,7 +216,7 @@ class SqlJobs(SqlRepository[Job]):
         have the same value does not matter."""
         found: list[str] = []
         while len(found) < limit:
-            value = self._connection.exec_driver_sql(sql, (*params, after)).scalar_one()
+            value = self._driver.rows(sql, (*params, after))[0][0]
             if value is None:
                 break
             found.append(value)
@@ -231,7 +230,7 @@ class SqlJobs(SqlRepository[Job]):
         kept: set[tuple[str, str, int]] = set()
         for (owner, project_id, attempt), ids in _by_holder(items).items():
             params = (*values, project_id, json_list(ids), owner, attempt)
-            rows = self._connection.exec_driver_sql(sql, params)
+            rows = self._driver.rows(sql, params)
             kept |= {(project_id, row[0], attempt) for row in rows}
         return [item for item in items if (item.project_id, item.id, item.attempt) in kept]
 

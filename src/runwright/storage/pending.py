@@ -46,7 +46,7 @@ class SqlTimers(SqlRepository[Timer]):
         ]
         moved: set[tuple[str, str]] = set()
         for sql, params in self._codec.move_sql.split(rows):
-            found = self._connection.exec_driver_sql(sql, params)
+            found = self._driver.rows(sql, params)
             moved |= {(project_id, timer_id) for project_id, timer_id in found}
         return [(timer.project_id, timer.id) in moved for timer, _ in moves]
 

@@ -29,6 +29,7 @@ from runwright.ports.storage import AlreadyStored, CursorMissing, CursorOrderNul
 from runwright.storage.attributes import ATTRIBUTES
 from runwright.storage.codec import FINAL, Codec, ExecutionCodec
 from runwright.storage.dialect import clashing
+from runwright.storage.driver import Driver
 from runwright.storage.queries import (
     Condition,
     QueryRefused,
@@ -50,14 +51,14 @@ def _is_nullable(expression: ColumnElement[Any]) -> bool:
 class SqlRepository(Generic[T]):
     def __init__(self, connection: Connection, codec: Codec[T]) -> None:
         self._connection = connection
+        self._driver = Driver(connection)
         self._codec = codec
         self._table = codec.kind.table
         self._attributes = ATTRIBUTES[codec.kind]
 
     def get(self, project_id: str, item_id: str) -> T | None:
-        found = self._connection.exec_driver_sql(self._codec.get_sql, (project_id, item_id))
-        row = found.fetchone()
-        return None if row is None else self._codec.from_driver(row)
+        rows = self._driver.rows(self._codec.get_sql, (project_id, item_id))
+        return self._codec.from_driver(rows[0]) if rows else None
 
     def add(self, item: T) -> None:
         try:
@@ -116,7 +117,7 @@ class SqlRepository(Generic[T]):
 
     def _change(self, sql: str, params: Any) -> int:
         try:
-            return self._connection.exec_driver_sql(sql, params).rowcount
+            return self._driver.change(sql, params)
         except IntegrityError as exc:
             columns = clashing(exc)
             if columns is None:
@@ -281,7 +282,7 @@ class SqlExecutions(SqlRepository[Execution]):
         begun: set[tuple[str, str]] = set()
         for (project_id, attempt), ids in by_attempt(jobs).items():
             params = (moment, attempt, project_id, json_list(ids))
-            rows = self._connection.exec_driver_sql(self._codec.begin_sql, params)
+            rows = self._driver.rows(self._codec.begin_sql, params)
             begun |= {(project_id, row[0]) for row in rows}
         return frozenset(begun)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from runwright.model.query import Filter, ListQuery, Order
@@ -39,19 +38,15 @@ def plans(connection: Connection, kind: str, query: ListQuery, **equals: object)
 
 
 def steps_of(connection: Connection, work: Callable[[SqlUnitOfWork], object]) -> list[str]:
-    statements: list[tuple[str, Any]] = []
-
-    def seen(_c: object, _cursor: object, statement: str, params: Any, *more: object) -> None:
-        statements.append((statement, params))
-
-    event.listen(connection, "before_cursor_execute", seen)
+    statements: list[str] = []
+    driver: Any = connection.connection.driver_connection
+    driver.set_trace_callback(statements.append)  # with the values put in
     work(SqlUnitOfWork(connection, codecs_for(connection.dialect)))
-    event.remove(connection, "before_cursor_execute", seen)
+    driver.set_trace_callback(None)
     steps = []
-    for statement, params in statements:
+    for statement in statements:
         if statement.startswith(("SELECT", "WITH", "UPDATE", "DELETE")):
-            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", params)
-            steps += [row[3] for row in rows]
+            steps += [row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}")]
     return steps
 
 
