@@ -31,6 +31,7 @@ from runwright.executor.bubblewrap import (
     RUNNER_DIR,
     SANDBOX_UID,
 )
+from runwright.executor.bundling import bundled
 
 HOST: Final = "/host/root"
 ROOTS: Final = "/roots"
@@ -109,7 +110,7 @@ def enter(plan: Plan, *, is_root: bool) -> None:
     # Slave: what the host mounts later is seen here, never the other way round.
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_SLAVE)
     certificates = Path(plan.ca_file).read_bytes() if plan.ca_file else b""
-    shared = Shared(_read_runners(plan.runners), certificates, plan.zoneinfo)
+    shared = Shared(bundled(_read_runners(plan.runners)), certificates, plan.zoneinfo)
     assembly = next(folder for folder in _ASSEMBLY_FOLDERS if os.path.isdir(folder))
     kernel.mount("tmpfs", assembly, "tmpfs", kernel.MS_NOSUID, "mode=755,size=64m")
     # bubblewrap assembles its new root on /tmp.

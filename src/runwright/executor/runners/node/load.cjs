@@ -2,6 +2,7 @@
 // From an entrypoint to the function that answers requests.
 
 const fs = require('node:fs');
+const Module = require('node:module');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
@@ -49,6 +50,30 @@ function reason(error, entrypoint) {
   return [`Failed to load module: ${error.message}`, ...frames].join('\n');
 }
 
+// Whether a file is CommonJS for sure. `import()` would load it as well, but with the whole loader of
+// ES modules before it, which takes longer than all else that a first call does.
+function isCommonJs(file) {
+  if (process.versions.deno !== undefined || process.versions.bun !== undefined) return false;
+  if (file.endsWith('.cjs')) return true;
+  if (!file.endsWith('.js')) return false;
+  const type = typeAbove(path.dirname(file));
+  if (type !== undefined) return type === 'commonjs';
+  const source = fs.readFileSync(file, 'utf8');
+  return /\bexports\b/.test(source) && !/^\s*(?:import|export)\b/m.test(source);
+}
+
+// The `type` of the package that a folder belongs to.
+function typeAbove(folder) {
+  for (let at = folder; ; at = path.dirname(at)) {
+    try {
+      return JSON.parse(fs.readFileSync(path.join(at, 'package.json'), 'utf8')).type;
+    } catch (error) {
+      if (error.code === undefined) return 'unknown'; // Node will say what is wrong with it
+    }
+    if (at === path.dirname(at)) return undefined;
+  }
+}
+
 function callableOf(module, file) {
   // A CommonJS file is seen as its own exports; there `exports.default` wins over the exports.
   const exported = require.cache[file] === undefined ? module.default : require.cache[file].exports;
@@ -63,7 +88,9 @@ async function load({ root, entrypoint }) {
   const file = fileOf(root, entrypoint);
   let module;
   try {
-    module = await import(pathToFileURL(file).href);
+    // Without a parent, as `import()` does it: `!module.parent` is how old code knows a start.
+    if (isCommonJs(file)) module = { default: Module._load(file, undefined, false) };
+    else module = await import(pathToFileURL(file).href);
   } catch (error) {
     throw new LoadError(reason(error, entrypoint));
   }
