@@ -26,7 +26,7 @@ from runwright.api.cors import Origins, RuleProject, UnknownOrigin
 from runwright.api.exchange import Exchange, log_failure
 from runwright.api.formats import NEWEST, adapt_answer, adapt_params, parse_version
 from runwright.api.guessing import GUESSABLE, SIGN_IN, network_of
-from runwright.api.limits import Limiter
+from runwright.api.limits import Limiter, counted_params
 from runwright.api.matching import RouteTable, direct
 from runwright.api.params import parse
 from runwright.api.regulars import Regulars, told
@@ -301,7 +301,9 @@ class Api:
             "known": network_of(arrival.client_ip) if self._is_known(exchange, found) else "",
         }
         given = {**exchange.form.params, **(exchange.match.path_params if exchange.match else {})}
-        facts.update({f"param-{name}": _spelled(name, value) for name, value in given.items()})
+        for name in counted_params(route.limit):
+            if name in given:
+                facts[f"param-{name}"] = _spelled(name, given[name])
         try:
             exchange.counted = self._limiter.count(
                 route.limit, facts, is_exempt=found.principal.is_trusted and not own

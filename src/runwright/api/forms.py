@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, BinaryIO, Final
 from urllib.parse import parse_qsl
 
@@ -28,6 +29,8 @@ from runwright.errors import BadRequest, RunwrightError
 MAX_BODY_BYTES: Final = 12 * 1024 * 1024
 MAX_PAIRS: Final = 2000
 MAX_DEPTH: Final = 16
+MAX_VALUES: Final = 200_000  # in a JSON body; what is in one string counts as one
+_FEW_BYTES: Final = 256 * 1024  # that cannot hold too many
 MAX_FILES: Final = 16
 BODY_WAIT_S: Final = 120.0  # for the whole body
 BATCH_BYTES: Final = 256 * 1024  # multipart bytes handed to a thread at once
@@ -36,6 +39,9 @@ JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
 
+_COLONS: Final = re.compile(rb'"[ \t\r\n]*:')
+# Only behind names: within a string a quote stands behind an odd number of backslashes.
+_NAMES: Final = re.compile(rb'(?<!\\)(?:\\\\)*"[ \t\r\n]*:')
 _BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]")
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 
@@ -106,15 +112,45 @@ def from_json(body: bytes) -> Tree:
 
 
 def json_value(body: bytes) -> Any:
-    """None for what is no JSON."""
+    """None for what is no JSON. Raises BadRequest when it holds too many values: each takes far
+    more memory and time than the two bytes that it may be sent as."""
+    if len(body) > _FEW_BYTES and _marks(body) > MAX_VALUES and _values(body) > MAX_VALUES:
+        raise BadRequest(f"The request holds more than {MAX_VALUES} values. Send fewer at once.")
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
+def _marks(text: bytes) -> int:
+    """At least as many as there are values, a string's own characters among them."""
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+
+def _is_exceeded(pattern: re.Pattern[bytes], body: bytes) -> bool:
+    return sum(1 for _ in islice(pattern.finditer(body), MAX_VALUES + 1)) > MAX_VALUES
+
+
+def _values(body: bytes) -> int:
+    """The same, without those in strings that are members of the body itself."""
+    # The second look takes long, so what passes the first, as nearly everything does, is spared it.
+    if all(_is_exceeded(pattern, body) for pattern in (_COLONS, _NAMES)):
+        return MAX_VALUES + 1
+    try:
+        parts = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _marks(body)
+    raws = map(bytes, parts.values())
+    return len(parts) + sum(_marks(raw) for raw in raws if not raw.startswith(b'"'))
+
+
 def members(value: Any) -> Tree:
-    return value if isinstance(value, dict) else {}
+    """Raises BadRequest when there are too many."""
+    if not isinstance(value, dict):
+        return {}
+    if len(value) > MAX_PAIRS:
+        raise _too_many()
+    return value
 
 
 def from_query(text: str) -> Tree:

@@ -5,6 +5,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from runwright.api.guessing import Guesses, KnownPlaces
@@ -90,6 +91,13 @@ class Limiter:
             f"Try again in {wait_s} seconds.",
             headers=(*headers, ("retry-after", str(wait_s))),
         )
+
+
+@cache
+def counted_params(limit: Limit) -> tuple[str, ...]:
+    """The parameters that its keys are made of."""
+    found = (name for key in limit.keys for name in _PLACEHOLDER.findall(key))
+    return tuple(name.removeprefix("param-") for name in found if name.startswith("param-"))
 
 
 def _fill(key: str, facts: Mapping[str, Any]) -> str:

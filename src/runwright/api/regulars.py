@@ -105,12 +105,12 @@ class Regular:
 
     def _params(self, body: bytes) -> Any:
         call = self._call
-        given = forms.members(forms.json_value(body))
-        if "project" in given:
-            return None
-        given = adapt_params(self._route.name, given, call.response_format)
-        given.update(call.path_params)
         try:
+            given = forms.members(forms.json_value(body))
+            if "project" in given:
+                return None
+            given = adapt_params(self._route.name, given, call.response_format)
+            given.update(call.path_params)
             return parse(self._route.params or Nothing, given)
         except RunwrightError:
             return None

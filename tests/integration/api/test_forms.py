@@ -118,6 +118,22 @@ def test_json_that_is_no_object_is_no_parameters(body: bytes, params: dict[str, 
     assert forms.from_json(body) == params
 
 
+def test_json_may_hold_much_text_and_not_many_values() -> None:
+    text = json.dumps("a,[{" * 600_000)
+    assert len(forms.from_json(f'{{"body":{text}}}'.encode())["body"]) == 2_400_000
+    assert len(forms.from_json(b'{"a":[' + b"0," * 199_000 + b"0]}")["a"]) == 199_001
+    quoted = json.dumps(json.dumps({"a": 1, "b\\": [2]}) * 100_000)
+    assert forms.from_json(f'{{"body":{quoted}}}'.encode())["body"] == json.loads(quoted)
+    names = ",".join(f'"k\\\\{number}\\\\" :1' for number in range(200_001))
+    lists = (b'{"a":[' + b"[]," * 200_000 + b"0]}", b"[" + b"{}," * 200_000 + b"0]")
+    for many in (*lists, f"{{{names}}}".encode()):
+        with pytest.raises(BadRequest, match="200000 values"):
+            forms.from_json(many)
+    members = ",".join(f'"k{number}":1' for number in range(2001))
+    with pytest.raises(BadRequest, match="2000 parameters"):
+        forms.from_json(f"{{{members}}}".encode())
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_json_parameters_or_none(body: bytes) -> None:
     assert isinstance(forms.from_json(body), dict)
