@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from runwright.api.routing import Route
@@ -63,16 +64,9 @@ class RouteTable:
             shapes.sort(key=lambda shape: [at in shape.placeholders for at in range(length)])
 
     def _add(self, route: Route, template: str, *, is_alias: bool) -> None:
-        segments = _split(template)
-        entry = _Entry(
-            route,
-            template,
-            is_alias,
-            tuple("" if segment.startswith("{") else segment for segment in segments),
-            tuple(segment[1:-1] for segment in segments if segment.startswith("{")),
-        )
-        placeholders = tuple(at for at, part in enumerate(entry.parts) if not part)
-        shapes = self._shapes.setdefault((route.method, len(segments)), [])
+        parts, names, placeholders = _parts(template)
+        entry = _Entry(route, template, is_alias, parts, names)
+        shapes = self._shapes.setdefault((route.method, len(parts)), [])
         shape = next((item for item in shapes if item.placeholders == placeholders), None)
         if shape is None:
             shape = _Shape(placeholders, {})
@@ -100,6 +94,15 @@ class RouteTable:
 
 def _split(path: str) -> tuple[str, ...]:
     return tuple([segment for segment in path.split("/") if segment])
+
+
+@cache
+def _parts(template: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
+    """Its segments, "" for placeholders; their names; their places."""
+    segments = _split(template)
+    parts = tuple(["" if segment.startswith("{") else segment for segment in segments])
+    names = tuple([segment[1:-1] for segment in segments if segment.startswith("{")])
+    return parts, names, tuple([at for at, part in enumerate(parts) if not part])
 
 
 def _under_root(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, make_dataclass
+from functools import cache
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -62,6 +63,7 @@ _VALIDATORS: Final[Mapping[str, Any]] = {
 }
 
 
+@cache
 def _params(provider: Provider) -> type[Any]:
     """The parameters of the route that sets this provider."""
     validators: dict[str, Any] = {
