@@ -92,7 +92,9 @@ class Launcher:
     def run(self) -> None:
         self._poll.register(self._control.fileno(), select.EPOLLIN)
         while True:
-            for fd, _ in self._poll.poll(self._pause()):
+            # One at a time: what is done for one may close the descriptor of the next, whose
+            # number may then be another's.
+            for fd, _ in self._poll.poll(self._pause(), 1):
                 if fd == self._control.fileno():
                     if not self._serve():
                         self._stop()
@@ -466,7 +468,7 @@ class Launcher:
             self._kill(child)
         end = time.monotonic() + _STOP_WAIT_S
         while self._children and time.monotonic() < end:
-            for fd, _ in self._poll.poll(0.05):
+            for fd, _ in self._poll.poll(0.05, 1):
                 child_of_fd = self._by_fd.get(fd)
                 if child_of_fd is not None:
                     self._notice(child_of_fd, fd)

@@ -144,6 +144,7 @@ class Zygotes:
         if pid == 0:
             _become_zygote(request, theirs.fileno(), launcher)
         theirs.close()
+        ours.setblocking(False)
         zygote = self._coming[kind] = Zygote(kind, pid, ours, now, now)
         self._watch(ours.fileno(), zygote)
         settings = {
@@ -173,6 +174,8 @@ class Zygotes:
             return True
         try:
             data = zygote.link.recv(_MAX_BYTES)
+        except BlockingIOError:
+            return True
         except OSError:
             data = b""
         if not data:
