@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
 from runwright.clock import Clock
+from runwright.errors import RunwrightError
 from runwright.functions import lifecycle
 from runwright.functions.building import (
     INTERNAL,
@@ -225,9 +226,15 @@ class Builder:
 
         if await self._store(end):
             log.info("build ready", extra={"action": "build_ready", "deployment_id": deployment.id})
+            await self._keep_at_hand(deployment)
         else:
             artifact = self._folders.artifact(deployment.project_id, deployment.id)
             await asyncio.to_thread(self._folders.discard, artifact)
+
+    async def _keep_at_hand(self, deployment: Deployment) -> None:
+        """So that its first call, which is slow enough, need not read it."""
+        with contextlib.suppress(RunwrightError):  # of the storage; the call will see for itself
+            await self._functions.live(deployment.project_id, deployment.function_id)
 
     async def _plan(self, deployment: Deployment) -> Plan:
         live = await self._functions.live(deployment.project_id, deployment.function_id)

@@ -33,6 +33,18 @@ async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
         yield opened
 
 
+async def test_what_was_built_is_at_hand_for_its_first_call(yard: Yard) -> None:
+    async with building(yard):
+        made = await yard.built(await yard.upload())
+
+        def is_at_hand() -> bool:
+            live = yard.catalog.known(PROJECT, made.function_id)
+            deployment = live.deployment if live is not None else None
+            return deployment is not None and deployment.status is READY
+
+        await until(is_at_hand)
+
+
 async def test_an_upload_is_built_sealed_and_goes_live(yard: Yard) -> None:
     async def install(job: BuildJob, on_log: OnLog) -> BuildResult:
         on_log("added \x1b[32m1\x1b[0m package\n")
