@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -16,6 +15,7 @@ from runwright.model.actor import Actor
 from runwright.model.execution import Execution, Status
 from runwright.model.job import Job, JobKind
 from runwright.model.repeat import RepeatKey
+from runwright.model.values import value
 from runwright.ports.queue import Queue
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import Sealer
@@ -33,7 +33,7 @@ class QueueFull(RateLimited):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Accepted:
     """An execution that is to be queued. No request = one without any content."""
 

@@ -27,6 +27,7 @@ from runwright.model.execution import ErrorClass, Execution, Status
 from runwright.model.function import Function
 from runwright.model.job import Job, JobKind
 from runwright.model.lineage import NO_LINEAGE, Lineage
+from runwright.model.values import value
 from runwright.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Run:
     is_worn_out: bool = False  # its hosts ended too often, so it is not tried again
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Ended:
     job: Job
     record: Execution | None  # None = nobody is left to tell
@@ -80,6 +81,17 @@ class Aftermath:
         self._clock = clock
         self._dead_letter = timedelta(seconds=dead_letter_s)
         self._chance = chance
+
+    def of_no_more(self, run: Run, record: Execution | None) -> Ended | None:
+        """The same as `of` where the job is removed, as most are; None for the others."""
+        function = run.function
+        if function is not None and record is not None:
+            if record.status is Status.FAILED and function.retry.is_on:
+                return None
+            if function.request_retention_s:
+                return None
+        lineage = run.request.lineage if run.request is not None else NO_LINEAGE
+        return Ended(job=run.job, record=record, after=None, lineage=lineage)
 
     @asynccontextmanager
     async def of(self, run: Run, record: Execution | None) -> AsyncIterator[Ended]:

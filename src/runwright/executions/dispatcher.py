@@ -41,6 +41,7 @@ from runwright.executions.runs import Carried
 from runwright.executions.service import Executions, loop_outcome
 from runwright.ids import new_id
 from runwright.model.execution import ErrorClass, Execution, Outcome, Status
+from runwright.model.function import LiveFunction
 from runwright.model.job import Job
 from runwright.ports.executor import Executor, NoSlot
 from runwright.ports.queue import Queue
@@ -309,6 +310,10 @@ class Dispatcher:
             log.exception("job failed", extra={"execution_id": job.id})
             record = await self._not_run(job, ErrorClass.PLATFORM, _OURS)
         await self._pacing.settle(job.project_id)
+        over = self._aftermath.of_no_more(run, record)
+        if over is not None:
+            await self._store(over)
+            return
         async with self._aftermath.of(run, record) as ended:
             await self._store(ended)
 
@@ -319,7 +324,11 @@ class Dispatcher:
             request = run.request = await self._request(job)
         except CannotOpen:
             return await self._not_run(job, ErrorClass.PLATFORM, _UNREADABLE)
-        live = await self._executions.live(job.project_id, job.function_id)
+        runnable = self._executions.known(job.project_id, job.function_id)
+        if runnable is not None:
+            live: LiveFunction | None = runnable.live
+        else:
+            live = await self._executions.live(job.project_id, job.function_id)
         if live is None:
             return None
         run.function = live.function
@@ -328,11 +337,12 @@ class Dispatcher:
             return await self._not_run(job, ErrorClass.PLATFORM, _WORN_OUT)
         if not live.function.is_enabled and not request.runs_disabled:
             return await self._not_run(job, ErrorClass.CANCELLED, _CANCELLED)
-        try:
-            project = await self._executions.project(job.project_id)
-            runnable = self._executions.prepared(live, project)
-        except RunwrightError as exc:
-            return await self._not_run(job, ErrorClass.COLD_START, str(exc))
+        if runnable is None:
+            try:
+                project = await self._executions.project(job.project_id)
+                runnable = self._executions.prepared(live, project)
+            except RunwrightError as exc:
+                return await self._not_run(job, ErrorClass.COLD_START, str(exc))
         attempt = self._executions.queued_attempt(runnable, job, request)
         outcome = loop_outcome(request.lineage, live.function)
         if outcome is None:

@@ -1,21 +1,26 @@
 """The request of a queued execution, as it waits: sealed. Pure.
 
 `length of the head (4) | head | body`, then encrypted for one job, so it can be moved to no
-other. The head is JSON in ASCII, which keeps even text that is no valid Unicode.
+other. The head is JSON; text that is no valid Unicode is kept in it by escapes, which only the
+standard library writes and reads.
 """
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any, Final
+
+import msgspec
 
 from runwright.model.execution import Headers
 from runwright.model.lineage import NO_LINEAGE, Lineage
+from runwright.model.values import value
 from runwright.sealing import CannotOpen, Sealer
 
 _LENGTH: Final = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Request:
     """What must be known of a call to run it later."""
 
@@ -48,13 +53,13 @@ PLAIN: Final = Request(
 
 
 _HEAD: Final = tuple(item.name for item in fields(Request) if item.name not in ("body", "lineage"))
-_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_values: Final = attrgetter(*_HEAD)
 
 
 def seal(request: Request, sealer: Sealer, *, project_id: str, job_id: str) -> bytes:
-    head = {name: getattr(request, name) for name in _HEAD}
+    head = dict(zip(_HEAD, _values(request), strict=True))
     head["lineage"] = (request.lineage.functions, request.lineage.chain_id)
-    text = _encode(head).encode("ascii")
+    text = _encoded(head)
     plain = b"".join((len(text).to_bytes(_LENGTH), text, request.body))
     return sealer.seal(plain, _context(project_id, job_id))
 
@@ -64,13 +69,28 @@ def unseal(sealed: bytes, sealer: Sealer, *, project_id: str, job_id: str) -> Re
     plain = sealer.open(sealed, _context(project_id, job_id))
     end = _LENGTH + int.from_bytes(plain[:_LENGTH])
     try:
-        head: dict[str, Any] = json.loads(plain[_LENGTH:end])
-        headers = tuple((name, value) for name, value in head.pop("headers"))
+        head = _decoded(plain[_LENGTH:end])
+        headers = tuple([(name, text) for name, text in head.pop("headers")])
         functions, chain_id = head.pop("lineage")
         lineage = Lineage(tuple(functions), chain_id)
         return Request(headers=headers, lineage=lineage, body=plain[end:], **head)
     except (ValueError, TypeError, KeyError) as exc:
         raise CannotOpen("the sealed request is of another version") from exc
+
+
+def _encoded(head: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(head)
+    except UnicodeEncodeError:
+        return json.dumps(head).encode("ascii")
+
+
+def _decoded(text: bytes) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        found = json.loads(text)
+    return found
 
 
 def _context(project_id: str, job_id: str) -> str:

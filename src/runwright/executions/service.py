@@ -412,10 +412,15 @@ class Executions:
 
     async def _admitted(self, principal: Principal, function_id: str) -> Runnable:
         """The function, ready to run, for a caller who may run it; checks in their order."""
-        live = await self._catalog.live(principal.project_id, function_id)
+        runnable = self.known(principal.project_id, function_id)
+        live = (
+            runnable.live
+            if runnable
+            else await self._catalog.live(principal.project_id, function_id)
+        )
         if live is None or not (live.function.is_enabled or principal.is_trusted):
             raise FunctionNotFound(function_id)
-        runnable = self.prepared(live, await self.project(principal.project_id))
+        runnable = runnable or self.prepared(live, await self.project(principal.project_id))
         if not may_execute(principal, live.function.execute):
             raise Unauthorized
         return runnable

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from runwright.model.execution import Trigger
+from runwright.model.values import value
 
 
 class JobKind(StrEnum):
@@ -28,7 +29,7 @@ OF_FUNCTIONS: Final = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Job:
     id: str  # of the execution; of a delivery and a letter, its own
     project_id: str

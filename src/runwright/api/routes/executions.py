@@ -20,6 +20,7 @@ from runwright.executions.service import Executions
 from runwright.executions.tails import Place, Tails
 from runwright.ids import new_id
 from runwright.model.execution import Headers
+from runwright.model.values import value
 
 MODEL: Final = "execution"
 ACCEPTED: Final = 202
@@ -79,7 +80,7 @@ class HeaderObject:
         return Object().schema()
 
 
-@dataclass(frozen=True, kw_only=True)
+@value(frozen=True, kw_only=True)
 class CreateExecution:
     function_id: Annotated[str, Id()]
     body: Annotated[bytes, Body()] = b""
