@@ -1,5 +1,7 @@
 """What is particular to the Python runner."""
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,7 +9,14 @@ import pytest
 
 from runwright.executor.wire import Kind, ResultClass, frame
 from tests.integration.runners.deploy import deployed, function
-from tests.integration.runners.harness import Runner, Variant, spread, started
+from tests.integration.runners.harness import (
+    DEADLINE_S,
+    RUNNERS,
+    Runner,
+    Variant,
+    spread,
+    started,
+)
 
 NOTICE = "Native logs detected. Use context.log() or context.error() for better experience.\n"
 PYTHONS = spread("python")
@@ -277,3 +286,31 @@ def test_modules_named_for_preloading_are_there_before_the_load(python: Variant)
     with Runner([*python.argv, "--preload=asyncio,not_there"]) as runner:
         runner.load(python.root, "async_main.py")
         assert runner.call("text").status == 200
+
+
+def test_a_rehearsal_leaves_nothing_that_user_code_sees(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "def main(context):\n"
+        "    names = sorted(name for name in sys.modules if name.startswith('function'))\n"
+        "    known = (*sys.path, *sys.path_importer_cache)\n"
+        "    paths = [path for path in known if path.endswith('/rehearsal')]\n"
+        "    return context.res.json([names, paths, '_runwright.rehearsing' in sys.modules])\n"
+    )
+    (tmp_path / "main.py").write_text(code)
+    with Runner(PYTHONS[-1].argv) as runner:
+        runner.rehearse()
+        runner.load(tmp_path, "main.py")
+        assert json.loads(runner.call().body) == [["function", "function.main"], [], True]
+
+
+def test_a_rehearsal_loads_and_calls_a_function() -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from _runwright import engine, rehearsing\n"
+        "rehearsing._load_and_call(engine.Engine(None)); rehearsing._turn_a_loop()\n"
+        "print(sys.modules['function.main'].__file__)\n"
+    )
+    words = [PYTHONS[-1].interpreter, "-I", "-S", "-c", program, str(RUNNERS / "python")]
+    done = subprocess.run(words, capture_output=True, check=True, timeout=DEADLINE_S)
+    assert done.stdout.decode().strip() == str(RUNNERS / "python" / "rehearsal" / "main.py")

@@ -58,6 +58,10 @@ class Engine:
         if kind == frames.REQUEST:
             return self._request(request_id, payload)
         if kind == frames.PING:
+            if not self._is_assigned:
+                from _runwright.rehearsing import rehearse
+
+                rehearse(self)
             self.out.append(frames.frame(frames.PONG, request_id))
         elif kind == frames.BODY:
             return self._body(request_id, payload)
