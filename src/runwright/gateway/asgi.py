@@ -63,7 +63,7 @@ class DomainFirst:
         peer = scope["client"][0] if scope.get("client") else ""
         scheme = "https" if scope["scheme"] in ("https", "wss") else "http"
         if self._proxies.trusts(peer):
-            raw_host, scheme = _forwarded(scope["headers"], raw_host, scheme)
+            raw_host, scheme = forwarded(scope["headers"], raw_host, scheme)
         if raw_host:
             place = self._hosts.known(raw_host) or await self._hosts.find(raw_host)
         else:
@@ -257,7 +257,7 @@ def _one_host(headers: RawHeaders) -> bytes | None:
     return found if count < 2 else None
 
 
-def _forwarded(headers: RawHeaders, host: bytes | None, scheme: str) -> tuple[bytes | None, str]:
+def forwarded(headers: RawHeaders, host: bytes | None, scheme: str) -> tuple[bytes | None, str]:
     """Host and scheme as a trusted proxy tells them."""
     for name, value in headers:
         if name == b"x-forwarded-host" and value:

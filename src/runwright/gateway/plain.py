@@ -6,8 +6,10 @@ headers again and again, so it is found by their very bytes. It holds until a ru
 project changes, and not a call longer. A call itself then costs a request line, an id, one run
 and a frame to its sandbox.
 
-Whatever is not plain (a user's token, a body, a trusted proxy, a function that is not at hand or
-refuses guests) takes the longer road of `domain.py`.
+Whatever is not plain (a user's token, a body, a function that is not at hand or refuses guests)
+takes the longer road of `domain.py`. What a trusted proxy says of its callers stands in the same
+headers, but means nothing from anybody else: its callers are known apart from those who come
+straight.
 """
 
 import re
@@ -24,12 +26,13 @@ from runwright.gateway.hosts import Hosts
 from runwright.gateway.incoming import Incoming
 from runwright.gateway.messages import RawHeaders
 from runwright.gateway.router import Kind, Place
+from runwright.proxies import Proxies
 
 # Narrower than what HTTP allows: what does not look like this is for the parser to judge.
 REQUEST_LINE: Final = re.compile(
     rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!\"$-~]*) HTTP/1\.1\r\n"
 )
-CALLERS: Final = 8192  # of each scheme
+CALLERS: Final = 8192  # of each kind of connection
 CALLERS_BYTES: Final = 4 * 1024 * 1024  # of their blocks of headers; what is made of them is more
 BLOCK_BYTES: Final = 4096  # longer blocks of headers are read each time
 
@@ -37,16 +40,34 @@ BLOCK_BYTES: Final = 4096  # longer blocks of headers are read each time
 class Caller:
     """One block of request headers, sorted out."""
 
-    __slots__ = ("changes", "epoch", "fields", "incoming", "lineage", "place", "runnable", "scheme")
+    __slots__ = (
+        "changes",
+        "epoch",
+        "fields",
+        "forwarded",
+        "incoming",
+        "lineage",
+        "place",
+        "runnable",
+        "scheme",
+    )
 
     def __init__(
-        self, gateway: Gateway, hosts: Hosts, place: Place, incoming: Incoming, scheme: str
+        self,
+        gateway: Gateway,
+        hosts: Hosts,
+        place: Place,
+        incoming: Incoming,
+        scheme: str,
+        forwarded: str | None,
     ) -> None:
+        """`forwarded` is for whom a trusted proxy says to speak; None when none is between."""
         rule = place.rule
         assert rule is not None
         self.place = place
         self.scheme = scheme
         self.incoming = incoming
+        self.forwarded = forwarded
         self.fields = Fields(passed(rule, scheme, incoming))
         self.lineage = gateway.lineage(rule.project_id, incoming)
         self.epoch = hosts.epoch  # of the rules by which the place was found
@@ -60,7 +81,7 @@ class Caller:
 
 
 class Callers:
-    """Those of one scheme by their blocks of headers; the oldest go first."""
+    """Those of one kind of connection by their blocks of headers; the oldest go first."""
 
     __slots__ = ("_bytes", "found")
 
@@ -69,6 +90,8 @@ class Callers:
         self._bytes = 0
 
     def keep(self, block: bytes, caller: Caller) -> None:
+        if len(block) > BLOCK_BYTES or not caller.may_be_kept:
+            return
         if block not in self.found:
             self._bytes += len(block)
         self.found[block] = caller
@@ -80,20 +103,33 @@ class Callers:
 
 class WarmRoad:
     def __init__(
-        self, gateway: Gateway, executions: Executions, hosts: Hosts, clock: Clock
+        self,
+        gateway: Gateway,
+        executions: Executions,
+        hosts: Hosts,
+        clock: Clock,
+        proxies: Proxies,
     ) -> None:
         self._gateway = gateway
         self._executions = executions
         self._hosts = hosts
         self._clock = clock
-        self._callers = {"http": Callers(), "https": Callers()}
+        self._proxies = proxies
+        self._callers = {
+            (scheme, is_direct): Callers()
+            for scheme in ("http", "https")
+            for is_direct in (True, False)
+        }
 
-    def known(self, scheme: str) -> dict[bytes, Caller]:
-        """The callers of a scheme by their blocks of headers."""
-        return self._callers[scheme].found
+    def known(self, scheme: str, *, is_direct: bool) -> Callers:
+        """Those who come by connections of such a kind."""
+        return self._callers[scheme, is_direct]
 
-    def caller(self, place: Place, headers: RawHeaders, scheme: str) -> Caller | None:
-        """None for whom this is not the road."""
+    def caller(
+        self, place: Place, headers: RawHeaders, scheme: str, *, is_direct: bool
+    ) -> Caller | None:
+        """None for whom this is not the road. `scheme` is that of the caller, who may have
+        another than a proxy between."""
         if place.kind is not Kind.FUNCTION or place.rule is None:
             return None
         if self._gateway.forces_https and scheme != "https":
@@ -102,13 +138,10 @@ class WarmRoad:
             incoming = Incoming(headers)
             if incoming.every(sharing.USER_JWT) or incoming.first("access-control-request-method"):
                 return None
-            return Caller(self._gateway, self._hosts, place, incoming, scheme)
+            forwarded = None if is_direct else ",".join(incoming.every("x-forwarded-for"))
+            return Caller(self._gateway, self._hosts, place, incoming, scheme, forwarded)
         except Exception:  # the other road meets the same and answers it
             return None
-
-    def keep(self, block: bytes, caller: Caller) -> None:
-        if len(block) <= BLOCK_BYTES and caller.may_be_kept:
-            self._callers[caller.scheme].keep(block, caller)
 
     def begin(self, caller: Caller, method: str, target: str, exchange: PlainExchange) -> bool:
         """Begin a call whose facts are all at hand, so that nothing need wait for it; the
@@ -123,6 +156,7 @@ class WarmRoad:
         if runnable is None or not executions.runs.can_begin or target.startswith(ACME):
             return False
         try:
+            peer, forwarded = exchange.peer, caller.forwarded
             attempt = plain_attempt(
                 runnable,
                 caller.fields,
@@ -130,7 +164,7 @@ class WarmRoad:
                 exchange.execution_id,
                 method,
                 target,
-                exchange.peer,
+                peer if forwarded is None else self._proxies.client(peer, forwarded),
                 self._clock.now(),
                 Stream(exchange, exchange.execution_id, ""),
             )

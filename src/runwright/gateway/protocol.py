@@ -2,11 +2,11 @@
 
 uvicorn's protocol stays in charge of the connection: parsing, keep-alive, pipelining, limits,
 graceful stop. What it would turn into an ASGI call is answered here instead when it is a plain
-call of a function: HTTP/1.1, no body, no upgrade, straight from its caller, on a host whose
-place is known. A plain call of the API with a small body is handed to its application from
-here, which saves what a server does for the general case. Every other request takes the ASGI
-road of `asgi.py`, on the same connection. Per request this saves the scope, the message
-dictionaries and one of two writes.
+call of a function: HTTP/1.1, no body, no upgrade, on a host whose place is known. A plain call
+of the API with a small body, straight from its caller, is handed to its application from here,
+which saves what a server does for the general case. Every other request takes the ASGI road of
+`asgi.py`, on the same connection. Per request this saves the scope, the message dictionaries and
+one of two writes.
 
 It also bounds what uvicorn leaves to a proxy in front: how long the head of a request may take,
 how much may arrive that is neither a whole head nor a body, how much of one connection is parsed
@@ -22,14 +22,14 @@ from typing import Any, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runwright.executions.requests import sendable_target
-from runwright.gateway.asgi import App
+from runwright.gateway.asgi import App, forwarded
 from runwright.gateway.bursts import Bursts
 from runwright.gateway.domain import Gateway
 from runwright.gateway.exchange import ApiExchange, Exchange, PlainExchange
 from runwright.gateway.hosts import Hosts
 from runwright.gateway.intake import PIECE_BYTES, HeldFlow, Intake
 from runwright.gateway.messages import RawRequest, Regulars
-from runwright.gateway.plain import REQUEST_LINE, Caller, WarmRoad
+from runwright.gateway.plain import REQUEST_LINE, Caller, Callers, WarmRoad
 from runwright.gateway.router import Kind, Place
 from runwright.gateway.unread import UnreadWatch
 from runwright.proxies import Proxies
@@ -90,7 +90,8 @@ class DomainProtocol(HttpToolsProtocol):
         self._idle_since = 0.0  # loop time; 0 while there is something to do
         self.peer = ""
         self._is_direct = False  # no trusted proxy is between
-        self._callers: dict[bytes, Caller] = {}
+        self._callers = Callers()  # those who come as this connection does
+        self._said_scheme = "http"  # of the request in hand, by a trusted proxy if there is one
         self._is_between = True  # the parser holds no part of a request
         self._block = b""  # the headers of the request in hand, if they are all that came with it
         self._intake: Intake | None = None  # once more arrived than is parsed at once
@@ -101,8 +102,7 @@ class DomainProtocol(HttpToolsProtocol):
         self.flow = HeldFlow(transport)
         self.peer = self.client[0] if self.client else ""
         self._is_direct = not self._door.proxies.trusts(self.peer)
-        if self._is_direct:
-            self._callers = self._door.warm.known(self.scheme or "http")
+        self._callers = self._door.warm.known(self.scheme or "http", is_direct=self._is_direct)
         self._unread = UnreadWatch(self.loop, transport, self._may_write_more)
         self._await_head()
 
@@ -170,11 +170,11 @@ class DomainProtocol(HttpToolsProtocol):
 
     def _feed(self, data: bytes) -> None:
         self._block = b""
-        if self._is_between and self._is_direct and data.endswith(_HEAD_END):
+        if self._is_between and data.endswith(_HEAD_END):
             line = REQUEST_LINE.match(data)
             if line is not None:
                 block = data[line.end() :]
-                caller = self._callers.get(block)
+                caller = self._callers.found.get(block)
                 # Past the parser, which is between two requests then and stays there.
                 if caller is not None and self._begin(
                     caller, line[1].decode(), line[2].decode(), keep_alive=True
@@ -345,7 +345,7 @@ class DomainProtocol(HttpToolsProtocol):
             target,
             self.headers,
             host=place.host,
-            scheme=self.scheme or "http",
+            scheme=self._said_scheme,
             peer=self.peer,
         )
         if place.kind is Kind.API:
@@ -362,11 +362,13 @@ class DomainProtocol(HttpToolsProtocol):
         """Whether a request was begun on the warm road, and is known from now on."""
         if sendable_target(target) != target:
             return False
-        caller = self._door.warm.caller(place, self.headers, self.scheme or "http")
+        caller = self._door.warm.caller(
+            place, self.headers, self._said_scheme, is_direct=self._is_direct
+        )
         if caller is None or not self._begin(caller, method, target, keep_alive=keep_alive):
             return False
         if self._block and keep_alive:
-            self._door.warm.keep(self._block, caller)
+            self._callers.keep(self._block, caller)
         return True
 
     def carry(self, work: Coroutine[Any, Any, None]) -> None:
@@ -392,12 +394,16 @@ class DomainProtocol(HttpToolsProtocol):
                 return None
             elif name == b"content-length":
                 body_bytes = int(value)  # the parser has refused what is no number
-        if not host or not self._is_direct:
-            return None
-        place = self._door.hosts.known(host)
+        self._said_scheme = self.scheme or "http"
+        if host and not self._is_direct:
+            said, self._said_scheme = forwarded(self.headers, host, self._said_scheme)
+            host = said or b""
+        place = self._door.hosts.known(host) if host else None
         if place is None:
             return None
         if place.kind is Kind.API:
+            if not self._is_direct:
+                return None
             return place if url.startswith(_API) and body_bytes <= _API_BODY_BYTES else None
         is_function = place.kind is Kind.FUNCTION and place.rule is not None
         return place if is_function and not body_bytes else None

@@ -136,7 +136,7 @@ def make_application(
         gateway,
         hosts,
         proxies,
-        WarmRoad(gateway, runs.executions, hosts, core.clock),
+        WarmRoad(gateway, runs.executions, hosts, core.clock, proxies),
         api.regulars,
     )
 

@@ -213,6 +213,6 @@ def door_to(
         forces_https=forces_https,
     )
     hosts = Hosts(router, domains, bench.signals)
-    warm = WarmRoad(gateway, bench.executions, hosts, SystemClock())
+    warm = WarmRoad(gateway, bench.executions, hosts, SystemClock(), proxies)
     app = DomainFirst(api, gateway=gateway, hosts=hosts, domains=domains, proxies=proxies)
     return Door(bench, app, domains, [], QuickDoor(api, gateway, hosts, proxies, warm), hosts)

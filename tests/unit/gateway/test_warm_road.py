@@ -268,7 +268,7 @@ async def test_headers_that_ask_for_more_are_never_kept() -> None:
         f"X-Long: {'x' * 5000}\r\n",
     )
     async with a_line() as known:
-        callers = known.door.quick.warm.known("http")
+        callers = known.door.quick.warm.known("http", is_direct=True).found
         before = set(callers)
         for extra in extras:
             line = connected(known.door)
@@ -361,19 +361,76 @@ async def test_a_head_request_gets_a_length_and_no_body() -> None:
         assert line.parsed == 0
 
 
-async def test_a_caller_behind_a_trusted_proxy_takes_the_long_road() -> None:
-    async with a_door(trusted=("198.51.100.7",)) as door:
+PROXY = "198.51.100.7"
+SAID = (
+    ("x-forwarded-for", "203.0.113.9"),
+    ("x-forwarded-proto", "https"),
+    ("x-forwarded-host", HOST),
+)
+SAID_LINES = "Host: inner\r\n" + "".join(f"{name}: {value}\r\n" for name, value in SAID)
+
+
+async def test_who_comes_by_a_trusted_proxy_is_known_as_well() -> None:
+    async with a_door(trusted=(PROXY,)) as door:
         await door.hosts.find(HOST.encode())
-        line = connected(door)
-        for _ in range(3):
-            assert (await line.get())[0] == 200
-        assert line.parsed == 3
+        line = connected(door, PROXY)
+        for _ in range(2):
+            assert await line.get(lines=SAID_LINES) == (200, b"hello")
+        line.protocol.parsed = 0
+        assert await line.get(lines=SAID_LINES) == (200, b"hello")
+        assert line.parsed == 0
+        await door.call(host="inner", headers=SAID, peer=PROXY)
+        *_, (_, quick), (_, long) = door.bench.code.calls
+        own = {"x-appwrite-execution-id", "x-appwrite-key"}
+        assert [pair for pair in quick.headers if pair[0] not in own] == [
+            pair for pair in long.headers if pair[0] not in own
+        ]
+        assert ("x-appwrite-client-ip", "203.0.113.9") in quick.headers
+        assert ("x-forwarded-proto", "https") in quick.headers
+        line.protocol.connection_lost(None)
+
+
+async def test_what_a_proxy_may_say_is_not_believed_from_others() -> None:
+    lines = f"{HOST_LINE}X-Forwarded-For: 203.0.113.9\r\n"
+    async with a_door(trusted=(PROXY,)) as door:
+        await door.hosts.find(HOST.encode())
+        seen = []
+        for peer in (PROXY, "192.0.2.5", PROXY, "192.0.2.6"):
+            line = connected(door, peer)
+            for _ in range(3):
+                assert (await line.get(lines=lines))[0] == 200
+            headers = dict(door.bench.code.calls[-1][1].headers)
+            seen.append(headers["x-appwrite-client-ip"])
+            line.protocol.connection_lost(None)
+        assert seen == ["203.0.113.9", "192.0.2.5", "203.0.113.9", "192.0.2.6"]
+
+
+async def test_a_proxy_that_names_nobody_is_the_caller_itself() -> None:
+    async with a_door(trusted=("198.51.100.0/24",)) as door:
+        await door.hosts.find(HOST.encode())
+        for peer in ("198.51.100.7", "198.51.100.8"):
+            line = connected(door, peer)
+            for _ in range(3):
+                assert (await line.get())[0] == 200
+            headers = dict(door.bench.code.calls[-1][1].headers)
+            assert headers["x-appwrite-client-ip"] == peer
+            line.protocol.connection_lost(None)
+
+
+async def test_who_came_to_a_proxy_without_https_is_sent_to_it() -> None:
+    async with a_door(trusted=(PROXY,), forces_https=True) as door:
+        await door.hosts.find(HOST.encode())
+        line = connected(door, PROXY)
+        for scheme, status in (("https", 200), ("http", 301), ("https", 200)):
+            for _ in range(3):
+                lines = f"{HOST_LINE}X-Forwarded-Proto: {scheme}\r\n"
+                assert (await line.get(lines=lines))[0] == status
         line.protocol.connection_lost(None)
 
 
 async def test_known_callers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     async with a_line() as line:
-        known = line.door.quick.warm.known("http")
+        known = line.door.quick.warm.known("http", is_direct=True).found
         for number in range(3):
             await line.get(lines=f"{HOST_LINE}X-N: {number}\r\n")
         assert len(known) == 4
