@@ -325,15 +325,19 @@ class Templates:
             self._ended(template, sandbox, end)
 
         limits = self._limits.of(template.workload)
-        try:
-            await self._spawner.adopt(number, template.box.id, pid, limits, on_exit)
-        except BaseException:
-            ours.close()
-            os.close(output)
-            raise
+        # Known first: its end may be told as soon as it is adopted.
         template.forks[number] = sandbox
         self._of_fork[number] = template
         self._stock.adopt(sandbox, template.key)
+        try:
+            await self._spawner.adopt(number, template.box.id, pid, limits, on_exit)
+            if sandbox.state is State.GONE:
+                raise SpawnFailed("a fork ended while it began")
+        except BaseException:
+            ours.close()
+            os.close(output)
+            sandbox.exited(Exit(code=-1, is_platform=True))  # nothing else will say so
+            raise
         sandbox.watch_output(output)  # which closes it from now on
         transport: asyncio.WriteTransport | None = None
         try:

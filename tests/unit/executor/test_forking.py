@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from runwright.executor import launcher, templates
+from runwright.executor import launcher, templates, wire
 from runwright.executor.cgroups import Limits
 from runwright.executor.sandbox import Owner, Sandbox, State
 from runwright.executor.spawn import Exit, SpawnFailed
@@ -32,8 +32,9 @@ class Box:
 class Spawner:
     """Its sandboxes end the moment they are killed."""
 
-    def __init__(self, *, adopts: bool = True) -> None:
+    def __init__(self, *, adopts: bool = True, ends: bool = False) -> None:
         self.adopts = adopts
+        self.ends = ends  # before the one who asked hears that it was adopted
         self.on_exit: Callable[[Exit], None] | None = None
 
     def next_id(self) -> int:
@@ -45,15 +46,18 @@ class Spawner:
         if not self.adopts:
             raise SpawnFailed("the launcher is not up")
         self.on_exit = on_exit
+        if self.ends:
+            on_exit(Exit(code=3))
 
     def signal(self, number: int, what: int) -> None:
         if self.on_exit is not None:
             self.on_exit(Exit(code=137))
 
 
-class Stock:
+class Stock(Owner):
     def __init__(self, spawner: Spawner) -> None:
         self.spawner = spawner
+        self.known: list[Sandbox] = []
         self.while_starting: Callable[[], None] = lambda: None
         self.box = Box()
 
@@ -67,9 +71,13 @@ class Stock:
     def an_empty(self, number: int, key: Key) -> Sandbox:
         send = self.spawner.signal
         clock = asyncio.get_running_loop().time
-        return Sandbox(number, Owner(), send_signal=send, max_calls=1, max_body_bytes=1, now=clock)
+        return Sandbox(number, self, send_signal=send, max_calls=1, max_body_bytes=1, now=clock)
 
-    def adopt(self, sandbox: Sandbox, key: Key) -> None: ...
+    def adopt(self, sandbox: Sandbox, key: Key) -> None:
+        self.known.append(sandbox)
+
+    def sandbox_gone(self, sandbox: Sandbox, end: Exit) -> None:
+        self.known.remove(sandbox)  # only who is known can go
 
 
 def made(spawner: Spawner) -> tuple[Templates, Stock, Template]:
@@ -118,11 +126,14 @@ class Descriptors:
             self._close(fd)
 
 
-@pytest.mark.parametrize("failing", ["greeting", "adopting", "connecting", "saying hello"])
+@pytest.mark.parametrize(
+    "failing", ["greeting", "adopting", "being adopted", "connecting", "saying hello"]
+)
 async def test_a_fork_that_fails_closes_its_descriptors_once(
     failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owner, stock, template = made(Spawner(adopts=failing != "adopting"))
+    spawner = Spawner(adopts=failing != "adopting", ends=failing == "being adopted")
+    owner, stock, template = made(spawner)
     template.box = cast(Sandbox, stock.box)
 
     async def greeted(link: object) -> tuple[int, bytes]:
@@ -134,7 +145,12 @@ async def test_a_fork_that_fails_closes_its_descriptors_once(
         raise OSError("no memory")
 
     monkeypatch.setattr(templates, "_greeting", greeted)
-    monkeypatch.setattr(owner, "_ask", lambda *_: None)
+
+    def asked(_template: Template, frame: bytes, _fds: list[int]) -> None:
+        if failing == "being adopted" and frame == wire.frame(wire.Kind.REAP, 2):
+            raise SpawnFailed("the template has ended")
+
+    monkeypatch.setattr(owner, "_ask", asked)
     if failing == "connecting":
         loop = asyncio.get_running_loop()
         monkeypatch.setattr(loop, "create_unix_connection", no_connection, raising=False)
@@ -142,11 +158,13 @@ async def test_a_fork_that_fails_closes_its_descriptors_once(
     with pytest.raises((SpawnFailed, OSError)):
         await owner._fork(template)
     for ended in list(template.forks.values()):
-        template.ending.pop(ended.id)(137)
+        if ended.id in template.ending:
+            template.ending.pop(ended.id)(137)
         async with asyncio.timeout(10):
             while ended.state is not State.GONE:
                 await asyncio.sleep(0)
     descriptors.check()
+    assert stock.known == []
 
 
 async def test_a_template_that_is_retired_while_it_starts_ends() -> None:
