@@ -154,20 +154,13 @@ def test_a_run_that_dies_with_the_server_is_recorded_as_failed(tmp_path: Path) -
         server.stop()
 
 
-def test_a_second_server_on_the_same_folder_refuses_to_start(tmp_path: Path) -> None:
-    server = Running(tmp_path / "data").start()
-    try:
-        second = Running(tmp_path / "data")
-        with pytest.raises(AssertionError, match="already"):
-            second.start()
-    finally:
-        assert server.stop() == 0
+def test_a_second_server_on_the_same_folder_refuses_to_start(server: Running) -> None:
+    with pytest.raises(AssertionError, match="already"):
+        Running(server.data_dir).start()
+    with server.client() as api:
+        assert api.get("/health/version").is_success
 
 
-def test_the_credentials_are_for_their_owner_only(tmp_path: Path) -> None:
-    server = Running(tmp_path / "data").start()
-    try:
-        for name in ("credentials.json", "master.key"):
-            assert (server.data_dir / name).stat().st_mode & 0o777 == 0o600, name
-    finally:
-        server.stop()
+def test_the_credentials_are_for_their_owner_only(server: Running) -> None:
+    for name in ("credentials.json", "master.key"):
+        assert (server.data_dir / name).stat().st_mode & 0o777 == 0o600, name
