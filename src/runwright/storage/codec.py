@@ -215,6 +215,20 @@ class ExecutionCodec(Codec[Any]):
         )
 
 
+def _names(column: str, chosen: str) -> str:
+    """The different values of a column of jobs, each found by one step in the index.
+
+    Parameters: those of `chosen`, after which value, those of `chosen`, the value with which to
+    stop ("" = none), how many.
+    """
+    first = f"SELECT min({column}) AS name FROM jobs WHERE {chosen} AND {column} > "
+    return (
+        f"WITH RECURSIVE step AS ({first}? UNION ALL SELECT ({first}step.name) FROM step "
+        "WHERE step.name IS NOT NULL AND coalesce(step.name < nullif(?, ''), true) LIMIT ?) "
+        "SELECT name FROM step WHERE name IS NOT NULL"
+    )
+
+
 _PUT_BACK: Final = ("updated_at", "kind", "ready_at", "failures")
 _SEALED: Final = ("epoch", "sealed")
 _PROOF: Final = ("project_id", "id", "owner", "attempt")
@@ -230,20 +244,9 @@ class JobCodec(Codec[Any]):
         super().__init__(kind, dialect)
         self.add_sql = Batches(self.insert_sql, len(kind.fields))
         column = kind.table.c
-        after = bindparam("after", type_=Text)
         of_kind = column.kind == bindparam("kind", type_=Text)
-        self.next_project_sql = self._text(
-            select(func.min(column.project_id)).where(of_kind, column.project_id > after),
-            (),
-            ("kind", "after"),
-        )
-        self.next_function_sql = self._text(
-            select(func.min(column.function_id)).where(
-                of_kind, column.project_id == bindparam("project_id"), column.function_id > after
-            ),
-            (),
-            ("kind", "project_id", "after"),
-        )
+        self.projects_sql = _names("project_id", "kind = ?")
+        self.functions_sql = _names("function_id", "kind = ? AND project_id = ?")
         self.ready_sql = self._text(
             self.select()
             .where(
@@ -258,6 +261,16 @@ class JobCodec(Codec[Any]):
             .with_for_update(skip_locked=True),
             (),
             ("kind", "project_id", "function_id", "moment", "most", "skip"),
+        )
+        self.due_sql = self._text(
+            self.select()
+            .where(of_kind, column.ready_at <= bindparam("moment"))
+            .order_by(column.ready_at)
+            .limit(bindparam("most", type_=Integer))
+            .offset(bindparam("skip", type_=Integer))
+            .with_for_update(skip_locked=True),
+            (),
+            ("kind", "moment", "most", "skip"),
         )
         bind = column.ready_at.type.dialect_impl(dialect).bind_processor(dialect)
         self.moment: Convert = bind if bind is not None else lambda value: value

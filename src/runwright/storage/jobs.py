@@ -39,13 +39,16 @@ class SqlJobs(SqlRepository[Job]):
             self._change(*statement)
 
     def projects(self, kind: JobKind, after: str, *, limit: int, last: str = "") -> list[str]:
-        return self._steps(self._codec.next_project_sql, (kind.value,), after, limit, last)
+        chosen = (kind.value,)
+        rows = self._driver.rows(self._codec.projects_sql, (*chosen, after, *chosen, last, limit))
+        return [row[0] for row in rows]
 
     def functions(
         self, kind: JobKind, project_id: str, after: str, *, limit: int, last: str = ""
     ) -> list[str]:
-        params = (kind.value, project_id)
-        return self._steps(self._codec.next_function_sql, params, after, limit, last)
+        chosen = (kind.value, project_id)
+        rows = self._driver.rows(self._codec.functions_sql, (*chosen, after, *chosen, last, limit))
+        return [row[0] for row in rows]
 
     def ready(
         self,
@@ -63,14 +66,9 @@ class SqlJobs(SqlRepository[Job]):
         return [self._codec.from_driver(row) for row in rows]
 
     def due(self, moment: datetime, *, limit: int) -> list[Job]:
-        statement = (
-            self._codec.select()
-            .where(_C.kind == JobKind.DELAYED, _C.ready_at <= moment)
-            .order_by(_C.ready_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        return self._values(statement)
+        params = (JobKind.DELAYED.value, self._codec.moment(moment), limit, 0)
+        rows = self._driver.rows(self._codec.due_sql, params)
+        return [self._codec.from_driver(row) for row in rows]
 
     def make_runnable(self, items: Sequence[Job], *, at: datetime) -> None:
         for chosen in _chosen(items):
@@ -208,22 +206,6 @@ class SqlJobs(SqlRepository[Job]):
                 return frozenset(found)
             found.add(epoch)
             after = epoch
-
-    def _steps(
-        self, sql: str, params: tuple[str, ...], after: str, limit: int, last: str
-    ) -> list[str]:
-        """Different values of a column, each found by one step in the index: how many rows
-        have the same value does not matter."""
-        found: list[str] = []
-        while len(found) < limit:
-            value = self._driver.rows(sql, (*params, after))[0][0]
-            if value is None:
-                break
-            found.append(value)
-            after = value
-            if last and value >= last:
-                break
-        return found
 
     def _still_held(self, items: Sequence[Job], sql: str, *values: object) -> list[Job]:
         """Change rows that are still held as `items` say; which ones were."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import Connection
 
+from runwright.model.job import JobKind
 from runwright.model.query import Filter, ListQuery, Order
 from runwright.storage.dialect import sqlite_engine
 from runwright.storage.migrate import upgrade
@@ -116,3 +117,14 @@ def test_the_jobs_of_a_claim_are_changed_by_their_keys(connection: Connection) -
     ]
     assert len(found) == 4
     assert all(step.endswith("(project_id=? AND id=?)") for step in found), found
+
+
+def test_turns_and_what_is_due_are_found_in_an_index(connection: Connection) -> None:
+    def work(unit: SqlUnitOfWork) -> None:
+        unit.jobs.projects(JobKind.RUN, "", limit=5)
+        unit.jobs.functions(JobKind.RUN, PROJECT, "", limit=5, last="f")
+        unit.jobs.due(NOW, limit=5)
+
+    steps = [step for step in steps_of(connection, work) if " jobs" in step or "ORDER" in step]
+    assert len(steps) == 5
+    assert all(step.startswith("SEARCH") for step in steps), steps
