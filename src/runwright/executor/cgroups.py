@@ -96,7 +96,7 @@ class Group:
     def __init__(self, folders: Mapping[str, Path], *, is_v2: bool) -> None:
         self._folders = folders  # controller -> folder; v2 has one folder under every name
         self._is_v2 = is_v2
-        self._written: dict[Path, str] = {}
+        self._written: dict[str, str] = {}
 
     def limit(self, limits: Limits) -> None:
         memory = self._folders.get("memory")
@@ -107,33 +107,33 @@ class Group:
             self._limit_cpu(cpu, limits.cpus)
         pids = self._folders.get("pids")
         if pids is not None:
-            self._set(pids / "pids.max", str(limits.pids))
+            self._set(f"{pids}/pids.max", str(limits.pids))
 
-    def _set(self, path: Path, value: str) -> None:
+    def _set(self, path: str, value: str) -> None:
         """A write takes the kernel 50 us, and most deployments want what the start gave them."""
-        if self._written.get(path) != value and _write(path, value):
+        if self._written.get(path) != value and _write(Path(path), value):
             self._written[path] = value
 
     def _limit_memory(self, folder: Path, size: int) -> None:
         if self._is_v2:
-            self._set(folder / "memory.max", str(size))
-            self._set(folder / "memory.swap.max", "0")
-            self._set(folder / "memory.oom.group", "1")
+            self._set(f"{folder}/memory.max", str(size))
+            self._set(f"{folder}/memory.swap.max", "0")
+            self._set(f"{folder}/memory.oom.group", "1")
             return
-        self._set(folder / "memory.kmem.tcp.limit_in_bytes", str(_SOCKETS_MIB * _MIB))
+        self._set(f"{folder}/memory.kmem.tcp.limit_in_bytes", str(_SOCKETS_MIB * _MIB))
         # memory <= memory+swap must hold after every write, whichever way the limit moves.
         for _ in range(2):
-            self._set(folder / "memory.limit_in_bytes", str(size))
-            self._set(folder / "memory.memsw.limit_in_bytes", str(size))
+            self._set(f"{folder}/memory.limit_in_bytes", str(size))
+            self._set(f"{folder}/memory.memsw.limit_in_bytes", str(size))
 
     def _limit_cpu(self, folder: Path, cpus: float) -> None:
         quota = max(int(cpus * CPU_PERIOD_US), _MIN_QUOTA_US) if cpus > 0 else -1
         if self._is_v2:
             text = str(quota) if quota > 0 else "max"
-            self._set(folder / "cpu.max", f"{text} {CPU_PERIOD_US}")
+            self._set(f"{folder}/cpu.max", f"{text} {CPU_PERIOD_US}")
             return
-        self._set(folder / "cpu.cfs_period_us", str(CPU_PERIOD_US))
-        self._set(folder / "cpu.cfs_quota_us", str(quota))
+        self._set(f"{folder}/cpu.cfs_period_us", str(CPU_PERIOD_US))
+        self._set(f"{folder}/cpu.cfs_quota_us", str(quota))
 
     def join(self, pid: int = 0) -> None:
         """Move a process in, 0 = the calling one; raises OSError when a group refuses it."""
