@@ -98,6 +98,7 @@ class Stock:
         self._cold = 0  # starts that calls wait for
         self._has_memory = has_memory
         self._broken_until: dict[Key, float] = {}
+        self._scarce_until: dict[Key, float] = {}  # no more than the fixed number
         self._words: dict[int, asyncio.Future[None]] = {}  # that runners are to say
         self._uids = uids
         self._uid_of: dict[int, int | None] = {}
@@ -301,18 +302,23 @@ class Stock:
     # Keeping it full
 
     def _target(self, key: Key) -> int:
+        base = self._fixed(key)
+        if base == 0 or self._limits.most_ready <= base or not self._is_used(key):
+            return base
+        return max(base, min(self._demand.peak(key, self._now()), self._limits.most_ready))
+
+    def _fixed(self, key: Key) -> int:
         interpreter = self._interpreters.get(key.runtime)
         if interpreter is None:
             return 0
         size = self._limits.sizes.get(interpreter.language, 0)
         is_default = key == self.class_of(key.runtime, self._limits.default_memory_mib)
-        is_used = self._now() - self._used_at.get(key, float("-inf")) < _USED_S
-        if not is_used:
+        if not self._is_used(key):
             return min(size, 1) if is_default else 0
-        base = size if is_default else min(size, 1)
-        if self._limits.most_ready <= base or size == 0:
-            return base
-        return max(base, min(self._demand.peak(key, self._now()), self._limits.most_ready))
+        return size if is_default else min(size, 1)
+
+    def _is_used(self, key: Key) -> bool:
+        return self._now() - self._used_at.get(key, float("-inf")) < _USED_S
 
     def _may_be_more(self, key: Key) -> bool:
         """Beyond the fixed number they take what nothing else needs: memory, and half the slots."""
@@ -337,10 +343,14 @@ class Stock:
         lacking = [
             (len(self._ready.get(key, ())), order, key)
             for order, key in enumerate(keys)
-            if len(self._ready.get(key, ())) < self._target(key)
+            if len(self._ready.get(key, ())) < self._wanted(key)
             and self._broken_until.get(key, 0.0) <= self._now()
         ]
         return min(lacking)[2] if lacking else None
+
+    def _wanted(self, key: Key) -> int:
+        is_scarce = self._now() < self._scarce_until.get(key, 0.0)
+        return self._fixed(key) if is_scarce else self._target(key)
 
     def _recency(self, key: Key) -> float:
         return -self._used_at[key]
@@ -357,7 +367,7 @@ class Stock:
                     await asyncio.sleep(_REFILL_PAUSE_S)
                     continue
                 if not self._may_be_more(key):
-                    self._broken_until[key] = self._now() + _REFILL_RETRY_S
+                    self._scarce_until[key] = self._now() + _REFILL_RETRY_S
                     self._loop.call_later(_REFILL_RETRY_S, self._refill_needed.set)
                     continue
                 began = self._now()

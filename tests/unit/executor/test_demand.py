@@ -75,6 +75,16 @@ async def test_without_spare_memory_the_pool_keeps_its_fixed_size() -> None:
         assert ready(bench) == 1
 
 
+async def test_the_fixed_size_is_kept_up_while_there_is_no_memory_for_more() -> None:
+    async with a_bench(sizes={"node": 1}, most_ready=8, sandboxes=64) as bench:
+        bench.pool._stock._has_memory = lambda: False
+        await ask_for(bench, 5)
+        await bench.until(lambda: ready(bench) == 1)
+        await bench.until(bench.pool.is_full)  # it has seen that there can be no more
+        await bench.run(a_workload("another"))
+        await bench.until(lambda: ready(bench) == 1)
+
+
 async def test_nothing_is_kept_of_a_language_whose_size_is_none() -> None:
     async with a_bench(sizes={"node": 0}, most_ready=8, sandboxes=64) as bench:
         await ask_for(bench, 3)
