@@ -8,7 +8,7 @@ from typing import Any, Final
 from runwright.api.params import Declared, Id, declared
 from runwright.api.routing import Nothing, Route
 from runwright.settings import Settings
-from runwright.wiring import routes
+from runwright.wiring.application import routes
 from tools.refusals import shown as shown_refusals
 
 HEAD: Final = """\

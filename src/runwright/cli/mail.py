@@ -28,10 +28,10 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """List letters, the newest last."""
-    from runwright import wiring
+    from runwright.wiring import machine
 
     with errors_shown(as_json=as_json):
-        found = wiring.mail_folder(Settings.load(flags={"data_dir": data_dir}, file=config))
+        found = machine.mail_folder(Settings.load(flags={"data_dir": data_dir}, file=config))
         found = [item for item in found if project in (None, item.project)][-limit:]
         if as_json:
             print_json([asdict(item) for item in found])
@@ -57,16 +57,16 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Print a letter. Exits 1 when there is no such letter."""
-    from runwright import wiring
+    from runwright.wiring import machine
 
     with errors_shown(as_json=as_json):
         settings = Settings.load(flags={"data_dir": data_dir}, file=config)
         if letter is None:
-            letter = next((item.id for item in wiring.mail_folder(settings)[-1:]), None)
+            letter = next((item.id for item in machine.mail_folder(settings)[-1:]), None)
         if letter is None:
             err.print("The mail folder is empty.")
             raise typer.Exit(FAILED)
-        found = wiring.mail_letter(settings, letter)
+        found = machine.mail_letter(settings, letter)
         if found is None:
             err.print("[red]error:[/red] No letter, or more than one, has an id like that.")
             raise typer.Exit(FAILED)

@@ -12,7 +12,7 @@ from runwright.executor.runtimes import RUNTIMES, Interpreter
 from runwright.outgoing.mail_folder import Kept, kept_letter, kept_letters
 from runwright.ports.executor import RuntimeStatus
 from runwright.settings import Settings
-from runwright.wiring.mail import where_mail_goes
+from runwright.wiring.mail_settings import where_mail_goes
 from runwright.wiring.network import open_networks
 
 

@@ -6,16 +6,17 @@ from pathlib import Path
 
 from runwright.letters.postbox import Postbox
 from runwright.letters.postman import Postman, PostmanLimits
-from runwright.letters.ways import Sender, Ways, relay_from, sender_from
+from runwright.letters.ways import Ways
 from runwright.model.job import JobKind
 from runwright.outgoing.lookup import SystemLookup
-from runwright.outgoing.mail_folder import FOLDER, MailFolder
+from runwright.outgoing.mail_folder import MailFolder
 from runwright.outgoing.reach import Reach
 from runwright.outgoing.smtp import SmtpCarrier
-from runwright.ports.carrier import Carrier, Relay
+from runwright.ports.carrier import Carrier
 from runwright.queue.rows import RowQueue
-from runwright.settings import BadSetting, Settings
+from runwright.settings import Settings
 from runwright.wiring.core import Core
+from runwright.wiring.mail_settings import relay, sender
 from runwright.wiring.waiting import Waiting
 
 
@@ -84,31 +85,3 @@ def _carrier(settings: Settings, stack: AsyncExitStack) -> SmtpCarrier:
         Reach(lookup, allows_private=True, own_ports=()),
         own_name=settings.domain[0],
     )
-
-
-def relay(settings: Settings) -> Relay | None:
-    if not settings.smtp_url:
-        return None
-    try:
-        return relay_from(settings.smtp_url)
-    except ValueError as exc:
-        raise BadSetting(f"RUNWRIGHT_SMTP_URL: {exc}") from exc
-
-
-def sender(settings: Settings) -> Sender:
-    if not settings.mail_from:
-        return Sender(email=f"no-reply@{settings.domain[0]}")
-    try:
-        return sender_from(settings.mail_from)
-    except ValueError as exc:
-        raise BadSetting(f"RUNWRIGHT_MAIL_FROM: {exc}") from exc
-
-
-def where_mail_goes(settings: Settings) -> str:
-    """For people: in one line. Raises BadSetting."""
-    found = relay(settings)
-    if found is not None:
-        return f"to {found.host}:{found.port}"
-    if settings.mail_folder == "on":
-        return f"into the folder {Path(settings.data_dir) / FOLDER} (runwright mail list)"
-    return "nowhere: no mail server is set and the mail folder is off"

@@ -28,7 +28,8 @@ from runwright.wiring.containers import with_containers
 from runwright.wiring.core import Core, open_core
 from runwright.wiring.executions import executor_config, make_executions
 from runwright.wiring.functions import make_functions, start_workers
-from runwright.wiring.mail import start_mail, where_mail_goes
+from runwright.wiring.mail import start_mail
+from runwright.wiring.mail_settings import where_mail_goes
 from runwright.wiring.oauth import open_provider_poster
 from runwright.wiring.realtime import start_realtime
 from runwright.wiring.triggers import start_triggers
