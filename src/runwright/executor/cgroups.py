@@ -76,7 +76,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _write(path: Path, value: str) -> bool:
+def _write(path: Path | str, value: str) -> bool:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     except OSError:

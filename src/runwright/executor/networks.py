@@ -1,9 +1,9 @@
 """Network namespaces that wait for sandboxes, so that no cold start makes one.
 
 Making and filling one takes a millisecond or two, most of it locks of the kernel that all
-namespaces share. A child of the launcher does it and hands over the descriptors: entering a
-ready namespace takes microseconds. None is ever used twice. When all are taken at once, the
-sandbox's own process makes one.
+namespaces share. A child of the launcher makes all that are missing, one after another, and hands
+over the descriptors: entering a ready namespace takes microseconds. None is ever used twice. When
+all are taken at once, the sandbox's own process makes one, or the start waits for the next.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from typing import Final
 from runwright.executor import kernel, netns
 
 READY: Final = 8
+FEW: Final = 4  # so many left, and more are made
 _MAX_BYTES: Final = 64
 _MAX_FDS: Final = 8
 
@@ -77,13 +78,14 @@ class Networks:
         return taken
 
     def _refill(self) -> None:
-        """One maker at a time: what they wait for is the same lock."""
+        """One maker at a time, as what they wait for is the same lock, and not for each one."""
         may_make = self._api_port and not self._coming and not self._is_failing
-        if may_make and len(self._ready) < READY:
+        if may_make and len(self._ready) <= FEW:
             self._make()
 
     def _make(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        count = READY - len(self._ready)
         try:
             pid = os.fork()
         except OSError:
@@ -92,28 +94,38 @@ class Networks:
             return
         if pid == 0:
             with contextlib.suppress(BaseException):  # a forked child only ever reports
-                _hand_over(a_network(self._api_port), theirs)
+                ours.close()  # else it would not notice the launcher's end
+                for _ in range(count):
+                    network = a_network(self._api_port)
+                    _hand_over(network, theirs)
+                    network.close()
             os._exit(0)
         theirs.close()
+        # After a failure the next start tries again, and says why if that fails, too.
+        self._is_failing = True  # until the first one is there
         self._coming[ours.fileno()] = (ours, pid)
         self._poll.register(ours.fileno(), select.EPOLLIN)
 
     def arrived(self, fd: int) -> bool:
-        """Take what a maker sent, or learn that it failed; False if the descriptor is no
+        """Take what a maker sent, or learn that it ended; False if the descriptor is no
         maker's."""
         if fd not in self._coming:
             return False
-        link, pid = self._coming.pop(fd)
-        self._poll.unregister(fd)
-        with link:
+        link, pid = self._coming[fd]
+        try:
             data, fds, _, _ = socket.recv_fds(link, _MAX_BYTES, _MAX_FDS)
-        os.waitpid(pid, 0)
+        except OSError:
+            data, fds = b"", []
         if data:
             namespace, *rest = fds
             is_transparent = json.loads(data)
             self._ready.append(Network(netns.Plumbing(is_transparent, tuple(rest)), namespace))
-        # After a failure the next start tries again, and says why if that fails, too.
-        self._is_failing = not data
+            self._is_failing = False
+            return True
+        del self._coming[fd]
+        self._poll.unregister(fd)
+        link.close()
+        os.waitpid(pid, 0)
         self._refill()
         return True
 

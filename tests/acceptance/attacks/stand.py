@@ -20,12 +20,13 @@ from tests.acceptance.attacks.neighbour import (
     quantile,
 )
 from tests.acceptance.attacks.rows import NAME_CHARS, NODE, PYTHON, ROWS, Kind, Row
-from tests.acceptance.deploying import create, domain, upload, wait_built
+from tests.acceptance.deploying import create, deploy, domain, execute, upload, wait_built
 from tests.acceptance.running import UID_BASE, Running
 
 ROOT: Final = Path(__file__).parents[3]
 HOSTILE: Final = ROOT / "tests" / "functions" / "hostile"
 NEIGHBOUR: Final = "neighbour"
+FIRST: Final = "first"
 TMP_MIB: Final = 64
 BUILD_BYTES: Final = 50_000_000
 SPECIFICATION: Final = "s-1vcpu-512mb"  # of the hostile: half of a small machine
@@ -125,6 +126,21 @@ class Stand:
         for function, deployment in made.items():
             built = wait_built(self.api, function, deployment)
             assert built["status"] == "ready", built["buildLogs"]
+
+        if self.who == "root":
+            self._fork_from_now_on()
+
+    def _fork_from_now_on(self) -> None:
+        """Python's attacks are made in sandboxes that were forked from a zygote, Node's in those
+        of bubblewrap; as an ordinary user all are bubblewrap's."""
+        source = "def main(context):\n    return context.res.text(open('/proc/1/cmdline').read())\n"
+        deploy(self.api, FIRST, PYTHON, source)
+        deadline = time.monotonic() + 60
+        while "--zygote" not in execute(self.api, FIRST)["responseBody"]:
+            assert time.monotonic() < deadline, "no zygote came"
+            variable = {"variableId": "unique()", "key": f"V{secrets.token_hex(4)}", "value": "1"}
+            answer = self.api.post(f"/functions/{FIRST}/variables", json=variable)
+            assert answer.status_code == 201, answer.text  # the next start is a cold one
 
     def _set_variable(self, function: str, value: str, *, secret: bool = False) -> None:
         variable = {"variableId": f"of-{function}", "key": "TOKEN", "value": value}

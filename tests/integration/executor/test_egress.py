@@ -19,7 +19,7 @@ import pytest
 
 from runwright.clock import SystemClock
 from runwright.executor.host import BubblewrapExecutor
-from runwright.executor.networks import READY
+from runwright.executor.networks import FEW
 from runwright.model.execution import Workload
 from runwright.model.network import Network
 from runwright.ports.executor import BuildJob
@@ -82,13 +82,13 @@ class World:
         return found
 
     async def networks_in_stock(self) -> set[str]:
-        """Namespaces that the launcher holds ready, once it has all that it keeps."""
+        """Namespaces that the launcher holds ready, once it has as many as it keeps."""
         folder = Path(f"/proc/{self.bench.control.launcher_pid}/fd")
         async with asyncio.timeout(60):
             while True:
                 links = [os.readlink(path) for path in folder.iterdir()]
                 found = {link for link in links if link.startswith("net:")}
-                if len(found) >= READY:
+                if len(found) > FEW:
                     return found
                 await asyncio.sleep(0.01)
 

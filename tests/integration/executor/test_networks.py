@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from runwright.executor import netns, networks
-from runwright.executor.networks import READY, Network, Networks
+from runwright.executor.networks import FEW, READY, Network, Networks
 
 
 @pytest.fixture
@@ -25,12 +25,12 @@ def a_fake(api_port: int) -> Network:
 
 
 def turn(poll: select.epoll, made: Networks) -> bool:
-    """Let one maker arrive; whether one was under way."""
+    """Hear a maker once; whether one was under way."""
     found = poll.poll(5.0 if made._coming else 0.0)
     return any(made.arrived(fd) for fd, _ in found)
 
 
-def test_a_stock_is_made_one_by_one_and_filled_up_again(
+def test_a_stock_is_made_by_one_maker_and_filled_up_again(
     poll: select.epoll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(networks, "a_network", a_fake)
@@ -38,14 +38,22 @@ def test_a_stock_is_made_one_by_one_and_filled_up_again(
     assert made.take() is None  # nobody said yet what to make
     made.fill(8080)
     assert made.take() is None
-    arrivals = 0
+    makers = set()
+    turns = 0
     while turn(poll, made):
-        arrivals += 1
-    assert arrivals == READY
+        turns += 1
+        makers |= {pid for _, pid in made._coming.values()}
+    assert (turns, len(made._ready), len(makers)) == (READY + 1, READY, 1)  # and its end
     taken = made.take()
     assert taken is not None
-    assert turn(poll, made)
-    assert not turn(poll, made)
+    assert not made.is_making  # for one
+    while len(made._ready) > FEW:
+        another = made.take()
+        assert another is not None
+        another.close()
+    while turn(poll, made):
+        pass
+    assert len(made._ready) == READY
     assert os.read(taken.plumbing.fds[0], 16) == b"8080"
     taken.close()
     while (rest := made.take()) is not None:
@@ -62,8 +70,11 @@ def test_a_maker_that_fails_is_not_repeated_until_one_is_wanted(
     monkeypatch.setattr(networks, "a_network", a_fake)
     made = Networks(poll)
     made.fill(1)
+    assert made.is_making
     assert turn(poll, made)
     assert not turn(poll, made)
+    assert not made.is_making
     assert made.take() is None
+    assert made.is_making
     assert turn(poll, made)
     assert not made.arrived(0)

@@ -18,8 +18,11 @@ pytestmark = pytest.mark.anyio
 FUNCTION = """
 import json, os, random, resource, signal, socket, sys, threading, time
 def read(path):
-    with open(path) as file:
-        return file.read()
+    try:
+        with open(path) as file:
+            return file.read()
+    except PermissionError:
+        return ""
 def entries(folder):
     found = []
     for name in sorted(os.listdir(folder)):
@@ -64,8 +67,7 @@ def main(context):
             "cgroup": read("/proc/self/cgroup"), "setgroups": read("/proc/self/setgroups"),
             "map": [line.split()[::2] for line in (read("/proc/self/uid_map"),
                                                    read("/proc/self/gid_map"))],
-            "environment": dict(os.environ), "started with": sorted(
-                read("/proc/self/environ").split("\\0")),
+            "environment": dict(os.environ), "environment of init": read("/proc/1/environ"),
             "folders": {name: entries(name) for name in ("/", "/dev", "/tmp", "/dev/shm", "/etc")},
             "own": [oct(os.stat(name).st_mode) for name in ("/tmp", "/dev/shm", "/proc/self")],
             "cwd": os.getcwd(), "host": socket.gethostname(), "words": sys.argv,

@@ -178,7 +178,8 @@ class Kernel:
         write(self.base / "cgroup.procs", "10\n11\n")
         monkeypatch.setattr(cgroups, "_write", self.write)
 
-    def write(self, path: Path, value: str) -> bool:
+    def write(self, place: Path | str, value: str) -> bool:
+        path = Path(place)
         if not self.is_delegated:
             return False
         if path.name == "cgroup.subtree_control":
@@ -272,8 +273,8 @@ def test_what_a_group_has_already_is_not_written_again(
     group.limit(Limits(memory_mib=512, pids=256))
     written: list[str] = []
 
-    def refuse(path: Path, _value: str) -> bool:
-        written.append(path.name)
+    def refuse(path: Path | str, _value: str) -> bool:
+        written.append(Path(path).name)
         return False
 
     monkeypatch.setattr(cgroups, "_write", refuse)

@@ -46,6 +46,8 @@ _EMPTY_FOLDER = b"/run"
 # Keeps the interpreter's lock during a call: a fork must not lose it.
 _libc = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
+_libc.mount.argtypes = [ctypes.c_char_p] * 3 + [ctypes.c_ulong, ctypes.c_char_p]
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
 
 
 class _Filter(ctypes.Structure):
@@ -65,23 +67,18 @@ def _system_call(number: int, *arguments: int) -> int:
     return result
 
 
-def _prctl(*arguments: Any) -> int:
-    words = [ctypes.c_ulong(word) if isinstance(word, int) else word for word in arguments]
-    words += [ctypes.c_ulong(0)] * (5 - len(words))
-    result: int = _libc.prctl(*words)
+def _prctl(option: int, argument: int, second: int = 0) -> int:
+    result: int = _libc.prctl(option, argument, second, 0, 0)
     return result
 
 
 def fork_init() -> int:
-    """Fork the first process of a new process namespace, as a child of our own parent."""
-    python = ctypes.pythonapi
-    python.PyOS_BeforeFork()
-    pid = _system_call(_CLONE, CLONE_NEWPID | CLONE_PARENT, 0, 0, 0, 0)
-    if pid == 0:
-        python.PyOS_AfterFork_Child()
-    else:
-        python.PyOS_AfterFork_Parent()
-    return _check(pid, "clone")
+    """Fork the first process of a new process namespace, as a child of our own parent.
+
+    Python is not told. There is one thread, which needs nothing made anew, and the program is a
+    second, ordinary fork of that process: what has to be done in it is done there, and once.
+    """
+    return _check(_system_call(_CLONE, CLONE_NEWPID | CLONE_PARENT, 0, 0, 0, 0), "clone")
 
 
 def isolate(order: dict[str, Any], groups: list[int], network: int, code: bytes) -> None:
@@ -104,8 +101,9 @@ def isolate(order: dict[str, Any], groups: list[int], network: int, code: bytes)
 
 
 def _mount(source: bytes, target: bytes, kind: bytes | None, flags: int, options: bytes) -> None:
-    done = _libc.mount(source, target, kind, ctypes.c_ulong(flags), options or None)
-    _check(done, "mount on " + target.decode())
+    done = _libc.mount(source, target, kind, flags, options or None)
+    if done < 0:
+        _check(done, "mount on " + target.decode())
 
 
 def _mount_own(order: dict[str, Any]) -> None:
@@ -152,8 +150,9 @@ def _be_nobody(order: dict[str, Any]) -> None:
 
 
 def _drop_rights() -> None:
+    prctl = _libc.prctl
     for number in range(_MOST_CAPABILITIES):
-        if _prctl(_PR_CAPBSET_DROP, number) < 0:
+        if prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
             if ctypes.get_errno() != _EINVAL or number == 0:
                 _check(-1, "prctl")
             break  # the kernel knows no more of them
@@ -169,7 +168,15 @@ def _drop_rights() -> None:
 def _set_filter(code: bytes) -> None:
     memory = ctypes.create_string_buffer(code, len(code))
     program = _Filter(len(code) // 8, ctypes.addressof(memory))
-    _check(_prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program)), "seccomp")
+    _check(_prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program)), "seccomp")
+
+
+def be_open(is_open: bool) -> None:
+    """Whether those with equal rights see in /proc what this process is and has.
+
+    The first process keeps it to itself: it is no matter of the program's.
+    """
+    _check(_prctl(_PR_SET_DUMPABLE, int(is_open)), "prctl")
 
 
 def close_from(first: int) -> None:

@@ -92,6 +92,7 @@ def _be_born(order: dict[str, Any], fds: list[int], link: Any, code: bytes) -> N
             frames._exit(_REHEARSED)
         link.detach()
         os.setsid()
+        birth.be_open(False)
         pid = os.fork()
         if pid:
             _be_init(pid)
@@ -109,6 +110,7 @@ def _has_left(link: Any) -> bool:
 
 
 def _be_program(given: dict[str, int]) -> None:
+    birth.be_open(True)
     for number, fd in ((1, given["output"]), (2, given["output"]), (frames.FD, given["frames"])):
         if fd != number:
             os.dup2(fd, number)
