@@ -61,7 +61,6 @@ class Zygote:
     began_at: float
     used_at: float
     forks: int = 0
-    is_ready: bool = False
     births: dict[int, Birth] = field(default_factory=dict)
     rehearsal_pid: int = 0
     rehearsal_fd: int = -1  # pidfd
@@ -214,7 +213,6 @@ class Zygotes:
             return
         old = self._used.get(zygote.kind)
         self._used[zygote.kind] = self._coming.pop(zygote.kind)
-        zygote.is_ready = True
         if old is not None:
             self._retire(old)
 
