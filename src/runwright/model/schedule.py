@@ -34,6 +34,7 @@ MINUTE: Final = timedelta(minutes=1)
 
 _SECOND: Final = timedelta(seconds=1)
 _WEEK: Final = timedelta(days=7)
+_HORIZON: Final = timedelta(days=50 * 366)  # what has not come by then never will; as cronsim
 _NICKNAMES: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -114,15 +115,20 @@ def _by_clock(cron: "_Cron", after: datetime, place: ZoneInfo) -> datetime:
 
 
 def _by_minutes(cron: "_Cron", after: datetime, place: ZoneInfo) -> datetime:
-    """Real minutes: each stretch without a change of the clocks is looked at on its own."""
+    """Real minutes: each stretch without a change of the clocks is looked at on its own.
+
+    The hour that the clocks leave out on the last Sunday of March may be all that was asked for.
+    """
     wall = _wall(after, place)
-    while True:
+    end = after + _HORIZON
+    while after < end:
         due = (next(cron.beyond(wall)) - _offset(after, place)).replace(tzinfo=UTC)
         change = _first_change(after, due, place)
         if change is None:
             return due
         after = change
         wall = _wall(change, place) - _SECOND  # the first minute of the stretch counts
+    raise StopIteration
 
 
 def _wall(moment: datetime, place: ZoneInfo) -> datetime:
