@@ -16,7 +16,7 @@ from tests.integration.executor.conftest import PYTHON, Bench, can_isolate, desc
 pytestmark = pytest.mark.anyio
 
 FUNCTION = """
-import json, os, random, resource, signal, socket, sys, threading, time
+import json, os, platform, random, resource, signal, socket, sys, threading, time
 def read(path):
     try:
         with open(path) as file:
@@ -70,7 +70,7 @@ def main(context):
             "environment": dict(os.environ), "environment of init": read("/proc/1/environ"),
             "folders": {name: entries(name) for name in ("/", "/dev", "/tmp", "/dev/shm", "/etc")},
             "own": [oct(os.stat(name).st_mode) for name in ("/tmp", "/dev/shm", "/proc/self")],
-            "cwd": os.getcwd(), "host": socket.gethostname(), "words": sys.argv,
+            "cwd": os.getcwd(), "host": [socket.gethostname(), platform.node()], "words": sys.argv,
             "ids": [os.getpid(), os.getppid(), os.getsid(0), os.getpgid(0)],
             "files": sorted(os.readlink(f"/proc/self/fd/{name}").split(":")[0]
                             for name in os.listdir("/proc/self/fd")

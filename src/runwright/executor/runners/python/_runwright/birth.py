@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import resource
 
 TYPE_CHECKING = False
@@ -27,7 +26,8 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND = 2, 4, 8, 4096
-_CLONE = {"x86_64": 56, "aarch64": 220}[platform.machine()]
+# Not by `platform`: it remembers all it was told, and functions would be told the machine's name.
+_CLONE = {"x86_64": 56, "aarch64": 220}[os.uname().machine]
 _CLOSE_RANGE = 436
 _ALL_FDS = 0xFFFFFFFF
 _PR_SET_PDEATHSIG = 1
