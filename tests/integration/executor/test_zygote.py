@@ -16,7 +16,7 @@ from tests.integration.executor.conftest import PYTHON, Bench, can_isolate, desc
 pytestmark = pytest.mark.anyio
 
 FUNCTION = """
-import json, os, platform, random, resource, signal, socket, sys, threading, time
+import fcntl, json, os, platform, random, resource, signal, socket, sys, threading, time
 def read(path):
     try:
         with open(path) as file:
@@ -75,6 +75,7 @@ def main(context):
             "files": sorted(os.readlink(f"/proc/self/fd/{name}").split(":")[0]
                             for name in os.listdir("/proc/self/fd")
                             if os.path.exists(f"/proc/self/fd/{name}")),
+            "stdin": fcntl.fcntl(0, fcntl.F_GETFL),  # the zygote's own may be written to
             "signals": [str(signal.getsignal(number)) for number in signal.valid_signals()],
             "nice": os.nice(0), "thread": threading.main_thread().native_id,
             "interfaces": socket.if_nameindex(), "spaces": sorted(os.listdir("/proc/self/ns")),

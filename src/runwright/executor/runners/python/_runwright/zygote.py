@@ -49,7 +49,8 @@ def run() -> None:
         order, fds = _received(link)
         pid = birth.fork_init()
         if pid == 0:
-            _be_born({**settings, **order}, fds, link, code)
+            link.close()  # no half-built sandbox holds it, nor keeps its end from being noticed
+            _be_born({**settings, **order}, fds, code)
             return
         link.send(json.dumps({"id": order["id"], "pid": pid}).encode())
         for fd in fds:
@@ -77,7 +78,7 @@ def _received(link: Any) -> tuple[dict[str, Any], list[int]]:
     return json.loads(data), fds
 
 
-def _be_born(order: dict[str, Any], fds: list[int], link: Any, code: bytes) -> None:
+def _be_born(order: dict[str, Any], fds: list[int], code: bytes) -> None:
     """In the fork: the first process of the sandbox, which starts the program and stays."""
     given = {name: fds[at] for at, name in enumerate(order["has"])}
     status = given["status"]
@@ -85,12 +86,11 @@ def _be_born(order: dict[str, Any], fds: list[int], link: Any, code: bytes) -> N
         groups = [fd for name, fd in given.items() if name.startswith("group")]
         birth.isolate(order, groups, given.get("network", -1), code)
         # Looked at after the launcher's death would be heard of: it may have come before.
-        if _has_left(link):
+        if not _is_read(status):
             frames._exit(1)
         os.chdir(order["cwd"])
         if "frames" not in given:
             frames._exit(_REHEARSED)
-        link.detach()
         os.setsid()
         birth.be_open(False)
         pid = os.fork()
@@ -98,20 +98,30 @@ def _be_born(order: dict[str, Any], fds: list[int], link: Any, code: bytes) -> N
             _be_init(pid)
         _be_program(given)
     except BaseException as error:
-        reason = json.dumps({"error": "zygote: " + (str(error) or type(error).__name__)})
-        os.write(status, reason.encode() + b"\n")
-        frames._exit(1)
+        try:
+            reason = json.dumps({"error": "zygote: " + (str(error) or type(error).__name__)})
+            os.write(status, reason.encode() + b"\n")
+        finally:
+            frames._exit(1)
 
 
-def _has_left(link: Any) -> bool:
+def _is_read(pipe: int) -> bool:
+    """Whether the launcher is there, and has not given this sandbox up."""
     watch = select.poll()
-    watch.register(link, 0)  # the end is told in any case, further orders are not
-    return bool(watch.poll(0))
+    watch.register(pipe, 0)  # that the last reader has gone is told in any case
+    return not watch.poll(0)
 
 
 def _be_program(given: dict[str, int]) -> None:
     birth.be_open(True)
-    for number, fd in ((1, given["output"]), (2, given["output"]), (frames.FD, given["frames"])):
+    # Opened anew: what all forks have from the zygote they would share, with its flags and locks.
+    places = {
+        0: os.open("/dev/null", os.O_RDONLY),
+        1: given["output"],
+        2: given["output"],
+        frames.FD: given["frames"],
+    }
+    for number, fd in places.items():
         if fd != number:
             os.dup2(fd, number)
     birth.close_from(frames.FD + 1)
