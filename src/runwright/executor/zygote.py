@@ -121,10 +121,12 @@ class Zygotes:
 
     def wait_for(self, sandbox_id: int) -> None:
         """Be told of a birth that is under way, now."""
-        for fd, zygote in list(self._of_fd.items()):
-            if sandbox_id in zygote.births and fd == zygote.link.fileno():
-                if select.select([fd], [], [], _ANSWER_S)[0]:
-                    self.arrived(fd)
+        for zygote in list(self._of_fd.values()):
+            while sandbox_id in zygote.births:  # others may be told before
+                watch = select.poll()
+                watch.register(zygote.link, select.POLLIN)
+                if watch.poll(_ANSWER_S * 1000):
+                    self.arrived(zygote.link.fileno())
                 else:
                     self._lose(zygote, "no answer")
 
@@ -173,8 +175,8 @@ class Zygotes:
             return True
         try:
             data = zygote.link.recv(_MAX_BYTES)
-        except BlockingIOError:
-            return True
+        except (BlockingIOError, ConnectionResetError):
+            return True  # reset: it ended with orders unread; what it said before is still to come
         except OSError:
             data = b""
         if not data:

@@ -1,7 +1,10 @@
 """When a zygote ends, and what the launcher does then: real sockets, processes that sleep."""
 
+import fcntl
+import json
 import os
 import select
+import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -72,6 +75,46 @@ def test_the_loss_of_one_fails_what_was_ordered_and_is_told(bench: Bench) -> Non
     assert failed == ["it ended"]
     assert [news["ev"] for news in bench.told] == ["zygote"]
     assert bench.has_ended()
+
+
+def test_who_waits_for_one_birth_hears_of_those_before_it(bench: Bench) -> None:
+    born: list[int] = []
+    for number in (7, 8, 9):
+        bench.one.births[number] = Birth(born.append, pytest.fail)
+        bench.theirs.send(json.dumps({"id": number, "pid": number * 10}).encode())
+    bench.zygotes.wait_for(9)
+    assert born == [70, 80, 90]
+
+
+def test_a_birth_is_waited_for_at_a_descriptor_of_any_number(bench: Bench) -> None:
+    high = fcntl.fcntl(bench.fd, fcntl.F_DUPFD_CLOEXEC, 1024)  # more than `select` can take
+    bench.zygotes._forget(bench.fd)
+    bench.one.link.close()
+    bench.one.link = socket.socket(fileno=high)
+    bench.one.link.setblocking(False)
+    bench.zygotes._watch(high, bench.one)
+    born: list[int] = []
+    bench.one.births[7] = Birth(born.append, pytest.fail)
+    bench.theirs.send(b'{"id": 7, "pid": 70}')
+    bench.zygotes.wait_for(7)
+    assert born == [70]
+
+
+def test_what_one_said_before_it_ended_is_heard(bench: Bench) -> None:
+    born: list[int] = []
+    failed: list[str] = []
+    for number in (7, 8):
+        bench.one.births[number] = Birth(born.append, failed.append)
+        bench.one.link.send(b"an order")
+    bench.theirs.recv(64)
+    bench.theirs.send(b'{"id": 7, "pid": 70}')
+    os.kill(bench.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, bench.pid, os.WEXITED | os.WNOWAIT)  # its copy is closed, too
+    bench.theirs.close()  # with the second order unread
+    while bench.zygotes.any():
+        assert select.select([bench.fd], [], [], 30)[0]
+        bench.zygotes.arrived(bench.fd)
+    assert (born, failed) == ([70], ["it ended"])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="zygotes are root's")
