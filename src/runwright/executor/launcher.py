@@ -43,7 +43,6 @@ _DATA_OVERHEAD: Final = 192 * _MIB  # thread stacks and reserved heap that are n
 _ANY_PORT: Final = 8080
 _STOP_WAIT_S: Final = 5.0
 _DYING_S: Final = 0.05
-_SWEEP_S: Final = 30.0
 _KILL: Final = signal.SIGKILL
 _LEFT_TO_SERVER: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -117,7 +116,7 @@ class Launcher:
         """How long nothing has to be looked after, in seconds; -1 for ever."""
         if self._dying:
             return _DYING_S
-        return _SWEEP_S if self._zygotes.any() else -1
+        return self._zygotes.pause()
 
     # Requests
 

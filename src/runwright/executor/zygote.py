@@ -34,7 +34,9 @@ FRAMES_FD: Final = 3  # of a runner; of a zygote it is the link
 _EVERY_FD: Final = 1 << 20
 _PLACE: Final = "/tmp"  # of the stage, in a mount namespace of the zygote's own
 _MAX_BYTES: Final = 4096
-_ANSWER_S: Final = 5.0
+_ANSWER_S: Final = 5.0  # a fork takes milliseconds; one that was stopped would hold up all starts
+_READY_S: Final = 60.0  # from its start to the end of the rehearsal
+_SWEEP_S: Final = 30.0
 _NOBODY: Final = 65534
 _REHEARSAL: Final = 0  # the id of no sandbox
 _MIB: Final = 1024 * 1024
@@ -60,6 +62,7 @@ class Zygote:
     link: socket.socket
     began_at: float
     used_at: float
+    heard_at: float  # or asked, when nothing was open before
     forks: int = 0
     births: dict[int, Birth] = field(default_factory=dict)
     rehearsal_pid: int = 0
@@ -90,8 +93,15 @@ class Zygotes:
         self._wanted_at: dict[Kind, float] = {}
         self._failed_at: dict[Kind, float] = {}
 
-    def any(self) -> bool:
-        return bool(self._of_fd)
+    def pause(self) -> float:
+        """How long there is nothing to sweep, in seconds; -1 for ever."""
+        all_of_them = self._all()
+        if any(zygote.births for zygote in all_of_them):
+            return _ANSWER_S
+        return _SWEEP_S if all_of_them else -1
+
+    def _all(self) -> list[Zygote]:
+        return list({id(zygote): zygote for zygote in self._of_fd.values()}.values())
 
     def want(self, request: Mapping[str, Any]) -> bool:
         """Whether one can answer the request; if not, there may be one for the next."""
@@ -117,11 +127,13 @@ class Zygotes:
             raise OSError("the zygote has ended")
         _order(zygote, request, fds)
         zygote.used_at = time.monotonic()
+        if not zygote.births:
+            zygote.heard_at = zygote.used_at
         zygote.births[request["id"]] = birth
 
     def wait_for(self, sandbox_id: int) -> None:
         """Be told of a birth that is under way, now."""
-        for zygote in list(self._of_fd.values()):
+        for zygote in self._all():
             while sandbox_id in zygote.births:  # others may be told before
                 watch = select.poll()
                 watch.register(zygote.link, select.POLLIN)
@@ -146,7 +158,7 @@ class Zygotes:
             _become_zygote(request, theirs.fileno(), launcher)
         theirs.close()
         ours.setblocking(False)
-        zygote = self._coming[kind] = Zygote(kind, pid, ours, now, now)
+        zygote = self._coming[kind] = Zygote(kind, pid, ours, now, now, now)
         self._watch(ours.fileno(), zygote)
         settings = {
             "covers": self._covers,
@@ -229,6 +241,7 @@ class Zygotes:
 
     def _born(self, zygote: Zygote, news: Mapping[str, Any]) -> None:
         zygote.forks += 1
+        zygote.heard_at = time.monotonic()
         birth = zygote.births.pop(news["id"])
         if "pid" in news:
             birth.born(news["pid"])
@@ -265,15 +278,31 @@ class Zygotes:
                 os.waitpid(pid, 0)
 
     def sweep(self) -> None:
-        """End those that nobody wanted lately."""
+        """End those that nobody wanted lately, and those that do not answer."""
         now = time.monotonic()
+        for zygote in self._all():
+            if now - zygote.heard_at > self._patience_s(zygote) and not self._has_news(zygote):
+                self._lose(zygote, "no answer")
         for kind, zygote in list(self._used.items()):
             if now - zygote.used_at > IDLE_S and not zygote.births:
                 del self._used[kind]
                 self._close(zygote)
 
+    def _patience_s(self, zygote: Zygote) -> float:
+        if self._coming.get(zygote.kind) is zygote:
+            return _READY_S
+        return _ANSWER_S if zygote.births else float("inf")
+
+    def _has_news(self, zygote: Zygote) -> bool:
+        """Whether it was us who did not listen."""
+        watch = select.poll()
+        for fd, its in self._of_fd.items():
+            if its is zygote:
+                watch.register(fd, select.POLLIN)
+        return bool(watch.poll(0))
+
     def stop(self) -> None:
-        for zygote in {id(it): it for it in self._of_fd.values()}.values():
+        for zygote in self._all():
             self._close(zygote)
         self._used.clear()
         self._coming.clear()

@@ -31,7 +31,7 @@ class Bench:
         ours.setblocking(False)
         self.pid = os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "60")
         now = time.monotonic()
-        self.one = Zygote(zygote._kind_of(REQUEST), self.pid, ours, now, now)
+        self.one = Zygote(zygote._kind_of(REQUEST), self.pid, ours, now, now, now)
         self.zygotes._used[self.one.kind] = self.one
         self.zygotes._watch(ours.fileno(), self.one)
         self.fd = ours.fileno()
@@ -39,7 +39,7 @@ class Bench:
     def has_ended(self) -> bool:
         with pytest.raises(ChildProcessError):
             os.waitpid(self.pid, os.WNOHANG)
-        return not self.zygotes.any()
+        return self.zygotes.pause() == -1
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_where_there_is_nothing_to_hear_nobody_waits(bench: Bench) -> None:
 
 def test_one_that_nobody_wants_ends(bench: Bench) -> None:
     bench.zygotes.sweep()
-    assert bench.zygotes.any()
+    assert bench.zygotes.pause() > zygote._ANSWER_S
     bench.one.used_at -= zygote.IDLE_S + 1
     bench.zygotes.sweep()
     assert bench.has_ended()
@@ -111,10 +111,43 @@ def test_what_one_said_before_it_ended_is_heard(bench: Bench) -> None:
     os.kill(bench.pid, signal.SIGKILL)
     os.waitid(os.P_PID, bench.pid, os.WEXITED | os.WNOWAIT)  # its copy is closed, too
     bench.theirs.close()  # with the second order unread
-    while bench.zygotes.any():
+    while bench.zygotes.pause() != -1:
         assert select.select([bench.fd], [], [], 30)[0]
         bench.zygotes.arrived(bench.fd)
     assert (born, failed) == ([70], ["it ended"])
+
+
+def test_one_that_does_not_answer_is_given_up(bench: Bench) -> None:
+    failed: list[str] = []
+    bench.one.births[7] = Birth(lambda _: None, failed.append)
+    assert bench.zygotes.pause() == zygote._ANSWER_S
+    bench.zygotes.sweep()
+    assert failed == []
+    bench.one.heard_at -= zygote._ANSWER_S + 1
+    bench.zygotes.sweep()
+    assert failed == ["no answer"]
+    assert bench.has_ended()
+
+
+def test_one_that_was_not_listened_to_is_kept(bench: Bench) -> None:
+    born: list[int] = []
+    bench.one.births[7] = Birth(born.append, pytest.fail)
+    bench.theirs.send(b'{"id": 7, "pid": 70}')
+    bench.one.heard_at -= zygote._ANSWER_S + 1
+    bench.zygotes.sweep()
+    assert bench.zygotes.arrived(bench.fd)
+    assert born == [70]
+
+
+def test_one_that_never_gets_ready_makes_room_for_another(bench: Bench) -> None:
+    bench.zygotes._coming[bench.one.kind] = bench.zygotes._used.pop(bench.one.kind)
+    bench.zygotes.sweep()
+    assert not bench.told
+    bench.one.heard_at -= zygote._READY_S + 1
+    bench.zygotes.sweep()
+    assert [news["ev"] for news in bench.told] == ["zygote"]
+    assert bench.zygotes._coming == {}
+    assert bench.has_ended()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="zygotes are root's")
