@@ -177,7 +177,10 @@ class Group:
         folder = self._folders.get("memory")
         if folder is None or self._is_v2:
             return -1
-        alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        try:
+            alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        except OSError:  # no descriptors left
+            return -1
         try:
             control = os.open(folder / "memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
             try:

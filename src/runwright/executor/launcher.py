@@ -170,9 +170,10 @@ class Launcher:
         self._forwarder = socket.socket(fileno=os.dup(fds[0]))
 
     def _do_start(self, request: dict[str, Any], fds: list[int]) -> None:
+        has_zygote = self._zygotes.want(request)
         kept = fds.copy()
         fds.clear()  # they are closed when the start is under way
-        if self._zygotes.want(request):
+        if has_zygote:
             self._unborn.append((request, kept))
             self._start_unborn()
         else:
@@ -239,7 +240,14 @@ class Launcher:
         fds |= {f"group{number}": fd for number, fd in enumerate(doors)}
 
         def born(pid: int) -> None:
-            child = Child(request["id"], os.pidfd_open(pid), pid, status, group, request["files"],
+            try:
+                handle = os.pidfd_open(pid)
+            except OSError as exc:  # no descriptors left
+                _kill_pid(pid)
+                os.waitpid(pid, 0)
+                failed(str(exc))
+                return
+            child = Child(request["id"], handle, pid, status, group, request["files"],
                           init_pid=pid, is_covered=True)  # fmt: skip
             self._watch(child)
             self._send({"ev": "started", "id": child.id, "pid": pid})
@@ -251,6 +259,15 @@ class Launcher:
             self._zygotes.bear(request, fds, Birth(born, failed))
         finally:
             close_all(doors)
+
+    def _give_up_unborn(self, sandbox_id: int) -> None:
+        for waiting in self._unborn:
+            request, fds = waiting
+            if request["id"] == sandbox_id:
+                self._unborn.remove(waiting)
+                close_all(fds)
+                self._not_begun(sandbox_id, "ended before it began", None, None)
+                return
 
     def _child(self, sandbox_id: int) -> Child | None:
         if sandbox_id not in self._children:
@@ -375,6 +392,7 @@ class Launcher:
     def _do_signal(self, request: dict[str, Any], fds: list[int]) -> None:
         child = self._child(request["id"])
         if child is None:
+            self._give_up_unborn(request["id"])
             return
         self._read_status(child)
         if request["signal"] == _KILL or child.init_pid == 0:

@@ -205,22 +205,30 @@ class Zygotes:
 
     def _rehearse(self, zygote: Zygote) -> None:
         request = {"id": _REHEARSAL, "uid": _NOBODY, "tmp_mib": 1, "files": 64, "file_mib": 0}
-        zygote.complaint_fd, complaint = os.pipe()
         try:
-            _order(zygote, request, {"status": complaint})
+            zygote.complaint_fd, complaint = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                _order(zygote, request, {"status": complaint})
+            finally:
+                os.close(complaint)
         except OSError as exc:
             self._lose(zygote, str(exc))
-        finally:
-            os.close(complaint)
 
     def _watch_rehearsal(self, zygote: Zygote, pid: int) -> None:
-        zygote.rehearsal_pid, zygote.rehearsal_fd = pid, os.pidfd_open(pid)
+        zygote.rehearsal_pid = pid
+        try:
+            zygote.rehearsal_fd = os.pidfd_open(pid)
+        except OSError as exc:  # no descriptors left
+            self._lose(zygote, str(exc))
+            return
         self._watch(zygote.rehearsal_fd, zygote)
 
     def _rehearsed(self, zygote: Zygote) -> None:
         status = os.waitpid(zygote.rehearsal_pid, 0)[1]
         zygote.rehearsal_pid = 0
-        complaint = os.read(zygote.complaint_fd, _MAX_BYTES) if status else b""
+        complaint = b""
+        with contextlib.suppress(BlockingIOError):  # the zygote has its end still open
+            complaint = os.read(zygote.complaint_fd, _MAX_BYTES)
         self._end_rehearsal(zygote)
         if status:
             self._lose(zygote, complaint.decode(errors="replace").strip() or f"status {status}")

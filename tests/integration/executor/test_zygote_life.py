@@ -1,5 +1,6 @@
 """When a zygote ends, and what the launcher does then: real sockets, processes that sleep."""
 
+import errno
 import fcntl
 import json
 import os
@@ -8,14 +9,17 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from runwright.executor import zygote
+from runwright.executor.cgroups import Group
+from runwright.executor.launcher import Launcher
+from runwright.executor.starting import Start
 from runwright.executor.zygote import Birth, Zygote, Zygotes
 
-REQUEST = {
+REQUEST: Final[dict[str, Any]] = {
     "root": "python", "argv": ["python"], "env": {}, "cwd": "/tmp", "profile": "function",
     "is_forkable": True, "uid": 70000, "id": 7,
 }  # fmt: skip
@@ -137,6 +141,71 @@ def test_one_that_was_not_listened_to_is_kept(bench: Bench) -> None:
     bench.zygotes.sweep()
     assert bench.zygotes.arrived(bench.fd)
     assert born == [70]
+
+
+def refuse(*_: object) -> int:
+    raise OSError(errno.EMFILE, "too many open files")
+
+
+def test_a_rehearsal_that_cannot_be_watched_fails(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.zygotes._coming[bench.one.kind] = bench.zygotes._used.pop(bench.one.kind)
+    rehearsal = os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "60")
+    bench.theirs.send(json.dumps({"id": 0, "pid": rehearsal}).encode())
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    assert bench.zygotes.arrived(bench.fd)
+    assert [news["ev"] for news in bench.told] == ["zygote"]
+    with pytest.raises(ChildProcessError):
+        os.waitpid(rehearsal, os.WNOHANG)
+    assert bench.has_ended()
+
+
+@pytest.fixture
+def launcher() -> Iterator[tuple[Launcher, socket.socket]]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.settimeout(30)
+    with ours, theirs:
+        yield Launcher(ours), theirs
+
+
+def test_a_birth_that_cannot_be_watched_is_ended_and_told(
+    launcher: tuple[Launcher, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, server = launcher
+    births: list[Birth] = []
+    monkeypatch.setattr(one._zygotes, "bear", lambda _request, _fds, birth: births.append(birth))
+    read, write = os.pipe()
+    start = Start(
+        request=REQUEST, group=Group({}, is_v2=False), network=None, forwarder=None, program=b"",
+        launcher=0, frames=write, output=write, status=write,
+    )  # fmt: skip
+    one._fork(start, read)
+    os.close(write)
+    pid = os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "60")
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    births[0].born(pid)
+    news = json.loads(server.recv(4096))
+    assert (news["ev"], news["id"], news["step"]) == ("failed", 7, "start")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(read)
+
+
+def test_a_start_that_waits_for_its_network_can_be_ended(
+    launcher: tuple[Launcher, socket.socket],
+) -> None:
+    one, server = launcher
+    read, write = os.pipe()
+    one._unborn.append((REQUEST, [write]))
+    one._do_signal({"id": 8, "signal": signal.SIGKILL}, [])
+    assert len(one._unborn) == 1
+    one._do_signal({"id": 7, "signal": signal.SIGKILL}, [])
+    assert not one._unborn
+    assert json.loads(server.recv(4096))["ev"] == "failed"
+    assert os.read(read, 1) == b""  # no end is left that could write
+    os.close(read)
 
 
 def test_one_that_never_gets_ready_makes_room_for_another(bench: Bench) -> None:
