@@ -84,7 +84,10 @@ class Networks:
             self._make()
 
     def _make(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:  # no descriptors left
+            return
         count = READY - len(self._ready)
         try:
             pid = os.fork()
@@ -113,9 +116,13 @@ class Networks:
             return False
         link, pid = self._coming[fd]
         try:
-            data, fds, _, _ = socket.recv_fds(link, _MAX_BYTES, _MAX_FDS)
+            data, fds, flags, _ = socket.recv_fds(link, _MAX_BYTES, _MAX_FDS)
         except OSError:
-            data, fds = b"", []
+            data, fds, flags = b"", [], 0
+        if flags & socket.MSG_CTRUNC:  # no room for all of them
+            for received in fds:
+                os.close(received)
+            return True
         if data:
             namespace, *rest = fds
             is_transparent = json.loads(data)

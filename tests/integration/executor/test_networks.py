@@ -1,6 +1,7 @@
 """Namespaces in stock: the making is a fake, the handing over is real."""
 
 import os
+import resource
 import select
 from collections.abc import Iterator
 
@@ -78,3 +79,28 @@ def test_a_maker_that_fails_is_not_repeated_until_one_is_wanted(
     assert made.is_making
     assert turn(poll, made)
     assert not made.arrived(0)
+
+
+def test_one_that_there_is_no_room_for_is_let_go(
+    poll: select.epoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "a_network", a_fake)
+    made = Networks(poll)
+    made.fill(8080)
+    assert poll.poll(5.0)
+    (fd,) = made._coming
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(fd)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, hard))  # of three
+    try:
+        assert made.arrived(fd)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not made._ready
+    assert os.dup(fd) == free
+    os.close(free)
+    while turn(poll, made):
+        pass
+    for network in made._ready:
+        network.close()

@@ -176,6 +176,9 @@ async def test_a_zygote_holds_no_descriptor_but_its_link(bench: Bench) -> None:
     assert set(fds.values()) == {"/dev/null", fds[3]}
     mounted = Path(f"/proc/{pid}/mountinfo").read_text()
     assert "/host" not in mounted
+    # What is mounted for one fork must not come to the others.
+    assert "shared:" not in mounted
+    assert "master:" not in mounted
     assert "cgroup" not in mounted
 
 
