@@ -1,5 +1,6 @@
 """`minInstances` and `maxInstances` on a real server: always ready, never more."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -32,17 +33,19 @@ def is_warm(server: Running, function_id: str) -> bool:
 
 
 def sandboxes_with(server: Running, text: str) -> int:
-    """Processes below the server whose function's source holds a text."""
-    found = 0
+    """Sandboxes, one or two Python processes each, whose function's source holds a text."""
+    found = set()
     for pid in _descendants(server.process.pid):
         try:
             name = Path(f"/proc/{pid}/comm").read_text()
             root = Path(f"/proc/{pid}/root")
             code = (root / "usr/local/server/src/function/main.py").read_text()
+            sandbox = os.readlink(f"/proc/{pid}/ns/mnt")
         except OSError:
             continue
-        found += text in code and name.startswith("python")
-    return found
+        if text in code and name.startswith("python"):
+            found.add(sandbox)
+    return len(found)
 
 
 def _descendants(pid: int) -> list[int]:
