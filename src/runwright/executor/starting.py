@@ -56,6 +56,8 @@ def become_sandbox(start: Start) -> NoReturn:
             _enter_network(start)
         step = "limits"
         _limit(start.request)
+        step = "user"
+        _take_user(start.request)
         step = "descriptors"
         box = _box(start.request)
         words = bubblewrap.arguments(box, seccomp_fd=_SECCOMP_FD, status_fd=_STATUS_FD)
@@ -106,6 +108,9 @@ def _limit(request: Mapping[str, Any]) -> None:
     if request["file_mib"]:
         size = request["file_mib"] * _MIB
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def _take_user(request: Mapping[str, Any]) -> None:
     if request["uid"] is not None:
         os.setgroups([])
         os.setresgid(request["uid"], request["uid"], request["uid"])
