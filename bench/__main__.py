@@ -15,6 +15,7 @@ from bench import (
     every,
     fairness,
     fanout,
+    flat,
     heavy,
     livelogs,
     memory,
@@ -37,6 +38,7 @@ PARTS: Final[dict[str, Callable[[], None]]] = {
     "livelogs": livelogs.run,
     "fairness": fairness.run,
     "scale": scale.run,
+    "flat": flat.run,
 }
 
 
