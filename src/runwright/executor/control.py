@@ -3,8 +3,9 @@
 The launcher (`launcher.py`) owns every sandbox; the forwarder (`forwarder.py`) carries their
 network traffic. When the launcher dies, all sandboxes die with it; when the forwarder dies,
 running sandboxes have no network. Either is logged, reported and started again, with a
-growing pause. Both processes end by themselves when this process's end of their socket
-closes; those that a killed server left behind are found by process id and start time.
+growing pause; one that does not answer for half a minute is ended for that. Both processes end
+by themselves when this process's end of their socket closes; those that a killed server left
+behind are found by process id and start time.
 """
 
 import asyncio
@@ -14,17 +15,14 @@ import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR, FUNCTION_DIR
 from runwright.executor.cgroups import Limits
-from runwright.executor.channel import Channel, a_pair
+from runwright.executor.helper import Helper
 from runwright.executor.leftovers import end_leftovers, note_down
 from runwright.executor.netns import PROXY_PORT, Plumbing
 from runwright.executor.runtimes import (
@@ -41,17 +39,9 @@ from runwright.ports.executor import BuildJob
 
 log = logging.getLogger(__name__)
 
-_SOURCES: Final = str(Path(__file__).resolve().parents[2])
-_PROGRAM: Final = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from runwright.executor.{module} import main; main()"
-)
 _STAGED_S: Final = 30.0
 _ASSIGNED_S: Final = 10.0
 _STOPPED_S: Final = 8.0
-_FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 10.0
-_STEADY_S: Final = 60.0  # a helper that lived so long starts over with the first pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,63 +51,6 @@ class ControlConfig:
     plan: Plan
     forwarder: Mapping[str, Any]  # first message to the forwarder
     api_port: int
-
-
-class Helper:
-    """One helper process and its channel."""
-
-    def __init__(self, module: str) -> None:
-        self.module = module
-        self.process: subprocess.Popen[bytes] | None = None
-        self.channel: Channel | None = None
-        self.started_at = 0.0
-        self.pause_s = _FIRST_PAUSE_S
-
-    def spawn(self, on_message: Callable[[dict[str, Any]], None],
-              on_close: Callable[[], None]) -> None:  # fmt: skip
-        ours, theirs = a_pair()
-        try:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    "-c",
-                    _PROGRAM.format(module=self.module),
-                    _SOURCES,
-                    str(theirs.fileno()),
-                ],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,  # a terminal's Ctrl-C is the server's to act on
-                cwd="/",
-                env={"PATH": os.defpath},
-            )
-        except OSError as exc:
-            ours.close()
-            raise SpawnFailed(f"{self.module}: {exc}") from exc
-        finally:
-            theirs.close()
-        self.channel = Channel(ours, on_message, on_close)
-        self.started_at = time.monotonic()
-
-    def next_pause(self) -> float:
-        if time.monotonic() - self.started_at > _STEADY_S:
-            self.pause_s = _FIRST_PAUSE_S
-        pause, self.pause_s = self.pause_s, min(self.pause_s * 2, _LONGEST_PAUSE_S)
-        return pause
-
-    async def gone(self, wait_s: float) -> None:
-        """Wait for the end of the process; kill it when that takes too long."""
-        process = self.process
-        if process is None:
-            return
-        try:
-            await asyncio.to_thread(process.wait, wait_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            await asyncio.to_thread(process.wait)
 
 
 class Control:
@@ -169,11 +102,11 @@ class Control:
 
     @property
     def launcher_pid(self) -> int:
-        return self._launcher.process.pid if self._launcher.process else 0
+        return self._launcher.pid
 
     @property
     def forwarder_pid(self) -> int:
-        return self._forwarder.process.pid if self._forwarder.process else 0
+        return self._forwarder.pid
 
     # Life
 
@@ -182,6 +115,8 @@ class Control:
         await asyncio.to_thread(end_leftovers, self._note)
         self._start_forwarder()
         await self._start_launcher()
+        for helper in (self._launcher, self._forwarder):
+            self._run_task(helper.keep_pulse(), f"{helper.module}-pulse")
 
     @property
     def _note(self) -> Path:
@@ -193,8 +128,7 @@ class Control:
 
     def _start_forwarder(self) -> None:
         self._forwarder.spawn(self._from_forwarder, self._forwarder_closed)
-        assert self._forwarder.channel is not None
-        self._forwarder.channel.send(dict(self._config.forwarder))
+        self._forwarder.send(self._config.forwarder)
         self._write_note()
 
     async def _start_launcher(self) -> None:
@@ -208,7 +142,7 @@ class Control:
             "plan": plan,
             "api_port": self._config.api_port,
         }
-        self._send(message, [self._forwarder_end()])
+        self._launcher.send(message, [self._forwarder_end()])
         try:
             async with asyncio.timeout(_STAGED_S):
                 await self._staged
@@ -218,8 +152,10 @@ class Control:
 
     def _forwarder_end(self) -> int:
         """A copy of our end: what sandboxes send to it arrives at the forwarder."""
-        assert self._forwarder.channel is not None
-        return os.dup(self._forwarder.channel.socket.fileno())
+        channel = self._forwarder.channel
+        if channel is None or not channel.is_open:
+            raise SpawnFailed("the forwarder is not up")
+        return os.dup(channel.socket.fileno())
 
     async def stop(self) -> None:
         self._is_stopping = True
@@ -262,7 +198,7 @@ class Control:
             raise
 
     def _send_start(self, launch: Launch, fds: list[int]) -> None:
-        self._send(
+        self._launcher.send(
             {
                 "op": "start",
                 "id": launch.id,
@@ -300,7 +236,7 @@ class Control:
         sandbox_id = request["id"]
         done = self._assigning[sandbox_id] = asyncio.get_running_loop().create_future()
         try:
-            self._send(request)
+            self._launcher.send(request)
             async with asyncio.timeout(_ASSIGNED_S):
                 await done
         except TimeoutError:
@@ -310,7 +246,7 @@ class Control:
 
     def settle(self, sandbox_id: int) -> None:
         with contextlib.suppress(SpawnFailed):
-            self._send({"op": "settle", "id": sandbox_id})
+            self._launcher.send({"op": "settle", "id": sandbox_id})
 
     @property
     def can_adopt(self) -> bool:
@@ -337,13 +273,7 @@ class Control:
     def signal(self, sandbox_id: int, number: int) -> None:
         if sandbox_id in self._alive:
             with contextlib.suppress(SpawnFailed):
-                self._send({"op": "signal", "id": sandbox_id, "signal": number})
-
-    def _send(self, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
-        if self._launcher.channel is None:
-            close_all(fds)
-            raise SpawnFailed("the launcher is not up")
-        self._launcher.channel.send(message, fds)
+                self._launcher.send({"op": "signal", "id": sandbox_id, "signal": number})
 
     # Networks that others made
 
@@ -352,10 +282,7 @@ class Control:
         descriptors are taken over."""
         message = {"op": "open", "id": box_id, "is_transparent": plumbing.is_transparent,
                    "api_port": self._config.api_port}  # fmt: skip
-        if self._forwarder.channel is None:
-            close_all(plumbing.fds)
-            raise SpawnFailed("the forwarder is not up")
-        self._forwarder.channel.send(message, plumbing.fds)
+        self._forwarder.send(message, plumbing.fds)
         self._tell_forwarder({"op": "follow", "id": box_id, "kind": network})
 
     def drop(self, box_id: int) -> None:
@@ -364,8 +291,7 @@ class Control:
     def _tell_forwarder(self, message: Mapping[str, Any]) -> None:
         # Lost on one that has ended: its sandboxes reach nothing any more and are drained.
         with contextlib.suppress(SpawnFailed):
-            if self._forwarder.channel is not None:
-                self._forwarder.channel.send(message)
+            self._forwarder.send(message)
 
     # What the helpers say
 
@@ -428,21 +354,8 @@ class Control:
         self._run_task(self._restart_launcher(), "launcher-restart")
 
     async def _restart_launcher(self) -> None:
-        await self._launcher.gone(_STOPPED_S)
-        while True:
-            await asyncio.sleep(self._launcher.next_pause())
-            try:
-                await self._start_launcher()
-            except SpawnFailed as exc:
-                log.error(
-                    "the launcher could not be started",
-                    extra={"action": "launcher_failed", "reason": exc.reason},
-                )
-                if self._launcher.channel is not None and not self._launcher.channel.is_open:
-                    return  # its closing has begun another restart
-                continue
+        if await self._restart(self._launcher, self._start_launcher):
             log.warning("the launcher was started again", extra={"action": "launcher_restarted"})
-            return
 
     def _forwarder_closed(self) -> None:
         if self._is_stopping:
@@ -451,12 +364,34 @@ class Control:
         self._run_task(self._restart_forwarder(), "forwarder-restart")
 
     async def _restart_forwarder(self) -> None:
-        await self._forwarder.gone(_STOPPED_S)
-        await asyncio.sleep(self._forwarder.next_pause())
-        self._start_forwarder()
-        self._send({"op": "forwarder", "id": 0}, [self._forwarder_end()])
+        async def start() -> None:
+            self._start_forwarder()
+
+        if not await self._restart(self._forwarder, start):
+            return
+        with contextlib.suppress(SpawnFailed):  # the next launcher will get this forwarder
+            self._launcher.send({"op": "forwarder", "id": 0}, [self._forwarder_end()])
         log.warning("the forwarder was started again", extra={"action": "forwarder_restarted"})
         self.on_network_lost()
+
+    async def _restart(self, helper: Helper, start: Callable[[], Awaitable[None]]) -> bool:
+        """Start it until it is up. False when it ended meanwhile, which began another restart."""
+        await helper.gone(_STOPPED_S)
+        while True:
+            await asyncio.sleep(helper.next_pause())
+            try:
+                await start()
+            except SpawnFailed as exc:
+                log.error(
+                    f"the {helper.module} could not be started",
+                    extra={"action": f"{helper.module}_failed", "reason": exc.reason},
+                )
+                if helper.channel is None:
+                    continue  # not even a process
+                if helper.channel.is_open:
+                    helper.kill()  # which closes the channel, which begins another restart
+                return False
+            return True
 
     def _run_task(self, work: Coroutine[object, object, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

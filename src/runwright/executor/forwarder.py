@@ -6,7 +6,7 @@ without rights, knows no function and reads no payload; per sandbox the number o
 and of open DNS questions is bounded, and a connection that stays idle ends. A slow reader
 slows its writer down: nothing is buffered beyond the transports' limits.
 
-Messages (one JSON object each): start, open (with descriptors), follow, close. Ends when the
+Messages (one JSON object each): start, open (with descriptors), follow, close, ping. Ends when the
 last holder of the other end of its control socket does.
 """
 
@@ -80,6 +80,8 @@ class Forwarder:
             box_or_none = self._boxes.pop(message["id"], None)
             if box_or_none is not None:
                 box_or_none.close()
+        elif message["op"] == "ping":
+            self._tell({"ev": "pong"})
         elif message["op"] == "start":
             self._begin(message)
 

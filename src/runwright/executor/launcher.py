@@ -8,9 +8,10 @@ trusted, they come from the server; nothing from inside a sandbox ever reaches t
 Slow work (joining cgroups, filling a network namespace, starting bubblewrap) is done by the
 forked child, so that a cold start never waits behind a pool refill.
 
-Requests: stage, start, settle, assign, adopt, signal, forwarder, stop. Events: staged, started,
-assigned, adopted, exited, failed. When the server's end closes, every sandbox is killed, every
-group removed and the process ends; when this process dies, the kernel kills every sandbox.
+Requests: stage, start, settle, assign, adopt, signal, forwarder, ping, stop. Events: staged,
+started, assigned, adopted, exited, failed, pong. When the server's end closes, every sandbox is
+killed, every group removed and the process ends; when this process dies, the kernel kills every
+sandbox.
 """
 
 import contextlib
@@ -144,6 +145,9 @@ class Launcher:
     def _send(self, event: Mapping[str, Any]) -> None:
         with contextlib.suppress(ConnectionError):
             self._control.send(json.dumps(event).encode())
+
+    def _do_ping(self, request: dict[str, Any], fds: list[int]) -> None:
+        self._send({"ev": "pong", "id": 0})
 
     def _do_stage(self, request: dict[str, Any], fds: list[int]) -> None:
         trees = tuple(_tree(entry) for entry in request["plan"].pop("trees"))
