@@ -136,7 +136,7 @@ class Stand:
         source = "def main(context):\n    return context.res.text(open('/proc/1/cmdline').read())\n"
         deploy(self.api, FIRST, PYTHON, source)
         deadline = time.monotonic() + 60
-        while "--zygote" not in execute(self.api, FIRST)["responseBody"]:
+        while "bwrap" in execute(self.api, FIRST)["responseBody"]:
             assert time.monotonic() < deadline, "no zygote came"
             variable = {"variableId": "unique()", "key": f"V{secrets.token_hex(4)}", "value": "1"}
             answer = self.api.post(f"/functions/{FIRST}/variables", json=variable)

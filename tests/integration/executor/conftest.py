@@ -133,7 +133,8 @@ async def _has_zygote(bench: Bench) -> None:
     source = "def main(context):\n    return context.res.text(open('/proc/1/cmdline').read())\n"
     async with asyncio.timeout(60):
         while os.geteuid() == 0:
-            if b"--zygote" in (await bench.run(bench.deploy(PYTHON, source))).body:
+            outcome = await bench.run(bench.deploy(PYTHON, source))
+            if outcome.error_class is None and b"bwrap" not in outcome.body:
                 return
             await asyncio.sleep(0.05)
 

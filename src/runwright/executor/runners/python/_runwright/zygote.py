@@ -20,11 +20,13 @@ import os
 import select
 import signal
 import sys
+from _functools import partial  # `functools` has more to load
 
-from _runwright import birth, frames
+from _runwright import birth, cradle, frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
 ARGUMENT = "--zygote"
@@ -42,19 +44,36 @@ def run() -> None:
     os.set_inheritable(_LINK, False)
     settings, _ = _received(link)
     code = bytes.fromhex(settings.pop("filter"))
+    made = cradle.make()
+    start = _start_copied if made is None else made.start
     link.send(b'{"ready":true}')
     gc.collect()
     gc.freeze()  # what is collected later would have to be copied by every fork
     while True:
         order, fds = _received(link)
-        pid = birth.fork_init()
+        given = {name: fds[at] for at, name in enumerate(order["has"])}
+        prepare = partial(_be_first, {**settings, **order}, given, code)
+        pid = start(prepare)
         if pid == 0:
-            link.close()  # no half-built sandbox holds it, nor keeps its end from being noticed
-            _be_born({**settings, **order}, fds, code)
+            link.detach()  # its number is free since the first process began
+            _be_program(given)
             return
         link.send(json.dumps({"id": order["id"], "pid": pid}).encode())
         for fd in fds:
             os.close(fd)
+
+
+def _start_copied(prepare: Callable[[], bool]) -> int:
+    """As `Cradle.start`, with a copy of this process for the first one, too."""
+    pid = birth.fork_init()
+    if pid:
+        return pid
+    if not prepare():
+        frames._exit(1)
+    program = os.fork()
+    if program:
+        _be_init(program)
+    return 0
 
 
 def _hide_argument() -> None:
@@ -78,31 +97,34 @@ def _received(link: Any) -> tuple[dict[str, Any], list[int]]:
     return json.loads(data), fds
 
 
-def _be_born(order: dict[str, Any], fds: list[int], code: bytes) -> None:
-    """In the fork: the first process of the sandbox, which starts the program and stays."""
-    given = {name: fds[at] for at, name in enumerate(order["has"])}
+def _be_first(order: dict[str, Any], given: dict[str, int], code: bytes) -> bool:
+    """Isolate the calling process, the first of the sandbox; False if that failed.
+
+    It may run in the zygote's memory: nothing may change there, and no object be closed.
+    """
     status = given["status"]
     try:
+        os.close(_LINK)  # no half-built sandbox holds it, nor keeps its end from being noticed
         groups = [fd for name, fd in given.items() if name.startswith("group")]
         birth.isolate(order, groups, given.get("network", -1), code)
         # Looked at after the launcher's death would be heard of: it may have come before.
         if not _is_read(status):
-            frames._exit(1)
+            return False
         os.chdir(order["cwd"])
-        if "frames" not in given:
-            frames._exit(_REHEARSED)
         os.setsid()
         birth.be_open(False)
-        pid = os.fork()
-        if pid:
-            _be_init(pid)
-        _be_program(given)
+        return True
     except BaseException as error:
-        try:
-            reason = json.dumps({"error": "zygote: " + (str(error) or type(error).__name__)})
-            os.write(status, reason.encode() + b"\n")
-        finally:
-            frames._exit(1)
+        _complain(status, error)
+        return False
+
+
+def _complain(status: int, error: BaseException) -> None:
+    reason = json.dumps({"error": "zygote: " + (str(error) or type(error).__name__)})
+    try:
+        os.write(status, reason.encode() + b"\n")
+    except OSError:
+        pass  # nobody listens
 
 
 def _is_read(pipe: int) -> bool:
@@ -113,18 +135,25 @@ def _is_read(pipe: int) -> bool:
 
 
 def _be_program(given: dict[str, int]) -> None:
-    birth.be_open(True)
-    # Opened anew: what all forks have from the zygote they would share, with its flags and locks.
-    places = {
-        0: os.open("/dev/null", os.O_RDONLY),
-        1: given["output"],
-        2: given["output"],
-        frames.FD: given["frames"],
-    }
-    for number, fd in places.items():
-        if fd != number:
-            os.dup2(fd, number)
-    birth.close_from(frames.FD + 1)
+    if "frames" not in given:
+        frames._exit(_REHEARSED)
+    try:
+        birth.be_open(True)
+        # Opened anew: what all forks have from the zygote they would share, with its flags and
+        # locks.
+        places = {
+            0: os.open("/dev/null", os.O_RDONLY),
+            1: given["output"],
+            2: given["output"],
+            frames.FD: given["frames"],
+        }
+        for number, fd in places.items():
+            if fd != number:
+                os.dup2(fd, number)
+        birth.close_from(frames.FD + 1)
+    except BaseException as error:
+        _complain(given["status"], error)
+        frames._exit(1)
 
 
 def _be_init(program: int) -> NoReturn:
