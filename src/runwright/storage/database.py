@@ -18,6 +18,7 @@ from runwright.errors import ServiceUnavailable
 from runwright.ports.storage import Changed, Emit, UnitOfWork
 from runwright.storage.dialect import sqlite_engine
 from runwright.storage.errors import NotRead, StorageRefused, translated
+from runwright.storage.logroom import LogRoom
 from runwright.storage.tables import metadata
 from runwright.storage.work import SqlUnitOfWork, codecs_for
 from runwright.storage.writer import Job, Writer
@@ -31,12 +32,13 @@ MAX_WAITING_READS: Final = 10_000
 class Database:
     """Use it from the event loop on which it was opened."""
 
-    def __init__(self, engine: Engine, *, is_file: bool) -> None:
+    def __init__(self, engine: Engine, path: Path | None) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._listeners: list[Changed] = []
-        self._writer = Writer(engine, self._loop, self._listeners)
-        self._readers = _Readers(engine) if is_file else None
+        room = LogRoom(path) if path is not None else None
+        self._writer = Writer(engine, self._loop, self._listeners, room)
+        self._readers = _Readers(engine) if path is not None else None
 
     @classmethod
     async def open(cls, path: Path) -> Self:
@@ -46,14 +48,14 @@ class Database:
         """
         engine = sqlite_engine(path)
         await asyncio.to_thread(_prepare_file, engine, path)
-        database = cls(engine, is_file=True)
+        database = cls(engine, path)
         database._writer.start(lambda connection: None)
         return database
 
     @classmethod
     async def open_memory(cls) -> Self:
         """An empty database that lives as long as it is open; nothing is on disk."""
-        database = cls(_memory_engine(), is_file=False)
+        database = cls(_memory_engine(), None)
         database._writer.start(_create_all)
         return database
 

@@ -30,6 +30,7 @@ from runwright.errors import ServiceUnavailable
 from runwright.model.event import Event
 from runwright.ports.storage import Changed, Emit, UnitOfWork
 from runwright.storage.errors import NotRead, NotStored, translated
+from runwright.storage.logroom import LogRoom
 from runwright.storage.work import SqlUnitOfWork, Touched, codecs_for
 
 log = logging.getLogger(__name__)
@@ -61,12 +62,17 @@ class HalfDone(Exception):
 
 class Writer:
     def __init__(
-        self, engine: Engine, loop: asyncio.AbstractEventLoop, changed: Sequence[Changed]
+        self,
+        engine: Engine,
+        loop: asyncio.AbstractEventLoop,
+        changed: Sequence[Changed],
+        room: LogRoom | None = None,
     ) -> None:
         self.emit: Emit | None = None
         self._engine = engine
         self._loop = loop
         self._changed = changed
+        self._room = room
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._is_closed = False
         self._connection: Connection | None = None
@@ -101,7 +107,12 @@ class Writer:
             if batch:
                 self._run_batch(batch)
                 self._report(batch)
+                self._make_room()
         self._disconnect()
+
+    def _make_room(self) -> None:
+        if self._room is not None and self._connection is not None and self._queue.empty():
+            self._room.make(self._connection.connection.driver_connection)
 
     def _next_batch(self) -> tuple[list[Job], bool]:
         batch: list[Job] = []
@@ -190,6 +201,8 @@ class Writer:
     def _disconnect(self) -> None:
         """A connection that failed once is not trusted again; the next batch gets a new one."""
         connection, self._connection, self._work = self._connection, None, None
+        if self._room is not None:
+            self._room.close()
         if connection is not None:
             try:
                 connection.close()
