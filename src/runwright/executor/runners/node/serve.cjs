@@ -55,6 +55,20 @@ function onFrame(kind, id, buffer, start, end) {
 }
 
 function onRequest(id, buffer, start, end) {
+  const call = callOf(id, buffer, start, end);
+  const flags = buffer[start];
+  if ((flags & FLAG_STREAM) !== 0) {
+    call.inlet = new Inlet(call);
+    begin(call);
+  } else if ((flags & FLAG_END) !== 0) {
+    begin(call);
+  } else {
+    call.parts = [call.body];
+    call.partBytes = call.body.length;
+  }
+}
+
+function callOf(id, buffer, start, end) {
   if (end - start < 5) wire.broken('malformed REQUEST');
   const flags = buffer[start];
   const headLength = buffer.readUInt32LE(start + 1);
@@ -64,15 +78,7 @@ function onRequest(id, buffer, start, end) {
   const call = new Call(wire, id, (flags & FLAG_LOGGING) !== 0, copy.subarray(0, headLength), body);
   call.onEnd = forget;
   calls.set(id, call);
-  if ((flags & FLAG_STREAM) !== 0) {
-    call.inlet = new Inlet(call);
-    begin(call);
-  } else if ((flags & FLAG_END) !== 0) {
-    begin(call);
-  } else {
-    call.parts = [body];
-    call.partBytes = body.length;
-  }
+  return call;
 }
 
 function onBody(id, buffer, start, end) {
@@ -126,11 +132,15 @@ function invoke(call) {
     call.failToLoad(loadFailure);
     return;
   }
+  answer(call, userFunction);
+}
+
+function answer(call, main) {
   call.began = performance.now();
   let value;
   let isAwaited;
   try {
-    value = userFunction(call.context());
+    value = main(call.context());
     isAwaited = value !== null && typeof value === 'object' && 'then' in value;
   } catch (error) {
     call.fail(error);
@@ -146,19 +156,26 @@ function invoke(call) {
   }
 }
 
-async function onLoad(text) {
-  let assignment;
+function assignmentOf(text) {
   try {
-    assignment = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
-    wire.broken('malformed LOAD');
+    return wire.broken('malformed LOAD');
   }
+}
+
+function functionOf(assignment) {
+  loading.prepare(assignment);
+  enforceHeaders(process.env.OPEN_RUNTIMES_HEADERS);
+  return loading.load(assignment);
+}
+
+async function onLoad(text) {
+  const assignment = assignmentOf(text);
   if (isAssigned) wire.broken('a second LOAD');
   isAssigned = true;
   try {
-    loading.prepare(assignment);
-    enforceHeaders(process.env.OPEN_RUNTIMES_HEADERS);
-    userFunction = await loading.load(assignment);
+    userFunction = await functionOf(assignment);
   } catch (error) {
     loadFailure = error instanceof loading.LoadError ? error.message : `Failed to load module: ${error.message}`;
   }
@@ -170,21 +187,30 @@ async function onLoad(text) {
 // A load and a call that nobody asked for; see rehearsal.cjs. Not at every start: to one that a call
 // waits for it would be in the way.
 async function rehearse(id) {
+  wire.mute(true);
   try {
     await rehearseCall(engine);
   } catch {
     // Then the first call is merely slower.
   }
+  wire.mute(false);
   wire.pong(id);
 }
 
+// By way of the same code as the real ones: what has run once is compiled.
 async function rehearseCall({ rehearsal = `${__dirname}/rehearsal.cjs` }) {
-  const rehearsed = await loading.load({ root: '/', entrypoint: rehearsal });
-  const call = new Call(wire, 0, false, Buffer.from('GET /\nhost:rehearsal'), undefined);
-  call.onEnd = forget;
-  call.began = performance.now();
-  const response = await running.run(call, rehearsed, call.context());
-  wire.discard(() => call.succeed(response));
+  const main = await functionOf(assignmentOf(JSON.stringify({ root: '/', entrypoint: rehearsal, env: {} })));
+  const request = Buffer.from('\0\0\0\0\0GET /\nhost:rehearsal');
+  request[0] = FLAG_END;
+  request.writeUInt32LE(request.length - 5, 1);
+  const call = callOf(0, request, 0, request.length);
+  await new Promise((resolve) => {
+    call.onEnd = (ended) => {
+      forget(ended);
+      resolve();
+    };
+    running.run(call, answer, call, main);
+  });
 }
 
 // `runsOn`: { channel, version, isConsoleApart, rehearsal }; the last two may be left out.

@@ -62,6 +62,7 @@ class Wire {
     this.out = Buffer.allocUnsafeSlow(OUT_BYTES);
     this.at = 0;
     this.isFlushDue = false;
+    this.isMuted = false;
     this.queue = []; // what the socket had no room for
     this.queuedBytes = 0;
     this.retryMs = 0; // 0: no retry is planned
@@ -111,11 +112,10 @@ class Wire {
     return at + HEADER_BYTES;
   }
 
-  // Runs what makes frames, without their being sent.
-  discard(makeFrames) {
-    const at = this.at;
-    makeFrames();
-    this.at = at;
+  // Until it is over, frames are made as ever and not sent.
+  mute(isMuted) {
+    this.at = 0;
+    this.isMuted = isMuted;
   }
 
   flushSoon() {
@@ -126,6 +126,7 @@ class Wire {
 
   flush() {
     this.isFlushDue = false;
+    if (this.isMuted) this.at = 0;
     if (this.at === 0) return;
     const size = this.at;
     this.at = 0;
