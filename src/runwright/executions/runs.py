@@ -19,7 +19,7 @@ from runwright.executions.due import Due
 from runwright.executions.errors import SynchronousTimeout
 from runwright.executions.records import Recorder
 from runwright.identity.errors import ProjectNotFound
-from runwright.model.execution import ErrorClass, Execution, Outcome
+from runwright.model.execution import ErrorClass, Execution, Outcome, Workload
 from runwright.ports.executor import Executor, NoSlot, OnEnd
 
 log = logging.getLogger(__name__)
@@ -114,6 +114,11 @@ class Runs:
         except asyncio.CancelledError:
             attempt.abandon()
             raise
+
+    def expect(self, workload: Workload) -> None:
+        """One that is about to be run; see the executor's `expect`."""
+        if self.can_begin:
+            self._executor.expect(workload)
 
     @property
     def can_begin(self) -> bool:

@@ -157,6 +157,8 @@ class Executions:
             scheduled_moment(scheduled_at, is_async=False, now=self._clock.now())
         own_headers = _with_host(checked(headers or {}), host)
         runnable = await self._admitted(principal, function_id)
+        if not idempotency_key:
+            self.expect(runnable, principal.lineage)
         attempt = self.attempt(
             runnable,
             execution_id=execution_id or new_id(),
@@ -367,6 +369,11 @@ class Executions:
             event=event,
             chain_id=lineage.chain_id,
         )
+
+    def expect(self, runnable: Runnable, lineage: Lineage) -> None:
+        """A run that is about to be prepared: what it would wait for begins meanwhile."""
+        if loop_outcome(lineage, runnable.function) is None:
+            self.runs.expect(runnable.workload)
 
     async def run(self, attempt: Attempt, *, lineage: Lineage) -> Outcome:
         """Run an attempt; a chain that has become a loop ends here, as a failed record."""

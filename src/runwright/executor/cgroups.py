@@ -99,15 +99,22 @@ class Group:
         self._written: dict[str, str] = {}
 
     def limit(self, limits: Limits) -> None:
+        self.bound(limits)
+        self.pace(limits)
+
+    def bound(self, limits: Limits) -> None:
+        """All but the share of the processors."""
         memory = self._folders.get("memory")
         if memory is not None:
             self._limit_memory(memory, limits.memory_mib * _MIB)
-        cpu = self._folders.get("cpu")
-        if cpu is not None:
-            self._limit_cpu(cpu, limits.cpus)
         pids = self._folders.get("pids")
         if pids is not None:
             self._set(f"{pids}/pids.max", str(limits.pids))
+
+    def pace(self, limits: Limits) -> None:
+        cpu = self._folders.get("cpu")
+        if cpu is not None:
+            self._limit_cpu(cpu, limits.cpus)
 
     def _set(self, path: str, value: str) -> None:
         """A write takes the kernel 50 us, and most deployments want what the start gave them."""

@@ -218,11 +218,10 @@ class Control:
             fds,
         )
 
-    async def assign(
+    def assign(
         self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits, network: str
-    ) -> None:
-        self._tell_forwarder({"op": "follow", "id": sandbox_id, "kind": network})
-        await self._ask(
+    ) -> Awaitable[None]:
+        done = self._ask(
             {
                 "op": "assign",
                 "id": sandbox_id,
@@ -230,19 +229,17 @@ class Control:
                 "mounts": [[item.source, item.target, item.is_read_only] for item in mounts],
             }
         )
+        # While the launcher works; the code, which is not to be ahead of this, comes after both.
+        self._tell_forwarder({"op": "follow", "id": sandbox_id, "kind": network})
+        return _answered(done)
 
-    async def _ask(self, request: Mapping[str, Any]) -> None:
-        """Send a request about a sandbox and wait until it is done. Raises SpawnFailed."""
+    def _ask(self, request: Mapping[str, Any]) -> asyncio.Future[None]:
+        """Send a request about a sandbox; done when the launcher is. Raises SpawnFailed."""
+        self._launcher.send(request)
         sandbox_id = request["id"]
         done = self._assigning[sandbox_id] = asyncio.get_running_loop().create_future()
-        try:
-            self._launcher.send(request)
-            async with asyncio.timeout(_ASSIGNED_S):
-                await done
-        except TimeoutError:
-            raise SpawnFailed("the launcher did not answer") from None
-        finally:
-            del self._assigning[sandbox_id]
+        done.add_done_callback(lambda _: self._assigning.pop(sandbox_id, None))
+        return done
 
     def settle(self, sandbox_id: int) -> None:
         with contextlib.suppress(SpawnFailed):
@@ -264,7 +261,7 @@ class Control:
         self._alive[sandbox_id] = on_exit
         request = {"op": "adopt", "id": sandbox_id, "template": template_id, "pid": pid}
         try:
-            await self._ask({**request, "limits": asdict(limits)})
+            await _answered(self._ask({**request, "limits": asdict(limits)}))
         except BaseException:
             self.signal(sandbox_id, signal.SIGKILL)
             self._alive.pop(sandbox_id, None)
@@ -397,6 +394,15 @@ class Control:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _answered(done: asyncio.Future[None]) -> None:
+    """Wait for the launcher's answer. Raises SpawnFailed."""
+    try:
+        async with asyncio.timeout(_ASSIGNED_S):
+            await done
+    except TimeoutError:
+        raise SpawnFailed("the launcher did not answer") from None
 
 
 def _settle(future: asyncio.Future[None] | None, error: Exception | None = None) -> None:

@@ -166,6 +166,10 @@ class BubblewrapExecutor:
         """What starts the sandboxes, once `start` was called."""
         return self._spawner
 
+    def expect(self, workload: Workload) -> None:
+        if self._pool is not None:
+            self._pool.expect(workload)
+
     def begin(
         self,
         workload: Workload,

@@ -17,8 +17,8 @@ import json
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from runwright.executor import wire
@@ -66,6 +66,15 @@ class Group:
 
     def may_grow(self) -> bool:
         return not self.most or len(self.members) + self.starting < self.most
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A sandbox on its way to a workload."""
+
+    sandbox: Sandbox
+    assigned: Awaitable[None]
+    began: float
 
 
 class Pool(Owner):
@@ -143,6 +152,16 @@ class Pool(Owner):
 
     # Calls
 
+    def expect(self, workload: Workload) -> None:
+        """A call will be submitted in a moment: if nothing of its workload is there, start."""
+        is_known = workload.key in self._groups
+        if is_known or self._is_closed or self._waiting >= self._limits.max_waiting:
+            return
+        group = self._new_group(workload)
+        if self._has_room(group):
+            self._start_one(group)
+        self._forget_if_empty(group)
+
     def submit(self, workload: Workload, call: Call) -> None:
         """Give a call to a sandbox now, or queue it. Raises NoSlot when the queues are full."""
         if self._is_closed:
@@ -211,7 +230,33 @@ class Pool(Owner):
 
     def _start_one(self, group: Group) -> None:
         group.starting += 1
-        self._spawn_task(self._start_for(group), f"cold-{group.workload.deployment_id}")
+        work = self._start_for(group, self._take_now(group))
+        self._spawn_task(work, f"cold-{group.workload.deployment_id}")
+
+    def _take_now(self, group: Group) -> Taken | None:
+        """A ready sandbox that is getting the code already, while whoever wants it goes on.
+
+        A task begins in a later turn of the loop, and what the launcher does takes longest.
+        """
+        if self._templates.has(group.workload) or not self._stock.has_ready(group.key):
+            return None
+        sandbox = self._stock.take_ready(group.key)
+        try:
+            return None if sandbox is None else self._give(group, sandbox, self._now())
+        except SpawnFailed as exc:
+            self._stock.log_failure(group.key, exc)
+            return None
+
+    def _give(self, group: Group, sandbox: Sandbox, began: float) -> Taken:
+        workload = group.workload
+        try:
+            assigned = self._spawner.assign(
+                sandbox.id, group.mounts, self._limits.of(workload), workload.network
+            )
+        except SpawnFailed:
+            sandbox.kill()
+            raise
+        return Taken(sandbox, assigned, began)
 
     def _has_room(self, group: Group) -> bool:
         if self._stock.has_ready(group.key) or self._stock.is_below_bound():
@@ -309,15 +354,16 @@ class Pool(Owner):
 
     # Starting
 
-    async def _start_for(self, group: Group) -> None:
+    async def _start_for(self, group: Group, taken: Taken | None) -> None:
         """Add one sandbox to a group, from the pool or fresh."""
         try:
             for _ in range(_COLD_TRIES):
                 try:
-                    await self._assign_one(group)
+                    await self._assign_one(group, taken)
                     return
                 except SpawnFailed as exc:
                     self._stock.log_failure(group.key, exc)
+                    taken = None
             self._fail_waiters(group)
         finally:
             group.starting -= 1
@@ -325,19 +371,19 @@ class Pool(Owner):
                 self._pump(group)
                 self._forget_if_empty(group)
 
-    async def _assign_one(self, group: Group) -> None:
+    async def _assign_one(self, group: Group, taken: Taken | None) -> None:
         workload = group.workload
-        began = self._now()
-        forked = await self._templates.take(workload)
-        if forked is not None:
-            forked.be_assigned()
-            self._add_member(group, forked, began)
-            return
-        sandbox = await self._stock.take(group.key)
+        if taken is None:
+            began = self._now()
+            forked = await self._templates.take(workload)
+            if forked is not None:
+                forked.be_assigned()
+                self._add_member(group, forked, began)
+                return
+            taken = self._give(group, await self._stock.take(group.key), began)
+        sandbox = taken.sandbox
         try:
-            await self._spawner.assign(
-                sandbox.id, group.mounts, self._limits.of(workload), workload.network
-            )
+            await taken.assigned
         except SpawnFailed:
             sandbox.kill()
             raise
@@ -345,7 +391,7 @@ class Pool(Owner):
             raise SpawnFailed("the sandbox ended while it was given its code")
         sandbox.memory_mib = workload.memory_mib
         sandbox.load(group.load)
-        self._add_member(group, sandbox, began)
+        self._add_member(group, sandbox, taken.began)
 
     def _add_member(self, group: Group, sandbox: Sandbox, began: float) -> None:
         sandbox.start_s = self._now() - began

@@ -27,6 +27,9 @@ class ByRuntime:
     def _of(self, runtime: str) -> Executor:
         return self._first if runtime in self._own else self._second
 
+    def expect(self, workload: Workload) -> None:
+        self._of(workload.runtime).expect(workload)
+
     def begin(
         self,
         workload: Workload,

@@ -190,7 +190,8 @@ class Sandbox(asyncio.Protocol):
 
     def load(self, payload: bytes) -> None:
         self.state = State.ASSIGNED
-        self._write(wire.frame(wire.Kind.LOAD, 0, payload))
+        # With the call that waits for it, so that the runner reads both in one turn of its loop.
+        self._write_soon(wire.frame(wire.Kind.LOAD, 0, payload))
 
     def be_assigned(self) -> None:
         """It is a fork, which has loaded already."""

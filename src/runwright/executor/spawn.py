@@ -5,7 +5,7 @@
 
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -150,11 +150,12 @@ class Spawner(Protocol):
     def settle(self, sandbox_id: int) -> None:
         """The sandbox is ready and waits: finish what would only cost time at `assign`."""
 
-    async def assign(
+    def assign(
         self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits, network: str
-    ) -> None:
+    ) -> Awaitable[None]:
         """Mount into a running sandbox, set its limits and open its network as far as that kind
-        of sandbox has one (`egress.py`). Raises SpawnFailed."""
+        of sandbox has one (`egress.py`). Begins at once; what is returned waits for the end of
+        it. Either raises SpawnFailed."""
 
     @property
     def can_adopt(self) -> bool:

@@ -140,12 +140,17 @@ class Stock:
 
     async def take(self, key: Key) -> Sandbox:
         """A sandbox without code: a ready one, else a fresh one. Raises SpawnFailed."""
-        now = self._used_at[key] = self._now()
-        self._demand.note(key, now)
         try:
-            return self._take_ready(key) or await self._launch_for_call(key)
+            return self.take_ready(key) or await self._launch_for_call(key)
         finally:
             self._refill_needed.set()
+
+    def take_ready(self, key: Key) -> Sandbox | None:
+        """The same without a wait; None when none is ready."""
+        now = self._used_at[key] = self._now()
+        self._demand.note(key, now)
+        self._refill_needed.set()
+        return self._pop_ready(key)
 
     async def _launch_for_call(self, key: Key) -> Sandbox:
         self._cold += 1
@@ -154,7 +159,7 @@ class Stock:
         finally:
             self._cold -= 1
 
-    def _take_ready(self, key: Key) -> Sandbox | None:
+    def _pop_ready(self, key: Key) -> Sandbox | None:
         ready = self._ready.get(key, [])
         while ready:
             sandbox = ready.pop()

@@ -93,6 +93,10 @@ class Templates:
         template = self._by_key.get(workload.key)
         return template is not None and template.parked is not None
 
+    def has(self, workload: Workload) -> bool:
+        """Whether `take` may have one."""
+        return workload.key in self._by_key
+
     def want(self, workload: Workload, key: Key, load: bytes, mounts: Sequence[Mount]) -> None:
         """Loading it took long: make a template, unless that is known not to work."""
         if (

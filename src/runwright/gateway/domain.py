@@ -245,6 +245,7 @@ class Gateway:
         jwt: str = "",
     ) -> Attempt:
         request, incoming = visit.request, visit.incoming
+        self._executions.expect(runnable, lineage)
         forwarded = incoming.every("x-forwarded-for")
         visit.stream.hang_up = self.hang_up
         return self._executions.attempt(

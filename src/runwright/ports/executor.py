@@ -105,6 +105,10 @@ OnEnd = Callable[[Outcome | Exception], None]
 
 
 class Executor(Protocol):
+    def expect(self, workload: Workload) -> None:
+        """A run of it is about to begin. What it would wait for may start now; that nothing came
+        of it is no harm."""
+
     def begin(
         self,
         workload: Workload,

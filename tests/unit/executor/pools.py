@@ -5,7 +5,7 @@ import itertools
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,6 +32,7 @@ class FakeRunner(asyncio.Protocol):
         self.held: list[int] = []
         self.is_deaf = False
         self.pings = 0
+        self.is_loaded = False
         self.seen: list[str] = []
         self.reader = wire.FrameReader()
         self.transport: Any = None
@@ -44,6 +45,7 @@ class FakeRunner(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for kind, request_id, payload in self.reader.feed(data):
             self.pings += kind == wire.Kind.PING
+            self.is_loaded |= kind == wire.Kind.LOAD
             if kind == wire.Kind.PING and not self.is_deaf:
                 self.transport.write(wire.frame(wire.Kind.PONG, 0))
             elif kind == wire.Kind.REQUEST:
@@ -84,6 +86,7 @@ class FakeSpawner:
         self.runners: dict[int, FakeRunner] = {}
         self.assigned: list[tuple[int, str, Limits]] = []
         self.is_broken = False
+        self.refuses = 0  # so many of the next assignments
         self.are_deaf = False  # runners that are started from now on
         self._ids = itertools.count(1)
 
@@ -119,10 +122,14 @@ class FakeSpawner:
         runner.is_deaf = self.are_deaf
         await asyncio.get_running_loop().create_unix_connection(lambda: runner, sock=frames)
 
-    async def assign(
+    def assign(
         self, sandbox_id: int, mounts: Sequence[Mount], limits: Limits, network: str
-    ) -> None:
+    ) -> Awaitable[None]:
+        if self.refuses:
+            self.refuses -= 1
+            raise SpawnFailed("refused")
         self.assigned.append((sandbox_id, mounts[0].source, limits))
+        return asyncio.sleep(0)
 
     @property
     def can_adopt(self) -> bool:
@@ -173,13 +180,13 @@ class Bench:
         return await outcome(self.call(workload, target))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(5):
             while not condition():
                 await asyncio.sleep(0)
 
 
 async def outcome(call: WaitedCall) -> Outcome:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(5):
         return await call.future
 
 

@@ -51,6 +51,53 @@ async def test_the_pool_is_filled_and_lent_from() -> None:
         assert bench.spawner.assigned[0][0] == 1
 
 
+async def test_a_ready_sandbox_is_given_the_code_before_the_loop_turns() -> None:
+    async with a_bench(sizes={"node": 1}) as bench:
+        await bench.until(bench.pool.is_full)
+        call = bench.call(a_workload())
+        assert [sandbox_id for sandbox_id, *_ in bench.spawner.assigned] == [1]
+        assert (await outcome(call)).is_cold
+
+
+async def test_an_expected_call_finds_its_start_begun() -> None:
+    async with a_bench(sizes={"node": 1}) as bench:
+        await bench.until(bench.pool.is_full)
+        bench.pool.expect(a_workload())
+        assert len(bench.spawner.assigned) == 1
+        first = await bench.run(a_workload())
+        assert (first.body, first.is_cold) == (OK, True)
+        bench.pool.expect(a_workload())
+        assert not (await bench.run(a_workload())).is_cold
+        assert len(bench.spawner.assigned) == 1
+
+
+async def test_what_was_expected_in_vain_ends_like_any_idle_sandbox() -> None:
+    async with a_bench() as bench:
+        bench.pool.expect(a_workload())
+        await bench.until(lambda: any(item.is_loaded for item in bench.spawner.runners.values()))
+        assert not (await bench.run(a_workload())).is_cold
+        bench.time.now += 301
+        bench.pool.evict_idle()
+        await bench.until(lambda: bench.spawner.runners[1].signals == [signal.SIGTERM])
+
+
+async def test_nothing_is_started_for_a_call_that_will_be_refused() -> None:
+    async with a_bench(max_waiting=0) as bench:
+        bench.pool.expect(a_workload())
+        with pytest.raises(NoSlot):
+            bench.call(a_workload())
+    bench.pool.expect(a_workload())
+    assert bench.spawner.runners == {}
+
+
+async def test_a_sandbox_that_cannot_be_given_the_code_is_replaced() -> None:
+    async with a_bench(sizes={"node": 1}) as bench:
+        await bench.until(bench.pool.is_full)
+        bench.spawner.refuses = 1
+        assert (await bench.run(a_workload())).body == OK
+        assert bench.spawner.runners[1].signals == [signal.SIGKILL]
+
+
 async def test_a_spare_is_lent_only_after_its_rehearsal() -> None:
     async with a_bench(sizes={"node": 1}) as bench:
         bench.spawner.are_deaf = True

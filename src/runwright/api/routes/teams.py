@@ -162,7 +162,7 @@ class MembershipHandlers:
             params.membership_id,
             user_id=params.user_id,
             secret=params.secret,
-            device=await device(call),
+            device=device(call),
         )
         content = shapes.membership(accepted.member, shapes.EVERYTHING)
         headers = signed_in(call, accepted.opened) if accepted.opened else ()

@@ -210,6 +210,9 @@ class DockerExecutor:
 
     # Calls
 
+    def expect(self, workload: Workload) -> None:
+        """A container takes seconds to start; a millisecond more or less is nothing to it."""
+
     def begin(
         self,
         workload: Workload,
