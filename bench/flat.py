@@ -4,6 +4,7 @@ one with ten functions, one with a thousand, one with ten and a million stored e
 import os
 import sqlite3
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -26,6 +27,8 @@ CALLED: Final = 10  # functions that share the calls, the same number everywhere
 CONNECTIONS: Final = 16
 ROUNDS: Final = 7
 SECONDS: Final = 3.0
+SETTLE_S: Final = 10.0
+REST_S: Final = 20.0
 UIDS: Final = 65_536  # a server's share of user ids, so that the three do not meet
 
 TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
@@ -68,6 +71,7 @@ def run() -> None:
                 store(server.data_dir, stored)
                 server.start()
             servers[name] = server
+        rest(servers)
         report(measure(servers, folder))
 
 
@@ -99,6 +103,16 @@ def store(data_dir: Path, count: int) -> None:
             ON e.number = n.at % (SELECT count(*) FROM executions) + 1""",
             (count,),
         )
+
+
+def rest(servers: dict[str, Running]) -> None:
+    """What each costs when nobody calls."""
+    time.sleep(SETTLE_S)
+    before = {name: used_s(server) for name, server in servers.items()}
+    time.sleep(REST_S)
+    for name, server in servers.items():
+        used = used_s(server) - before[name]
+        print(f"  at rest, {name}: {used / REST_S * 1e3:.1f} ms CPU a second")
 
 
 def measure(servers: dict[str, Running], folder: Path) -> dict[tuple[str, str], list[Cost]]:

@@ -2,14 +2,22 @@
 
 import gc
 import os
+from typing import Final
+from unittest import mock
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 # The usual run is for the moment of change; `HYPOTHESIS_PROFILE=thorough` is for a quiet hour.
+PROFILE: Final = os.environ.get("HYPOTHESIS_PROFILE", "quick")
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=2000, deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+settings.load_profile(PROFILE)
+if PROFILE == "quick":
+    # Hypothesis parses every module of ours for constants to try, in each process anew, and draws
+    # one in twenty times: seconds of work for hardly an example among 25.
+    mock.patch.object(providers, "is_local_module_file", return_value=False).start()
 
 gc.disable()  # until all tests are collected: hardly anything of what that makes is garbage
 

@@ -50,7 +50,7 @@ SIX: Final = (PRIVATE_6, METADATA_6, OUTSIDE_6) if Path("/proc/net/if_inet6").ex
 BANNER: Final = b"decoy\n"
 _LOCK: Final = Path(tempfile.gettempdir()) / "runwright-decoys.lock"
 _LOCK_S: Final = 300.0
-_COMMAND_S: Final = 30.0
+_COMMAND_S: Final = 60.0
 _numbers: Final = itertools.count(1)
 _TURN_S: Final = 0.1
 

@@ -1,5 +1,7 @@
 """What a User-Agent header says about the client, for people who look at their sessions."""
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -59,11 +61,21 @@ class Seen:
     device_model: str = ""
 
 
+async def learn_user_agents(texts: Iterable[str]) -> None:
+    """Parse them on another thread, so that `parse_user_agent` knows them.
+
+    On the event loop the first would hold up everybody else's calls for a third of a second and
+    each further one for some ten milliseconds.
+    """
+    await asyncio.to_thread(lambda: [parse_user_agent(text) for text in set(texts)])
+
+
 @lru_cache(maxsize=1024)
 def parse_user_agent(text: str) -> Seen:
+    """What a header says. Slow for one that it has not seen: see `learn_user_agents`."""
     if not text:
         return Seen()
-    from ua_parser import parse  # here: its rules take a tenth of a second to load
+    from ua_parser import parse  # here: its rules take a third of a second to load
 
     found = parse(text[:MAX_CHARS])
     family = found.os.family if found.os else ""

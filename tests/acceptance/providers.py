@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx
 
-START_S: Final = 30.0
+START_S: Final = 60.0
 
 
 @contextmanager

@@ -17,7 +17,7 @@ THIRTEEN_MIB = 13 * 1024 * 1024
 @pytest.fixture
 def guest(server: Running) -> Iterator[httpx.Client]:
     headers = {"x-appwrite-project": server.project_id}
-    with httpx.Client(base_url=server.endpoint, headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=server.endpoint, headers=headers, timeout=60) as client:
         yield client
 
 
@@ -40,7 +40,7 @@ def test_a_body_beyond_the_limit_is_refused_with_advice(
 
 
 def test_a_refused_upload_leaves_the_connection_usable(server: Running) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     headers = {
         "X-Appwrite-Project": server.project_id,
         "Content-Type": "multipart/form-data; boundary=b",
@@ -69,7 +69,7 @@ def test_head_and_options_have_no_body(guest: httpx.Client) -> None:
 
 
 def test_long_answers_are_packed_for_those_who_take_it(server: Running) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("GET", "/v1/locale/countries", headers={"Accept-Encoding": "gzip"})
     response = connection.getresponse()
     assert response.getheader("content-encoding") == "gzip"

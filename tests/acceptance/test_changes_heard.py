@@ -16,7 +16,7 @@ from tests.acceptance.console import Console
 from tests.acceptance.deploying import deploy
 from tests.acceptance.running import Running
 
-WAIT_S: Final = 30.0
+WAIT_S: Final = 60.0
 PASSWORD: Final = "correct horse"
 SCOPES: Final = [
     "users.read",

@@ -72,7 +72,7 @@ def owner(server: Running) -> Iterator[httpx.Client]:
             "x-appwrite-key": console.new_key(project_id, scopes),
         }
         base = server.endpoint.removesuffix("/v1")
-        with httpx.Client(base_url=base, headers=headers, timeout=30) as client:
+        with httpx.Client(base_url=base, headers=headers, timeout=60) as client:
             yield client
 
 

@@ -16,7 +16,7 @@ import pytest
 from tests.acceptance.deploying import deploy, domain, on_domain
 from tests.acceptance.running import START_S, Running
 
-WAIT_S: Final = 30.0
+WAIT_S: Final = 60.0
 REPLAYED: Final = "x-runwright-idempotent-replay"
 NODE: Final = """
 export default async ({ req, res, log, error }) => {

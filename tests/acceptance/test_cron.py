@@ -15,8 +15,8 @@ from tests.acceptance.running import Running
 
 FINAL: Final = ("completed", "failed")
 MINUTE: Final = timedelta(minutes=1)
-FIRST_S: Final = 75.0  # a whole minute, and some time for a slow machine
-END_S: Final = 30.0
+FIRST_S: Final = 120.0  # a whole minute, and some time for a slow machine
+END_S: Final = 60.0
 MISSED: Final = 5
 SOURCE: Final = """
 export default async ({ req, res, log }) => {

@@ -105,7 +105,7 @@ def secured(
 
 def tls_get(domain: str, port: int, authority: Authority) -> httpx.Response:
     transport = httpx.HTTPTransport(verify=authority.client())
-    with httpx.Client(transport=transport, timeout=30) as web:
+    with httpx.Client(transport=transport, timeout=60) as web:
         return web.get(
             f"https://127.0.0.1:{port}/",
             headers={"host": domain},

@@ -210,7 +210,7 @@ def test_curl_reaches_a_function_by_its_name(server: Running, echo: tuple[str, s
     url = f"http://{echo[1]}:{server.port}/by-name"
     resolve = f"{echo[1]}:{server.port}:127.0.0.1"
     done = subprocess.run(
-        ["curl", "-sS", "--resolve", resolve, url], capture_output=True, text=True, timeout=30
+        ["curl", "-sS", "--resolve", resolve, url], capture_output=True, text=True, timeout=60
     )
     assert json.loads(done.stdout)["path"] == "/by-name", done.stderr
 

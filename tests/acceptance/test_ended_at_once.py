@@ -30,7 +30,7 @@ from tests.acceptance.deploying import (
 )
 from tests.acceptance.running import Running
 
-WAIT_S: Final = 30.0
+WAIT_S: Final = 60.0
 PADDING: Final = 11 * 1024 * 1024  # more than fits into the buffers between two sockets
 CODE: Final = """
 export default async ({ req, res, log }) => {

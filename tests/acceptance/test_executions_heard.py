@@ -14,7 +14,7 @@ import pytest
 from tests.acceptance.deploying import deploy, execute
 from tests.acceptance.running import Running
 
-WAIT_S: Final = 30.0
+WAIT_S: Final = 60.0
 ANSWERING: Final = """
 export default async ({ req, res, log }) => {
   log("line of " + req.bodyText);

@@ -25,7 +25,7 @@ from tests.acceptance.running import Running
 EXAMPLES: Final = {"guest": 1, "user": 2, "key": 3}
 # 501 and 503 are refusals that the description names: switched off, no mail server.
 EXPECTED: Final = ["2xx", "3xx", "4xx", "501", "503"]
-CALL_S: Final = 30.0
+CALL_S: Final = 60.0
 CHECKS: Final = [
     not_a_server_error,
     checks.status_code_conformance,

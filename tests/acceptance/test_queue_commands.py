@@ -11,7 +11,7 @@ from tests.acceptance.deploying import create, deploy
 from tests.acceptance.running import Running
 from tests.acceptance.test_command_line import Shell
 
-WAIT_S: Final = 30.0
+WAIT_S: Final = 60.0
 TALKS: Final = """
 export default async ({ req, res, log }) => {
   log(`heard ${req.bodyText}`);

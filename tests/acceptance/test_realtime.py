@@ -18,7 +18,7 @@ from tests.acceptance.pages import run_in_browser, run_node, serving
 from tests.acceptance.running import Running
 
 PASSWORD: Final = "correct horse"
-HEAR_S: Final = 30.0
+HEAR_S: Final = 60.0
 CODE: Final = """
 def main(context):
     context.log("printed")

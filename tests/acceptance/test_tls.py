@@ -35,7 +35,7 @@ class Https:
 
     def get(self, host: str) -> tuple[int, str]:
         """A request by a client that trusts the authority and nobody else."""
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        plain = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         wrapped = self.authority.client().wrap_socket(plain, server_hostname=host)
         connection = http.client.HTTPConnection(host)
         connection.sock = wrapped
@@ -81,7 +81,7 @@ def test_a_domain_answers_with_its_certificate_and_new_ones_count_without_a_rest
 
 
 def test_plain_http_is_led_to_https_where_that_is_forced(https: Https) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", https.server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", https.server.port, timeout=60)
     connection.request("GET", "/a?b=1", headers={"host": DOMAIN})
     answer = connection.getresponse()
     answer.read()
@@ -95,7 +95,7 @@ def test_realtime_listens_behind_a_certificate_too(tmp_path: Path) -> None:
     server = https.server.start()
     try:
         address = f"wss://localhost:{https.port}/v1/realtime?project={server.project_id}"
-        plain = socket.create_connection(("127.0.0.1", https.port), timeout=30)
+        plain = socket.create_connection(("127.0.0.1", https.port), timeout=60)
         with connect(address, sock=plain, ssl=https.authority.client()) as opened:
             assert json.loads(opened.recv(10))["type"] == "connected"
     finally:

@@ -20,7 +20,7 @@ from tests.chaos.disk import Disk
 from tests.chaos.evidence import Done, Fault
 from tests.chaos.tearing import Torn, tear
 
-GONE_S: Final = 10.0
+GONE_S: Final = 60.0
 _RUNNERS: Final = ("runner.cjs", "runner.py")
 
 

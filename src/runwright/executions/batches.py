@@ -25,10 +25,13 @@ class Batches(Generic[T, R]):
         *,
         name: str,
         bytes_of: Callable[[T], int],
+        gather: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`gather` returns when what is there is to be stored; without it that is at once."""
         self._store = store
         self._bytes_of = bytes_of
         self._name = name
+        self._gather = gather
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._storing = 0
         self._task: asyncio.Task[None] | None = None
@@ -53,6 +56,8 @@ class Batches(Generic[T, R]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                if self._gather is not None:
+                    await self._gather()
                 batch = self._next()
                 self._storing = len(batch)
                 await self._store_batch(batch)

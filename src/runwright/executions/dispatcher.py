@@ -14,7 +14,8 @@ Rules:
 - A job that waits for its next attempt is given back with a later moment, so nothing is held in
   memory for it and a restart changes nothing. Its execution stays `processing`.
 - A slot is claimed for; there is no queue in memory. So at a stop, runs get their time and what
-  is left is given back.
+  is left is given back. A slot is free when its run has ended, not when that is stored: the end
+  and the next claim then share a transaction.
 """
 
 import asyncio
@@ -55,6 +56,7 @@ log = logging.getLogger(__name__)
 LEASE_S: Final = 12.0
 MAX_TAKEOVERS: Final = 5
 POLL_S: Final = 0.5
+_ENDS_S: Final = 0.005  # how long ends wait for the next claim while more is queued
 _PROMOTED_AT_ONCE: Final = 500
 _BACKOFF_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 _TRIES_IN_FULL: Final = 3  # to store a record before its texts are suspected
@@ -129,13 +131,15 @@ class Dispatcher:
         self.owner = new_id()
         self._held: dict[tuple[str, str, int], Job] = {}
         self._sealed: dict[tuple[str, str, int], bytes] = {}  # until the run has begun
-        self._runs: dict[asyncio.Task[None], Job] = {}
+        self._runs: dict[asyncio.Task[None], Job] = {}  # until their ends are stored
+        self._busy: set[tuple[str, str, int]] = set()  # claims that have a slot
         self._slotless: set[str] = set()  # executions that pause before they ask again for a slot
         self._extended_at = clock.now()
         self._promoted_at = clock.now() - self._lease
         self._ended: Batches[Ended, None] = Batches(
-            self._store_ended, name="ended-jobs", bytes_of=_text_of
+            self._store_ended, name="ended-jobs", bytes_of=_text_of, gather=self._gather_ends
         )
+        self._claims = asyncio.Event()  # a claim is about to be made
         self._bell = Bell()
         self._is_draining = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -194,11 +198,14 @@ class Dispatcher:
 
     async def _claim_some(self) -> bool:
         """Fill free slots; whether more may be there to claim for slots that are free."""
-        if self._pacing.limit <= 0:
+        if self._pacing.limit <= 0 or self._is_behind:
             return False
         await self._pacing.gather()
         if self._is_draining:
             return False
+        if len(self._ended):
+            self._claims.set()
+            await asyncio.sleep(0)  # they are submitted before the claim
         share = _Share(self._pacing.limit, self._pacing.project_slots, dict(self._pacing.running))
         if share.limit <= 0:
             return False
@@ -209,7 +216,7 @@ class Dispatcher:
         if claimed.has_extended:
             self._extended_at = claimed.at
         jobs = claimed.jobs
-        self._pacing.claimed(Counter(job.project_id for job in jobs))
+        self._pacing.claimed(Counter(job.project_id for job in jobs), limit=share.limit)
         for job in jobs:
             self._begin(job)
         return len(jobs) > 0
@@ -251,6 +258,7 @@ class Dispatcher:
         self._sealed[_claim_of(job)] = job.sealed
         job = replace(job, sealed=b"")
         self._held[_claim_of(job)] = job
+        self._busy.add(_claim_of(job))
         task = asyncio.create_task(self._carry(job), name=f"job-{job.id}")
         self._runs[task] = job
         task.add_done_callback(self._over)
@@ -258,12 +266,25 @@ class Dispatcher:
     def _over(self, task: asyncio.Task[None]) -> None:
         job = self._runs.pop(task)
         claim = _claim_of(job)
-        self._pacing.ended(job.project_id)
+        self._free(job)
         self._sealed.pop(claim, None)
         self._bell.ring()
         if not task.cancelled() and task.exception() is not None:
             log.error("a job's task failed", exc_info=task.exception())
             self._held.pop(claim, None)  # its lease ends, and it is claimed again
+
+    def _free(self, job: Job) -> None:
+        """Its run has ended, so another may have its slot."""
+        claim = _claim_of(job)
+        if claim in self._busy:
+            self._busy.remove(claim)
+            self._pacing.ended(job.project_id)
+            self._bell.ring()
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether ends wait to be stored for longer than runs take, as on a full disk."""
+        return len(self._runs) >= 2 * self._workers
 
     # Leases
 
@@ -309,6 +330,7 @@ class Dispatcher:
         except Exception:  # a fault of ours must still end as a record
             log.exception("job failed", extra={"execution_id": job.id})
             record = await self._not_run(job, ErrorClass.PLATFORM, _OURS)
+        self._free(job)
         await self._pacing.settle(job.project_id)
         over = self._aftermath.of_no_more(run, record)
         if over is not None:
@@ -416,6 +438,17 @@ class Dispatcher:
         )
 
     # Ending
+
+    async def _gather_ends(self) -> None:
+        """Wait for the claim that follows, if one does: then both are one commit."""
+        if not self._pacing.has_backlog or self._is_draining:
+            return
+        self._claims.clear()
+        try:
+            async with asyncio.timeout(_ENDS_S):
+                await self._claims.wait()
+        except TimeoutError:
+            pass
 
     async def _store(self, ended: Ended) -> None:
         """Store the end, however long the database takes; a lost lease ends this too."""

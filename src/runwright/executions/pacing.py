@@ -1,6 +1,7 @@
 """How many runs are begun at once, so that one project's long queue is hardly felt by another.
 
-- A project alone gets its jobs in large claims, which is what is fastest.
+- A project alone gets its jobs in large claims, which is what is fastest: while most of its slots
+  are taken, a claim waits a moment for more of them, as one claim costs as much as many runs.
 - A project that has many jobs, beside one that has few, gets them in small claims, a moment
   apart: a few hundred in a second, and their ends are stored together. Each run costs this
   process time in which nothing else goes on, each commit time of the disk, and a job of the
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 GATHER_S: Final = 0.003
+BACKLOG_S: Final = 0.008  # the same while more is known to wait than there are slots
 _FEW: Final = 4  # a share of the workers
 _SLICE: Final = 8  # jobs of one claim of a paced project
 _INTERRUPTED: Final = 2  # and of one that comes early for somebody else's job
@@ -27,6 +29,7 @@ _MANY: Final = 64  # jobs in a window
 _NEWCOMER: Final = 3  # runs; who has fewer is not kept waiting
 _MANY_CALLERS: Final = 16
 _FEW_SLOTS: Final = 8  # a share of the workers too
+_LOOK_S: Final = 0.5  # a project that has all its slots may hide one of which nothing was heard
 
 
 class Pacing:
@@ -47,7 +50,11 @@ class Pacing:
         self._before: Counter[str] = Counter()
         self._running: Counter[str] = Counter()
         self._has_claimed = False  # something, the last time
+        self._looked_at = now()  # when something was claimed, or could have been
         self._newcomer = asyncio.Event()
+        self._stirred = asyncio.Event()  # by a newcomer, or by slots that came free
+        self._is_gathering = False
+        self.has_backlog = False  # the last claim left jobs behind, as far as one can see
         self._is_interrupted = False  # the wait before this claim
 
     @property
@@ -58,7 +65,9 @@ class Pacing:
     def limit(self) -> int:
         """How many jobs may be claimed now."""
         if not self._is_paced:
-            return self._room
+            reach = self._reach
+            is_blind = reach <= 0 and self._now() - self._looked_at >= _LOOK_S
+            return self._room if is_blind else reach
         return min(self._room, _INTERRUPTED if self._is_interrupted else _SLICE)
 
     @property
@@ -74,10 +83,14 @@ class Pacing:
         self._window[project_id] += 0  # it is there, however few it has
         if self._has_company and self._running[project_id] < _NEWCOMER:
             self._newcomer.set()
+            self._stirred.set()
 
-    def claimed(self, jobs: Counter[str]) -> None:
+    def claimed(self, jobs: Counter[str], *, limit: int) -> None:
+        """What a claim of at most `limit` jobs took."""
         self._turn()
+        self._looked_at = self._now()
         self._has_claimed = bool(jobs)
+        self.has_backlog = jobs.total() >= limit
         self._window.update(jobs)
         self._running.update(jobs)
 
@@ -85,18 +98,23 @@ class Pacing:
         self._running[project_id] -= 1
         if not self._running[project_id]:
             del self._running[project_id]
+        if self._is_gathering and self._is_roomy:
+            self._stirred.set()
 
     async def gather(self) -> None:
         """Wait a moment when more can then be done at once, or others need it."""
-        wait_s = GATHER_S if self._room <= self._workers // _FEW else 0.0
-        if self._has_claimed and self._is_paced:
-            wait_s = _PACE_S
-        if wait_s:
+        self._stirred.clear()
+        is_paced = self._has_claimed and self._is_paced
+        wait_s = _PACE_S if is_paced else self._wait_s
+        if wait_s and not self._newcomer.is_set():
+            self._is_gathering = not is_paced
             try:
                 async with asyncio.timeout(wait_s):
-                    await self._newcomer.wait()
+                    await self._stirred.wait()
             except TimeoutError:
                 pass
+            finally:
+                self._is_gathering = False
         self._is_interrupted = self._newcomer.is_set()
         self._newcomer.clear()
 
@@ -110,6 +128,29 @@ class Pacing:
         is_throttled = self._is_flooded and not self._has_company
         slots = max(1, self._workers // _FEW_SLOTS) if is_throttled else self._workers
         return slots - self._running.total()
+
+    @property
+    def _reach(self) -> int:
+        """Slots that may get a job: one project alone does not get all of them."""
+        known = self._window.keys() | self._before.keys()
+        if len(known) != 1:
+            return self._room
+        return min(self._room, self.project_slots - self._running[next(iter(known))])
+
+    @property
+    def _is_roomy(self) -> bool:
+        """Whether waiting for more slots is not worth it."""
+        if self._has_company:
+            return self._room > self._workers // _FEW
+        return self._reach * 2 >= self.project_slots
+
+    @property
+    def _wait_s(self) -> float:
+        if self._is_roomy:
+            return 0.0
+        if self._has_company or not self.has_backlog:
+            return GATHER_S
+        return _PACE_S if self._is_flooded else BACKLOG_S
 
     @property
     def _is_flooded(self) -> bool:

@@ -5,7 +5,7 @@ import socket
 from dataclasses import dataclass
 from typing import Final
 
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 60.0
 _STATUS: Final = re.compile(rb"HTTP/1\.1 ([1-5]\d\d) [\x20-\x7e]*$")
 _FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)$")
 _NO_BODY: Final = frozenset({204, 304})

@@ -36,7 +36,7 @@ BOUNDS: Final = {
     "zombies": 4096,
     "cpus": 1.3,  # of one that it may have, measured by itself
 }
-GONE_S: Final = 20.0
+GONE_S: Final = 60.0
 
 
 @pytest.mark.parametrize("language", BOTH)

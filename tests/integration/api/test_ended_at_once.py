@@ -75,7 +75,7 @@ class Talk:
 
     async def over(self) -> None:
         assert self.task is not None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.task
 
     @property

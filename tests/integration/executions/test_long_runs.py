@@ -46,6 +46,7 @@ async def test_a_caller_gets_408_at_the_limit_and_the_true_outcome_is_recorded()
         bench.code.run_next = gate.run
         with pytest.raises(SynchronousTimeout) as caught:
             await bench.executions.create(a_key(), FUNCTION)
+        await until(lambda: bool(bench.code.calls))
         assert (caught.value.status, caught.value.type) == (408, "function_synchronous_timeout")
         execution_id = bench.code.calls[0][1].execution_id
         await stored(bench, execution_id, Status.PROCESSING)
@@ -77,6 +78,7 @@ async def test_a_408_leaves_a_row_even_when_the_limit_is_shorter_than_the_wait_t
         bench.code.run_next = gate.run
         with pytest.raises(SynchronousTimeout):
             await bench.executions.create(a_key(), FUNCTION)
+        await until(lambda: bool(bench.code.calls))
         await stored(bench, bench.code.calls[0][1].execution_id, Status.PROCESSING)
         gate.opened.set()
 

@@ -93,7 +93,7 @@ class Bench:
         target: str = "/",
         *,
         body: bytes = b"",
-        timeout_s: float = 20.0,
+        timeout_s: float = 60.0,
         is_logging: bool = True,
         sink: ResponseSink | None = None,
     ) -> Outcome:

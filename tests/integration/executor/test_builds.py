@@ -109,7 +109,7 @@ async def test_pip_installs_into_an_environment_that_the_function_then_uses(
 
 async def test_the_log_streams_while_the_build_runs(node: Site) -> None:
     task = asyncio.create_task(node.build("echo first; echo second >&2; sleep 30"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while "first\nsecond\n" not in node.log:
             await asyncio.sleep(0.02)
     assert not task.done()
@@ -121,9 +121,9 @@ async def test_the_log_streams_while_the_build_runs(node: Site) -> None:
 
 async def test_a_timeout_kills_the_whole_tree(node: Site) -> None:
     node.write("beat.sh", "while :; do date +%N > beat; sleep 0.05; done\n")
-    result = await node.build("setsid bash beat.sh & sleep 60", timeout_s=1.0)
+    result = await node.build("setsid bash beat.sh & sleep 60", timeout_s=3.0)
     assert (result.error_class, result.exit_code) == (ErrorClass.TIMEOUT, -9)
-    assert "longer than 1 seconds" in result.message
+    assert "longer than 3 seconds" in result.message
     last = (node.workspace / "beat").read_text()
     await asyncio.sleep(0.3)
     assert (node.workspace / "beat").read_text() == last

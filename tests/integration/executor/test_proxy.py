@@ -58,7 +58,7 @@ class Proxied:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(request.encode())
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 head = await reader.readuntil(b"\r\n\r\n")
                 rest = await reader.read(64)
         finally:

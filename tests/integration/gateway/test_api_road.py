@@ -14,7 +14,7 @@ from runwright.gateway.protocol import DomainProtocol, Door
 from tests.unit.gateway.door import a_door
 
 pytestmark = pytest.mark.anyio
-WAIT_S = 20.0
+WAIT_S = 60.0
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 

@@ -13,7 +13,7 @@ from runwright.gateway.sockets import SocketProtocol
 
 pytestmark = pytest.mark.anyio
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 HELLO = b"\r\n".join(
     [
         b"GET / HTTP/1.1",

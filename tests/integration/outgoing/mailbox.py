@@ -56,7 +56,7 @@ class Mailbox:
 
     async def count(self, letters: int) -> list[EmailMessage]:
         """Wait for that many."""
-        async with asyncio.timeout(30), self.arrived:
+        async with asyncio.timeout(60), self.arrived:
             await self.arrived.wait_for(lambda: len(self.letters) >= letters)
         return self.letters
 

@@ -22,7 +22,7 @@ PAGE: Final = Path(__file__).parents[3] / "docs" / "how-to" / "webhooks.md"
 SECRET: Final = "a secret of the webhook"
 URL: Final = "https://hooks.example.com/in?a=b"
 BODY: Final = rb'{"name":"\u00c4nn","url":"a\/b","prefs":[]}'
-START_S: Final = 20.0
+START_S: Final = 60.0
 
 
 def printed(language: str) -> str:

@@ -51,7 +51,7 @@ class Client:
             self.status = message["status"]
 
     async def hear(self) -> tuple[str, Any]:
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             message = await self._out.get()
         return message["type"], message.get("data")
 
@@ -65,7 +65,7 @@ class Client:
 
     async def leave(self) -> None:
         self._in.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await self.task
 
 
@@ -107,7 +107,7 @@ class Place:
     async def until(self, role: str, *, is_held: bool = True) -> None:
         """Return when the only connection has the role, or has lost it."""
         [connection] = self.hub.connections()
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             while (role in connection.principal.roles) is not is_held:
                 await anyio.sleep(0.001)
 

@@ -54,7 +54,7 @@ ENV = {
 }
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 JAVASCRIPT = ("node", "deno", "bun")
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 _OWN_PYTHON = ".".join(map(str, sys.version_info[:3]))
 WINDOW_STEP = 256 * 1024
 
@@ -200,7 +200,7 @@ def compile_go(starter: str, folder: Path) -> None:
 
 def _version_of(argv: Sequence[str]) -> tuple[int, ...] | None:
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=DEADLINE_S)
         return tuple(int(part) for part in done.stdout.strip().lstrip("v").split("."))
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None

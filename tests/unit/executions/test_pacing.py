@@ -16,7 +16,7 @@ class Bench:
         self.pacing = Pacing(workers, callers=lambda: self.callers, now=lambda: self.now)
 
     def claim(self, **jobs: int) -> None:
-        self.pacing.claimed(Counter(jobs))
+        self.pacing.claimed(Counter(jobs), limit=sum(jobs.values()) + 1)
 
     async def waits(self) -> bool:
         """Whether the next claim is put off; it is given no time, only turns."""
@@ -32,10 +32,10 @@ class Bench:
 async def test_a_project_alone_gets_all_that_it_may_have_in_one_claim() -> None:
     bench = Bench()
     bench.pacing.heard("shop")
-    assert (bench.pacing.limit, bench.pacing.project_slots) == (64, 48)
+    assert (bench.pacing.limit, bench.pacing.project_slots) == (48, 48)
     bench.claim(shop=20)
     bench.pacing.heard("shop")
-    assert bench.pacing.limit == 44
+    assert bench.pacing.limit == 28
     assert not await bench.waits()
 
 
@@ -52,8 +52,7 @@ async def test_a_long_queue_is_claimed_little_by_little_beside_a_short_one() -> 
     for _ in range(2):
         bench.now += 1.0
         bench.claim(shop=10)
-    assert bench.pacing.limit == 80
-    assert not await bench.waits()
+    assert bench.pacing.limit == 30  # alone again, with what it may have beside 120 runs
 
 
 async def test_ends_of_a_paced_project_wait_for_each_other_and_those_of_others_do_not() -> None:
@@ -115,3 +114,33 @@ async def test_what_has_ended_makes_room_again() -> None:
     assert (bench.pacing.limit, bench.pacing.running) == (1, {"shop": 1})
     bench.pacing.ended("shop")
     assert bench.pacing.running == {}
+
+
+async def test_a_project_with_all_its_slots_is_not_asked_for_but_now_and_then() -> None:
+    bench = Bench()
+    bench.pacing.heard("shop")
+    bench.claim(shop=48)
+    assert bench.pacing.limit == 0
+    bench.now += 0.5
+    assert bench.pacing.limit == 16  # for those of whom nothing was heard
+    bench.claim()
+    assert bench.pacing.limit == 0
+
+
+async def test_while_most_slots_are_taken_a_claim_waits_until_half_of_them_are_free() -> None:
+    bench = Bench()
+    bench.pacing.heard("shop")
+    bench.pacing.claimed(Counter(shop=48), limit=48)
+    assert bench.pacing.has_backlog
+    bench.pacing.ended("shop")
+    task = asyncio.ensure_future(bench.pacing.gather())
+    await asyncio.sleep(0)
+    for _ in range(22):
+        bench.pacing.ended("shop")
+    assert not bench.pacing._stirred.is_set()
+    bench.pacing.ended("shop")
+    assert bench.pacing._stirred.is_set()
+    await task
+    assert bench.pacing.limit == 24
+    bench.claim(shop=4)
+    assert not bench.pacing.has_backlog

@@ -180,13 +180,13 @@ class Bench:
         return await outcome(self.call(workload, target))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0)
 
 
 async def outcome(call: WaitedCall) -> Outcome:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return await call.future
 
 

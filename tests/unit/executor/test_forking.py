@@ -160,7 +160,7 @@ async def test_a_fork_that_fails_closes_its_descriptors_once(
     for ended in list(template.forks.values()):
         if ended.id in template.ending:
             template.ending.pop(ended.id)(137)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while ended.state is not State.GONE:
                 await asyncio.sleep(0)
     descriptors.check()

@@ -114,7 +114,7 @@ async def test_a_runner_that_sends_it_is_ended_and_its_calls_are_told(what: str)
     sandbox.connection_lost(None)
     sandbox.exited(Exit(code=137))
     assert (await other.future).error_class is ErrorClass.EXIT
-    await asyncio.wait_for(call.future, 5)  # answered before or failed now, but never left alone
+    await asyncio.wait_for(call.future, 60)  # answered before or failed now, but never left alone
     neighbour.data_received(log(text=b"mine\n") + response(body=b"well"))
     outcome = await unharmed.future
     assert (outcome.body, outcome.logs) == (b"well", "mine\n")

@@ -41,7 +41,7 @@ from tests.fakes.executor import FakeExecutor
 
 PROJECT = "p1"
 OTHER_PROJECT = "p2"
-WAIT_S = 10.0  # a test that waits longer has failed
+WAIT_S = 60.0  # a test that waits longer has failed
 
 
 async def until(is_so: Callable[[], bool]) -> None:

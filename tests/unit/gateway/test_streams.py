@@ -137,7 +137,7 @@ async def test_a_response_that_begins_after_the_408_is_not_sent() -> None:
     async with a_door(sync_timeout_s=0.1) as door:
         door.bench.code.run_next = late
         reply = await door.call()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await ended.wait()
     assert reply.status == 408
     assert b"unheard" not in reply.body
@@ -205,7 +205,7 @@ async def test_a_stream_ends_with_the_right_to_it(what: str) -> None:
         jwt = bench.tokens.user_jwt("ada", "session-ada", 60, project_id=PROJECT)
         bench.code.run_next = stream
         call = asyncio.create_task(door.call(headers=[("x-appwrite-user-jwt", jwt)]))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await begun.wait()
             await ENDS[what](bench)
             reply = await call
@@ -241,7 +241,7 @@ async def test_a_stream_goes_on_while_its_reader_may_have_it() -> None:
         jwt = bench.tokens.user_jwt("ada", "session-ada", 60, project_id=PROJECT)
         bench.code.run_next = stream
         call = asyncio.create_task(door.call(headers=[("x-appwrite-user-jwt", jwt)]))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await begun.wait()
             await bench.put(replace(a_user(), name="Ada", labels=("vip", "more")))
             await until(lambda: bench.authenticator.standing.is_settled)

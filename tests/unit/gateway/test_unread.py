@@ -89,7 +89,7 @@ async def test_a_closed_connection_that_nobody_reads_ends(monkeypatch: pytest.Mo
     server = await asyncio.get_running_loop().create_server(Closing, "127.0.0.1", 0)
     address = server.sockets[0].getsockname()
     _, writer = await asyncio.open_connection(*address, limit=1)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await lost.wait()
     writer.close()
     server.close()

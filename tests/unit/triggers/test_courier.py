@@ -99,7 +99,7 @@ class Office:
 
     async def settle(self) -> None:
         """Until everything that may be sent now has been, and its outcome is stored."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 if await self.courier.rounds.turn():
                     continue

@@ -26,6 +26,7 @@ from runwright.identity.policies import policies_of
 from runwright.identity.sessions import CURRENT, Sessions
 from runwright.identity.tokens import Tokens
 from runwright.model.identity import Session
+from runwright.user_agents import learn_user_agents
 
 JWT_S: Final = 900
 MAX_JWT_S: Final = 3600
@@ -126,17 +127,18 @@ class AccountHandlers:
 
     async def sign_in(self, call: Call, params: SignIn) -> Answer:
         opened = await self._accounts.sign_in(
-            call.project, email=params.email, password=params.password, device=device(call)
+            call.project, email=params.email, password=params.password, device=await device(call)
         )
         return opened_answer(call, opened)
 
     async def sign_in_anonymously(self, call: Call, params: Nothing) -> Answer:
-        opened = await self._accounts.sign_in_anonymously(call.project, device(call))
+        opened = await self._accounts.sign_in_anonymously(call.project, await device(call))
         return opened_answer(call, opened)
 
     async def list_sessions(self, call: Call, params: Nothing) -> Answer:
         user = user_of(call)
         found = await self._sessions.list(user.project_id, user.id)
+        await learn_user_agents(item.user_agent for item in found)
         current = current_id(call)
         return listed_all(
             "sessionList",
@@ -148,16 +150,17 @@ class AccountHandlers:
     async def get_session(self, call: Call, params: OneSession) -> Answer:
         user = user_of(call)
         found = await self._sessions.get(user.project_id, user.id, _named(call, params))
-        return self._session(call, found)
+        return await self._session(call, found)
 
     async def update_session(self, call: Call, params: OneSession) -> Answer:
         user = user_of(call)
         rules = rules_of(call, user)
         found = await self._sessions.get(user.project_id, user.id, _named(call, params))
         extended = await self._keeping.extend(rules, found, policies_of(rules))
-        return self._session(call, extended)
+        return await self._session(call, extended)
 
-    def _session(self, call: Call, found: Session) -> Answer:
+    async def _session(self, call: Call, found: Session) -> Answer:
+        await learn_user_agents([found.user_agent])
         shown = shapes.session(found, current_id=current_id(call), grant=self._grants.of(found))
         return Answer(content=shown)
 

@@ -12,10 +12,13 @@ from runwright.identity.oauth.grants import NOTHING, Grant
 from runwright.identity.proofs import NewToken
 from runwright.identity.sessions import Device, Opened
 from runwright.model.identity import CONSOLE, Project, User
+from runwright.user_agents import learn_user_agents
 
 
-def device(call: Call) -> Device:
-    return Device(call.client_ip, call.headers.get("user-agent", ""), letter_locale(call))
+async def device(call: Call) -> Device:
+    user_agent = call.headers.get("user-agent", "")
+    await learn_user_agents([user_agent])
+    return Device(call.client_ip, user_agent, letter_locale(call))
 
 
 def user_of(call: Call) -> User:

@@ -10,6 +10,7 @@ from runwright.api.routes.account_parts import user_of
 from runwright.api.routing import Answer, Call, Route
 from runwright.api.shapes.activities import activity
 from runwright.identity.activities import Activities
+from runwright.user_agents import learn_user_agents
 
 FILTERS: Final = Attributes("event")
 
@@ -33,6 +34,7 @@ class ActivityHandlers:
     async def _listed(self, project_id: str, user_id: str, params: Listing) -> Answer:
         with cursor_errors("Log"):
             page = await self._activities.of_user(project_id, user_id, params.query(FILTERS))
+        await learn_user_agents(entry.activity.user_agent for entry in page.items)
         return listed("logList", "logs", page, activity)
 
 

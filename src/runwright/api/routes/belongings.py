@@ -16,6 +16,7 @@ from runwright.identity.policies import policies_of
 from runwright.identity.sessions import Sessions
 from runwright.identity.targets import Targets
 from runwright.model.query import Page
+from runwright.user_agents import learn_user_agents
 
 MEMBERSHIP_FILTERS: Final = Attributes(
     "userId teamId invited joined confirm roles", arrays=("roles",), dates=("invited", "joined")
@@ -72,13 +73,14 @@ class UserSessionHandlers:
 
     async def create(self, call: Call, params: OneUser) -> Answer:
         opened = await self._sessions.open(
-            call.project_id, params.user_id, policies_of(call.project), device(call)
+            call.project_id, params.user_id, policies_of(call.project), await device(call)
         )
         return Answer(content=shapes.session(opened.session, secret=opened.value))
 
     async def list(self, call: Call, params: ListSessions) -> Answer:
         """A server recognises a session by the hash of its secret; the secret is not kept."""
         found = await self._sessions.list(call.project_id, params.user_id)
+        await learn_user_agents(item.user_agent for item in found)
         return listed_all(
             "sessionList",
             "sessions",

@@ -159,7 +159,7 @@ class OAuthHandlers:
             cookie=cookie_parser(call.headers.get("cookie", "")).get(departure.cookie_name, ""),
         )
         try:
-            made = await self._sign_in.finish(call.project, departure, back, device(call))
+            made = await self._sign_in.finish(call.project, departure, back, await device(call))
         except RunwrightError as error:
             return _moved(_with(departure, departure.failure, error=_told(error)), forget)
         if isinstance(made, Opened):
@@ -179,7 +179,7 @@ class OAuthHandlers:
             lifetime_s=params.access_token_expiry,
         )
         made = await self._native.sign_in(
-            call.project, given, user=user, session=session, device=device(call)
+            call.project, given, user=user, session=session, device=await device(call)
         )
         return opened_answer(call, made, grant=self._grants.of(made.session))
 

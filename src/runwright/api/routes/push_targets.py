@@ -8,7 +8,7 @@ from runwright.api.routes.account_parts import current_id, own_route, user_of
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
 from runwright.identity.push_targets import PushTargets
-from runwright.user_agents import parse_user_agent
+from runwright.user_agents import learn_user_agents, parse_user_agent
 
 _NAME_CHARS: Final = 128
 
@@ -56,7 +56,7 @@ class PushTargetHandlers:
             target_id=params.target_id,
             identifier=params.identifier,
             provider_id=params.provider_id,
-            name=_device_name(call),
+            name=await _device_name(call),
         )
         return Answer(content=shapes.target(made))
 
@@ -65,7 +65,7 @@ class PushTargetHandlers:
             user_of(call),
             params.target_id,
             identifier=params.identifier,
-            name=_device_name(call),
+            name=await _device_name(call),
         )
         return Answer(content=shapes.target(changed))
 
@@ -74,8 +74,10 @@ class PushTargetHandlers:
         return empty()
 
 
-def _device_name(call: Call) -> str:
-    seen = parse_user_agent(call.headers.get("user-agent", ""))
+async def _device_name(call: Call) -> str:
+    user_agent = call.headers.get("user-agent", "")
+    await learn_user_agents([user_agent])
+    seen = parse_user_agent(user_agent)
     return " ".join(filter(None, (seen.device_brand, seen.device_model)))[:_NAME_CHARS]
 
 

@@ -162,7 +162,7 @@ class MembershipHandlers:
             params.membership_id,
             user_id=params.user_id,
             secret=params.secret,
-            device=device(call),
+            device=await device(call),
         )
         content = shapes.membership(accepted.member, shapes.EVERYTHING)
         headers = signed_in(call, accepted.opened) if accepted.opened else ()

@@ -76,7 +76,7 @@ class TokenSignInHandlers:
 
     async def trade(self, call: Call, params: TradeToken) -> Answer:
         opened = await self._sign_in.trade(
-            call.project, user_id=params.user_id, secret=params.secret, device=device(call)
+            call.project, user_id=params.user_id, secret=params.secret, device=await device(call)
         )
         return opened_answer(call, opened)
 

@@ -1,12 +1,15 @@
 """The log of an account: written with each change, bounded, and read by few."""
 
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
+from ua_parser import Result
 
 from runwright.identity.activities import ActivityLog
 from runwright.model.activity import KEPT, activity_name
 from runwright.model.event import Event
+from runwright.user_agents import parse_user_agent
 from tests.fakes.identity import World, open_world, query
 
 pytestmark = pytest.mark.anyio
@@ -66,6 +69,35 @@ async def test_a_log_is_for_its_owner_and_for_servers(world: World) -> None:
     admin = await world.admin()
     assert (await admin.get("/account/logs")).body["logs"][0]["userId"] == owner.id
     assert (await ann.get("/account/logs")).body["total"] == 2
+
+
+async def test_headers_are_never_parsed_on_the_event_loop(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of them takes what a thousand calls take."""
+    threads: dict[str, int] = {}
+
+    def slowly(text: str) -> Result:
+        threads[text] = threading.get_ident()
+        return Result(None, None, None, text)
+
+    monkeypatch.setattr("ua_parser.parse", slowly)
+    ann = await world.user("ann")
+    guest = world.guest.also(user_agent="signs in")
+    await world.signed_in(guest, "ann@example.com", "correct horse")
+    assert (await world.server.post("/users/ann/sessions", user_agent="opens")).status == 201
+    device = {"targetId": "phone", "identifier": "token-1"}
+    assert (await ann.post("/account/targets/push", device, user_agent="registers")).status == 201
+    assert (await ann.patch("/account/name", {"name": "A"}, user_agent="changes")).status == 200
+    assert set(threads) >= {"signs in", "opens", "registers"}
+    parse_user_agent.cache_clear()  # as after a restart
+    for path in ("/account/sessions", "/account/sessions/current", "/account/logs"):
+        assert (await ann.get(path)).status == 200
+        parse_user_agent.cache_clear()
+    assert (await world.server.get("/users/ann/sessions")).status == 200
+    assert "changes" in threads
+    assert threading.get_ident() not in threads.values()
+    parse_user_agent.cache_clear()  # these were not the rules' answers
 
 
 async def test_a_refused_change_leaves_no_entry(world: World) -> None:
