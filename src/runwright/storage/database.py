@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from runwright.errors import ServiceUnavailable
 from runwright.ports.storage import Changed, Emit, UnitOfWork
+from runwright.storage.checkpoints import Checkpoints
 from runwright.storage.dialect import sqlite_engine
 from runwright.storage.errors import NotRead, StorageRefused, translated
 from runwright.storage.logroom import LogRoom
@@ -37,7 +38,10 @@ class Database:
         self._loop = asyncio.get_running_loop()
         self._listeners: list[Changed] = []
         room = LogRoom(path) if path is not None else None
-        self._writer = Writer(engine, self._loop, self._listeners, room)
+        self._checkpoints = Checkpoints(engine)
+        self._writer = Writer(
+            engine, self._loop, self._listeners, room, self._checkpoints.committed
+        )
         self._readers = _Readers(engine) if path is not None else None
 
     @classmethod
@@ -50,6 +54,7 @@ class Database:
         await asyncio.to_thread(_prepare_file, engine, path)
         database = cls(engine, path)
         database._writer.start(lambda connection: None)
+        database._checkpoints.start()
         return database
 
     @classmethod
@@ -63,6 +68,7 @@ class Database:
         """Store everything that was submitted, then let go of the files."""
         await self._writer.close()
         if self._readers is not None:
+            await asyncio.to_thread(self._checkpoints.close)
             await self._readers.close()
         self._engine.dispose()
 

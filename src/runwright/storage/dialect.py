@@ -19,9 +19,9 @@ from sqlalchemy.types import Boolean
 from runwright.storage.driver import Driver
 
 BUSY_TIMEOUT_MS: Final = 5000
-# Pages of the log at which a commit copies them into the database file. Larger than the
-# default (1000), so that under load fewer commits pay for that copy.
-CHECKPOINT_PAGES: Final = 4000
+# Pages of the log at which a commit copies them into the database file, and everybody waits for
+# it. As many as `LOG_BYTES`, since `checkpoints.py` does it beside the commits before that.
+CHECKPOINT_PAGES: Final = 16_000
 # The log file shrinks back to this after a burst, or after a read that held it open.
 LOG_BYTES: Final = 64 * 1024 * 1024
 CACHE_KIB: Final = 16384

@@ -67,12 +67,15 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         changed: Sequence[Changed],
         room: LogRoom | None = None,
+        committed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`committed` hears of each commit, on the writer's thread."""
         self.emit: Emit | None = None
         self._engine = engine
         self._loop = loop
         self._changed = changed
         self._room = room
+        self._committed = committed
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._is_closed = False
         self._connection: Connection | None = None
@@ -152,6 +155,7 @@ class Writer:
             for job in batch:
                 job.result, job.error, job.touched = None, None, ()
                 run(job, driver)
+        self._committed()
 
     def _run_plainly(self, job: Job, driver: Any) -> None:
         before = driver.total_changes
