@@ -27,7 +27,9 @@ class SystemClock:
 
 def iso_millis(moment: datetime) -> str:
     """`2026-08-21T13:42:57.000+00:00`: the only datetime form the API prints."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")
 
 
 def millis_or_empty(moment: datetime | None) -> str:

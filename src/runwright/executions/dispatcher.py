@@ -57,6 +57,7 @@ LEASE_S: Final = 12.0
 MAX_TAKEOVERS: Final = 5
 POLL_S: Final = 0.5
 _ENDS_S: Final = 0.005  # how long ends wait for the next claim while more is queued
+_SMALL_BYTES: Final = 2048  # a sealed request that may as well stay with its job
 _PROMOTED_AT_ONCE: Final = 500
 _BACKOFF_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 _TRIES_IN_FULL: Final = 3  # to store a record before its texts are suspected
@@ -130,7 +131,7 @@ class Dispatcher:
         self._poll_s = poll_s
         self.owner = new_id()
         self._held: dict[tuple[str, str, int], Job] = {}
-        self._sealed: dict[tuple[str, str, int], bytes] = {}  # until the run has begun
+        self._sealed: dict[tuple[str, str, int], bytes] = {}  # large ones, until the run begins
         self._runs: dict[asyncio.Task[None], Job] = {}  # until their ends are stored
         self._busy: set[tuple[str, str, int]] = set()  # claims that have a slot
         self._slotless: set[str] = set()  # executions that pause before they ask again for a slot
@@ -254,11 +255,13 @@ class Dispatcher:
         )
 
     def _begin(self, job: Job) -> None:
-        # A run may take long; it needs its request then, but not the sealed one beside it.
-        self._sealed[_claim_of(job)] = job.sealed
-        job = replace(job, sealed=b"")
-        self._held[_claim_of(job)] = job
-        self._busy.add(_claim_of(job))
+        claim = _claim_of(job)
+        if len(job.sealed) > _SMALL_BYTES:
+            # A run may take long; it needs its request then, but not the sealed one beside it.
+            self._sealed[claim] = job.sealed
+            job = replace(job, sealed=b"")
+        self._held[claim] = job
+        self._busy.add(claim)
         task = asyncio.create_task(self._carry(job), name=f"job-{job.id}")
         self._runs[task] = job
         task.add_done_callback(self._over)
@@ -404,9 +407,9 @@ class Dispatcher:
                 self._executor.cancel(job.id)
 
     async def _request(self, job: Job) -> Request:
-        sealed = self._sealed.pop(_claim_of(job))
         if not job.epoch:
             return PLAIN
+        sealed = job.sealed or self._sealed.pop(_claim_of(job))
         sealer = await self._vault.sealer(job.epoch)
         return unseal(sealed, sealer, project_id=job.project_id, job_id=job.id)
 

@@ -46,6 +46,25 @@ class Job:
     epoch: str  # under whose key the request is sealed
     sealed: bytes
 
+    def claimed(self, owner: str, until: datetime) -> "Job":
+        """As its new holder has it. Each field by itself: `replace` costs twice as much."""
+        return Job(
+            id=self.id,
+            project_id=self.project_id,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+            function_id=self.function_id,
+            kind=self.kind,
+            trigger=self.trigger,
+            due_at=self.due_at,
+            ready_at=until,
+            attempt=self.attempt + 1,
+            failures=self.failures,
+            owner=owner,
+            epoch=self.epoch,
+            sealed=self.sealed,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueState:

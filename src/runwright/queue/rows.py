@@ -131,7 +131,7 @@ class RowQueue:
         if not found and projects:  # else the same ones would be looked at for ever
             self._project = projects[-1]
         uow.jobs.hold(found, owner=owner, until=until)
-        return [replace(job, owner=owner, ready_at=until, attempt=job.attempt + 1) for job in found]
+        return [job.claimed(owner, until) for job in found]
 
     def extend(self, uow: UnitOfWork, jobs: Sequence[Job], *, until: datetime) -> list[Job]:
         return uow.jobs.extend_held(jobs, until=until)

@@ -118,6 +118,9 @@ class Codec(Generic[T]):
         found = []
         for at, name in enumerate(self.kind.fields):
             column_type = self.kind.table.c[name].type
+            if which == "result_processor" and isinstance(column_type, (Choice, Instant)):
+                found.append((at, column_type.from_driver(self._dialect)))
+                continue
             if which == "bind_processor":
                 if isinstance(column_type, (Choice, Instant, Pairs, Words)):
                     found.append((at, column_type.to_driver(self._dialect)))

@@ -20,7 +20,7 @@ S = TypeVar("S")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # What `to_driver` of a type gives: a conversion of values other than None, without the two
-# calls around each value that SQLAlchemy's own way costs.
+# calls around each value that SQLAlchemy's own way costs. That of `from_driver` takes None too.
 Convert = Callable[[Any], Any]
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -33,6 +33,14 @@ def _micros(value: datetime) -> int:
     # By its parts: the division of one duration by another costs several times as much.
     since = _aware(value) - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _moment(value: int | None) -> datetime | None:
+    return None if value is None else EPOCH + timedelta(0, 0, value)
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    return None if value is None else value.astimezone(UTC)
 
 
 def _aware(value: datetime) -> datetime:
@@ -56,12 +64,11 @@ class Instant(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         return None if value is None else self.to_driver(dialect)(value)
 
+    def from_driver(self, dialect: Dialect) -> Convert:
+        return _moment if dialect.name == "sqlite" else _in_utc
+
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if dialect.name == "sqlite":
-            return EPOCH + timedelta(microseconds=value)
-        moment: datetime = value.astimezone(UTC)
+        moment: datetime | None = self.from_driver(dialect)(value)
         return moment
 
 
@@ -148,6 +155,18 @@ class _Texts(dict[str, str]):
         return self._choices(value).value  # raises ValueError
 
 
+class _Members(dict[str | None, E | None]):
+    """The members of an enum by their texts."""
+
+    def __init__(self, choices: type[E]) -> None:
+        super().__init__((item.value, item) for item in choices)
+        self[None] = None
+        self._choices = choices
+
+    def __missing__(self, value: str | None) -> E | None:
+        return self._choices(str(value))  # raises ValueError
+
+
 class Choice(TypeDecorator[E]):
     """An enum by its value."""
 
@@ -159,7 +178,7 @@ class Choice(TypeDecorator[E]):
         self.choices = choices
         # Looked up rather than made: calling an enum costs more than all else about a value.
         self._texts = _Texts(choices, ((item.value, item.value) for item in choices))
-        self._members = {item.value: item for item in choices}
+        self._members = _Members(choices)
 
     def to_driver(self, dialect: Dialect) -> Convert:
         return self._texts.__getitem__
@@ -168,6 +187,7 @@ class Choice(TypeDecorator[E]):
         return None if value is None else self._texts[value]
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> E | None:
-        if value is None:
-            return None
-        return self._members.get(value) or self.choices(value)
+        return self._members[value]
+
+    def from_driver(self, dialect: Dialect) -> Convert:
+        return self._members.__getitem__

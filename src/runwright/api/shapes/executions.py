@@ -15,10 +15,13 @@ def execution(item: Execution, *, shows_logs: bool) -> dict[str, Any]:
 
     `errorClass` and what stands behind it are additions to the model of the API.
     """
+    created = iso_millis(item.created_at)
     return {
         "$id": item.id,
-        "$createdAt": iso_millis(item.created_at),
-        "$updatedAt": iso_millis(item.updated_at),
+        "$createdAt": created,
+        "$updatedAt": (
+            created if item.updated_at is item.created_at else iso_millis(item.updated_at)
+        ),
         "$permissions": [f'read("user:{item.user_id}")'] if item.user_id else [],
         "resourceId": item.function_id,
         "resourceType": FUNCTIONS,
@@ -85,4 +88,4 @@ def _text(value: str) -> str:
 
 def _seconds(value: float) -> float:
     """Whole microseconds: some clients turn numbers of more than 15 digits into text."""
-    return round(value, 6)
+    return round(value, 6) if value else 0.0
