@@ -61,7 +61,7 @@ def _check(result: int, what: str) -> int:
     return result
 
 
-def _system_call(number: int, *arguments: int) -> int:
+def system_call(number: int, *arguments: int) -> int:
     words = [ctypes.c_long(argument) for argument in (number, *arguments)]
     result: int = _libc.syscall(*words)
     return result
@@ -78,7 +78,7 @@ def fork_init() -> int:
     Python is not told. There is one thread, which needs nothing made anew, and the program is a
     second, ordinary fork of that process: what has to be done in it is done there, and once.
     """
-    return _check(_system_call(_CLONE, CLONE_NEWPID | CLONE_PARENT, 0, 0, 0, 0), "clone")
+    return _check(system_call(_CLONE, CLONE_NEWPID | CLONE_PARENT, 0, 0, 0, 0), "clone")
 
 
 def isolate(order: dict[str, Any], groups: list[int], network: int, code: bytes) -> None:
@@ -180,4 +180,4 @@ def be_open(is_open: bool) -> None:
 
 
 def close_from(first: int) -> None:
-    _check(_system_call(_CLOSE_RANGE, first, _ALL_FDS, 0), "close_range")
+    _check(system_call(_CLOSE_RANGE, first, _ALL_FDS, 0), "close_range")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+import sys
 
 from _runwright import birth
 
@@ -30,7 +31,8 @@ _PROT_READ, _PROT_WRITE, _PROT_EXEC = 1, 2, 4
 _MAP_PRIVATE, _MAP_ANONYMOUS = 2, 32
 _PAGE_BYTES = 4096
 _READY = 1
-_RSEQ, _RSEQ_SIGNATURE = 334, 0x53053053
+_GETPPID = 110  # a call that does nothing
+_RSEQ, _LEAST_RSEQ_BYTES, _RSEQ_SIGNATURE = 334, 32, 0x53053053
 _EXIT_LONELY, _EXIT_REFUSED = 1, 2
 
 # A plan is nine words, rbx its address: flags, whether `prepare` has returned, `prepare`, `fork`,
@@ -123,7 +125,7 @@ def make() -> Cradle | None:
         return None
     try:
         return Cradle()
-    except (OSError, AttributeError):  # refused, or an older Python
+    except (OSError, AttributeError):  # refused, or a C library without it
         return None
 
 
@@ -131,10 +133,8 @@ class Cradle:
     """Holds one descriptor, which no sandbox keeps."""
 
     def __init__(self) -> None:
-        self._python = _hooks()
         self._reaper = _reaper()
         self._prepare: Callable[[], bool] | None = None
-        self._is_forking = False
         # Both keep the interpreter's lock; a pointer of theirs is in the plan.
         self._first = ctypes.PYFUNCTYPE(ctypes.c_int)(self._be_first)
         self._name = ctypes.create_string_buffer(NAME)
@@ -147,42 +147,32 @@ class Cradle:
             0,
             ctypes.addressof(self._name),
         )
+        self._at = ctypes.addressof(self._plan)
         self._start = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_executable(_code(_START)))
+        self._sequences = _sequences()
 
     def start(self, prepare: Callable[[], bool]) -> int:
         """Returns 0 in the program, and in the caller the number of the program's parent.
 
         `prepare` is called in that one, in the memory of the caller: what it changes there stays
-        changed. The program is forked if it returns True; it must not raise.
+        changed. The program is forked if it returns True; it must not raise. Python is not told
+        of the fork: there is one thread, which needs nothing made anew.
         """
-        self._prepare, self._is_forking = prepare, False
+        self._prepare = prepare
         self._plan[1] = 0
-        pid = self._start(ctypes.addressof(self._plan))
+        pid = self._start(self._at)
         if pid == 0:
-            _register_sequences()
-            self._python.PyOS_AfterFork_Child()
-            return 0
-        if self._is_forking:
-            self._python.PyOS_AfterFork_Parent()
-        self._prepare = None
-        if pid < 0:
+            birth.system_call(*self._sequences)
+            random = sys.modules.get("random")
+            if random is not None:
+                random.seed()
+        elif pid < 0:
             raise OSError(-pid, os.strerror(-pid))
         return pid
 
     def _be_first(self) -> int:
         assert self._prepare is not None
-        if not self._prepare():
-            return 0
-        self._is_forking = True
-        self._python.PyOS_BeforeFork()
-        return _READY
-
-
-def _hooks() -> ctypes.PyDLL:
-    """What `os.fork` calls around a fork."""
-    for name in ("PyOS_BeforeFork", "PyOS_AfterFork_Parent", "PyOS_AfterFork_Child"):
-        getattr(ctypes.pythonapi, name).restype = None
-    return ctypes.pythonapi
+        return _READY if self._prepare() else 0
 
 
 def _address(function: object) -> int:
@@ -245,16 +235,17 @@ def _elf(code: bytes) -> bytes:
     )
 
 
-def _register_sequences() -> None:
-    """Restartable sequences: a process that shares another's memory has none to hand on, and
-    the C library takes them for registered."""
+def _sequences() -> tuple[int, ...]:
+    """The call that registers restartable sequences. A process that shares another's memory has
+    none to hand on, and the C library takes them for registered."""
     libc = ctypes.PyDLL(None)
     try:
         offset = ctypes.c_ssize_t.in_dll(libc, "__rseq_offset").value
         size = ctypes.c_uint.in_dll(libc, "__rseq_size").value
     except ValueError:
-        return  # an older C library, which has none
+        size = 0  # an older C library, which has none
+    if not size:
+        return (_GETPPID,)
     libc.pthread_self.restype = ctypes.c_size_t
-    if size:
-        area = libc.pthread_self() + offset
-        libc.syscall(_RSEQ, ctypes.c_void_p(area), max(size, 32), 0, ctypes.c_uint(_RSEQ_SIGNATURE))
+    area = libc.pthread_self() + offset
+    return _RSEQ, area, max(size, _LEAST_RSEQ_BYTES), 0, _RSEQ_SIGNATURE

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str]) -> None:
     wire = frames.Wire()
+    engine = Engine(wire)
     if "--zygote" in arguments:
         _be_forked(wire, arguments)
     os.set_blocking(frames.FD, True)
@@ -23,7 +24,6 @@ def main(arguments: list[str]) -> None:
     if "--zygote" not in arguments:
         output.install(wire)
         _preload(arguments)
-    engine = Engine(wire)
 
     def leave(status: int) -> NoReturn:
         engine.flush_everything()
