@@ -69,9 +69,10 @@ def _mounts(text: str) -> dict[str, str]:
     return mounts
 
 
-def _read(path: Path) -> str:
+def _read(path: Path | str) -> str:
     try:
-        return path.read_text()
+        with open(path) as file:
+            return file.read()
     except OSError:
         return ""
 
@@ -91,9 +92,12 @@ def _write(path: Path | str, value: str) -> bool:
 
 
 class Group:
-    """The groups of one sandbox, one folder per hierarchy."""
+    """The groups of one sandbox, one folder per hierarchy.
 
-    def __init__(self, folders: Mapping[str, Path], *, is_v2: bool) -> None:
+    Folders are text: to make and join paths as objects costs more than most calls here.
+    """
+
+    def __init__(self, folders: Mapping[str, str], *, is_v2: bool) -> None:
         self._folders = folders  # controller -> folder; v2 has one folder under every name
         self._is_v2 = is_v2
         self._written: dict[str, str] = {}
@@ -118,10 +122,10 @@ class Group:
 
     def _set(self, path: str, value: str) -> None:
         """A write takes the kernel 50 us, and most deployments want what the start gave them."""
-        if self._written.get(path) != value and _write(Path(path), value):
+        if self._written.get(path) != value and _write(path, value):
             self._written[path] = value
 
-    def _limit_memory(self, folder: Path, size: int) -> None:
+    def _limit_memory(self, folder: str, size: int) -> None:
         if self._is_v2:
             self._set(f"{folder}/memory.max", str(size))
             self._set(f"{folder}/memory.swap.max", "0")
@@ -133,7 +137,7 @@ class Group:
             self._set(f"{folder}/memory.limit_in_bytes", str(size))
             self._set(f"{folder}/memory.memsw.limit_in_bytes", str(size))
 
-    def _limit_cpu(self, folder: Path, cpus: float) -> None:
+    def _limit_cpu(self, folder: str, cpus: float) -> None:
         quota = max(int(cpus * CPU_PERIOD_US), _MIN_QUOTA_US) if cpus > 0 else -1
         if self._is_v2:
             text = str(quota) if quota > 0 else "max"
@@ -145,7 +149,7 @@ class Group:
     def join(self, pid: int = 0) -> None:
         """Move a process in, 0 = the calling one; raises OSError when a group refuses it."""
         for folder in set(self._folders.values()):
-            fd = os.open(folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            fd = os.open(f"{folder}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
             try:
                 os.write(fd, b"%d" % pid)
             finally:
@@ -158,17 +162,17 @@ class Group:
         """
         name = "cgroup.procs" if self._is_v2 else "tasks"
         folders = set(self._folders.values())
-        return [os.open(folder / name, os.O_WRONLY | os.O_CLOEXEC) for folder in folders]
+        return [os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CLOEXEC) for folder in folders]
 
     def memory(self) -> MemoryReport:
         folder = self._folders.get("memory")
         if folder is None:
             return MemoryReport()
         if self._is_v2:
-            events, peak = _read(folder / "memory.events"), _read(folder / "memory.peak")
+            events, peak = _read(f"{folder}/memory.events"), _read(f"{folder}/memory.peak")
         else:
-            events = _read(folder / "memory.oom_control")
-            peak = _read(folder / "memory.max_usage_in_bytes")
+            events = _read(f"{folder}/memory.oom_control")
+            peak = _read(f"{folder}/memory.max_usage_in_bytes")
         found = re.search(r"^oom_kill (\d+)$", events, re.MULTILINE)
         return MemoryReport(
             oom_kills=int(found[1]) if found else 0,
@@ -189,9 +193,9 @@ class Group:
         except OSError:  # no descriptors left
             return -1
         try:
-            control = os.open(folder / "memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
+            control = os.open(f"{folder}/memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
             try:
-                is_set = _write(folder / "cgroup.event_control", f"{alarm} {control}")
+                is_set = _write(f"{folder}/cgroup.event_control", f"{alarm} {control}")
             finally:
                 os.close(control)
         except OSError:
@@ -204,7 +208,7 @@ class Group:
     def members(self) -> list[int]:
         pids: set[int] = set()
         for folder in self._folders.values():
-            pids.update(int(line) for line in _read(folder / "cgroup.procs").split())
+            pids.update(int(line) for line in _read(f"{folder}/cgroup.procs").split())
         return sorted(pids)
 
     def remove(self) -> bool:
@@ -213,7 +217,7 @@ class Group:
         for folder in set(self._folders.values()):
             with contextlib.suppress(FileNotFoundError):
                 try:
-                    folder.rmdir()
+                    os.rmdir(folder)
                 except OSError as exc:
                     if isinstance(exc, FileNotFoundError):
                         raise
@@ -268,12 +272,11 @@ class Controllers:
         return Controllers(parents, is_v2=self.is_v2)
 
     def make(self, name: str) -> Group:
-        folders: dict[str, Path] = {}
+        folders: dict[str, str] = {}
         for controller, parent in self._parents.items():
-            folder = parent / name
+            folder = folders[controller] = f"{parent}/{name}"
             with contextlib.suppress(FileExistsError):
-                folder.mkdir()
-            folders[controller] = folder
+                os.mkdir(folder)
         return Group(folders, is_v2=self.is_v2)
 
     def sweep(self, kill: Callable[[int], None]) -> int:
@@ -283,7 +286,7 @@ class Controllers:
             for folder in [entry for entry in parent.iterdir() if entry.is_dir()]:
                 count += 1
                 end = time.monotonic() + _REMOVE_WAIT_S
-                group = Group({"": folder}, is_v2=self.is_v2)
+                group = Group({"": str(folder)}, is_v2=self.is_v2)
                 while not group.remove() and time.monotonic() < end:
                     for pid in group.members():
                         kill(pid)

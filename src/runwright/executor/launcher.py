@@ -9,9 +9,8 @@ Slow work (joining cgroups, filling a network namespace, starting bubblewrap) is
 forked child, so that a cold start never waits behind a pool refill.
 
 Requests: stage, start, settle, assign, adopt, signal, forwarder, ping, stop. Events: staged,
-started, assigned, adopted, exited, failed, pong. When the server's end closes, every sandbox is
-killed, every group removed and the process ends; when this process dies, the kernel kills every
-sandbox.
+assigned, adopted, exited, failed, pong. When the server's end closes, every sandbox is killed,
+every group removed and the process ends; when this process dies, the kernel kills every sandbox.
 """
 
 import contextlib
@@ -44,6 +43,7 @@ _DATA_OVERHEAD: Final = 192 * _MIB  # thread stacks and reserved heap that are n
 _ANY_PORT: Final = 8080
 _STOP_WAIT_S: Final = 5.0
 _DYING_S: Final = 0.05
+_SWEEP_S: Final = 0.5
 _KILL: Final = signal.SIGKILL
 _LEFT_TO_SERVER: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -89,6 +89,7 @@ class Launcher:
         self._filters = {name: seccomp.program(profile=name) for name in seccomp.PROFILES}
         self._covered = inside.covered()
         self._zygotes = Zygotes(self._poll, self._covered, self._filters, self._send)
+        self._sweep_at = 0.0
         self._pid = os.getpid()
 
     def run(self) -> None:
@@ -111,7 +112,9 @@ class Launcher:
                         self._networks.arrived(fd)
                         self._start_unborn()
             self._dying = [group for group in self._dying if not _is_removed(group)]
-            self._zygotes.sweep()
+            if time.monotonic() >= self._sweep_at:
+                self._zygotes.sweep()
+                self._sweep_at = time.monotonic() + _SWEEP_S
 
     def _pause(self) -> float:
         """How long nothing has to be looked after, in seconds; -1 for ever."""
@@ -129,7 +132,7 @@ class Launcher:
         if not size:
             return False
         fds = _descriptors(parts)
-        request = json.loads(self._buffer[:size])
+        request = json.loads(self._buffer[:size].decode())  # it would look for other encodings
         operation = request["op"]
         if operation == "stop":
             return False
@@ -254,7 +257,6 @@ class Launcher:
             child = Child(request["id"], handle, pid, status, group, request["files"],
                           init_pid=pid, is_covered=True)  # fmt: skip
             self._watch(child)
-            self._send({"ev": "started", "id": child.id, "pid": pid})
 
         def failed(reason: str) -> None:
             self._not_begun(request["id"], reason, group, (status, -1))
@@ -320,7 +322,7 @@ class Launcher:
         if child is None:
             return
         self._read_status(child)
-        if child.init_pid:
+        if child.init_pid and not child.is_covered:
             with inside.mounts_of(child.init_pid, self._own_mounts):
                 self._cover(child)
 
@@ -443,7 +445,6 @@ class Launcher:
                 child.init_pid = news["child-pid"]
                 with contextlib.suppress(OSError):
                     child.init_fd = os.pidfd_open(child.init_pid)
-                self._send({"ev": "started", "id": child.id, "pid": child.init_pid})
 
     def _quench(self, child: Child) -> None:
         child.is_out_of_memory = True

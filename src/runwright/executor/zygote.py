@@ -95,10 +95,10 @@ class Zygotes:
 
     def pause(self) -> float:
         """How long there is nothing to sweep, in seconds; -1 for ever."""
-        all_of_them = self._all()
-        if any(zygote.births for zygote in all_of_them):
-            return _ANSWER_S
-        return _SWEEP_S if all_of_them else -1
+        for zygote in self._of_fd.values():
+            if zygote.births:
+                return _ANSWER_S
+        return _SWEEP_S if self._of_fd else -1
 
     def _all(self) -> list[Zygote]:
         return list({id(zygote): zygote for zygote in self._of_fd.values()}.values())

@@ -253,11 +253,11 @@ def test_a_v2_group_that_is_not_delegated_is_left_alone(
 def test_v2_ends_a_whole_group_by_itself_and_v1_is_asked_to_tell(tmp_path: Path) -> None:
     folder = tmp_path / "s1"
     write(folder / "memory.oom_control")
-    assert Group({"memory": folder}, is_v2=True).memory_alarm() == -1
+    assert Group({"memory": str(folder)}, is_v2=True).memory_alarm() == -1
     assert Group({}, is_v2=False).memory_alarm() == -1
-    assert Group({"memory": folder}, is_v2=False).memory_alarm() == -1  # no event_control here
+    assert Group({"memory": str(folder)}, is_v2=False).memory_alarm() == -1  # no event_control here
     write(folder / "cgroup.event_control")
-    alarm = Group({"memory": folder}, is_v2=False).memory_alarm()
+    alarm = Group({"memory": str(folder)}, is_v2=False).memory_alarm()
     try:
         assert (folder / "cgroup.event_control").read_text().startswith(f"{alarm} ")
     finally:
