@@ -6,9 +6,7 @@ standard library writes and reads.
 """
 
 import json
-from dataclasses import fields
-from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -52,13 +50,42 @@ PLAIN: Final = Request(
 )
 
 
-_HEAD: Final = tuple(item.name for item in fields(Request) if item.name not in ("body", "lineage"))
-_values: Final = attrgetter(*_HEAD)
+class _Head(msgspec.Struct, forbid_unknown_fields=True):
+    """All of a request but its body, as it is written."""
+
+    method: str
+    path: str
+    headers: Headers
+    client_ip: str
+    user_id: str
+    session_id: str
+    user_jwt: str
+    runs_disabled: bool
+    event: str
+    event_name: str
+    event_origin: str
+    lineage: tuple[tuple[str, ...], str]
+
+
+_decode: Final = msgspec.json.Decoder(_Head).decode
 
 
 def seal(request: Request, sealer: Sealer, *, project_id: str, job_id: str) -> bytes:
-    head = dict(zip(_HEAD, _values(request), strict=True))
-    head["lineage"] = (request.lineage.functions, request.lineage.chain_id)
+    lineage = request.lineage
+    head = _Head(
+        request.method,
+        request.path,
+        request.headers,
+        request.client_ip,
+        request.user_id,
+        request.session_id,
+        request.user_jwt,
+        request.runs_disabled,
+        request.event,
+        request.event_name,
+        request.event_origin,
+        (lineage.functions, lineage.chain_id),
+    )
     text = _encoded(head)
     plain = b"".join((len(text).to_bytes(_LENGTH), text, request.body))
     return sealer.seal(plain, _context(project_id, job_id))
@@ -70,27 +97,39 @@ def unseal(sealed: bytes, sealer: Sealer, *, project_id: str, job_id: str) -> Re
     end = _LENGTH + int.from_bytes(plain[:_LENGTH])
     try:
         head = _decoded(plain[_LENGTH:end])
-        headers = tuple([(name, text) for name, text in head.pop("headers")])
-        functions, chain_id = head.pop("lineage")
-        lineage = Lineage(tuple(functions), chain_id)
-        return Request(headers=headers, lineage=lineage, body=plain[end:], **head)
-    except (ValueError, TypeError, KeyError) as exc:
+    except (ValueError, msgspec.ValidationError) as exc:
         raise CannotOpen("the sealed request is of another version") from exc
+    functions, chain_id = head.lineage
+    return Request(
+        method=head.method,
+        path=head.path,
+        headers=head.headers,
+        client_ip=head.client_ip,
+        user_id=head.user_id,
+        session_id=head.session_id,
+        user_jwt=head.user_jwt,
+        # The very one, by which most runs find what they need.
+        lineage=Lineage(functions, chain_id) if functions or chain_id else NO_LINEAGE,
+        runs_disabled=head.runs_disabled,
+        event=head.event,
+        event_name=head.event_name,
+        event_origin=head.event_origin,
+        body=plain[end:],
+    )
 
 
-def _encoded(head: dict[str, Any]) -> bytes:
+def _encoded(head: _Head) -> bytes:
     try:
         return msgspec.json.encode(head)
     except UnicodeEncodeError:
-        return json.dumps(head).encode("ascii")
+        return json.dumps(msgspec.structs.asdict(head)).encode("ascii")
 
 
-def _decoded(text: bytes) -> dict[str, Any]:
+def _decoded(text: bytes) -> _Head:
     try:
-        found: dict[str, Any] = msgspec.json.decode(text)
+        return _decode(text)
     except msgspec.DecodeError:
-        found = json.loads(text)
-    return found
+        return msgspec.convert(json.loads(text), _Head)
 
 
 def _context(project_id: str, job_id: str) -> str:

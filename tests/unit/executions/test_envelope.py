@@ -57,3 +57,10 @@ def test_what_an_older_server_has_sealed_is_read() -> None:
 def test_it_can_be_moved_to_no_other_job() -> None:
     with pytest.raises(CannotOpen):
         opened(WHOLE, job_id="k")
+
+
+@pytest.mark.parametrize("head", [b"[]", b'{"method": "GET"}', b'{"method": "', b"\xff"])
+def test_what_is_no_head_of_ours_is_not_opened(head: bytes) -> None:
+    sealed = SEALER.seal(len(head).to_bytes(4) + head, "job:p:j")
+    with pytest.raises(CannotOpen):
+        unseal(sealed, SEALER, project_id="p", job_id="j")
