@@ -8,8 +8,8 @@
   other project waits for both.
 - That moment ends at once for a job of a project that has hardly anything running.
 - Projects that all have many jobs are not slowed down: they wait for each other in any case.
-- While many callers wait to be accepted, one project begins few runs: callers wait for their
-  answer, and nobody waits for a run to the millisecond.
+- While many callers wait to be accepted, one project begins few runs, and few of a long queue in a
+  second: callers wait for their answer, and nobody waits for a run to the millisecond.
 """
 
 import asyncio
@@ -28,6 +28,8 @@ _WINDOW_S: Final = 1.0
 _MANY: Final = 64  # jobs in a window
 _NEWCOMER: Final = 3  # runs; who has fewer is not kept waiting
 _MANY_CALLERS: Final = 16
+# How long they are remembered: right after a commit that answered them, few wait.
+_CALLERS_S: Final = 0.1
 _FEW_SLOTS: Final = 8  # a share of the workers too
 _LOOK_S: Final = 0.5  # a project that has all its slots may hide one of which nothing was heard
 
@@ -49,6 +51,7 @@ class Pacing:
         self._window: Counter[str] = Counter()
         self._before: Counter[str] = Counter()
         self._running: Counter[str] = Counter()
+        self._flooded_until = now()
         self._has_claimed = False  # something, the last time
         self._looked_at = now()  # when something was claimed, or could have been
         self._newcomer = asyncio.Event()
@@ -80,6 +83,7 @@ class Pacing:
     def heard(self, project_id: str) -> None:
         """A job of the project may be claimed."""
         self._turn()
+        self._count_callers()
         self._window[project_id] += 0  # it is there, however few it has
         if self._has_company and self._running[project_id] < _NEWCOMER:
             self._newcomer.set()
@@ -107,7 +111,7 @@ class Pacing:
         is_paced = self._has_claimed and self._is_paced
         wait_s = _PACE_S if is_paced else self._wait_s
         if wait_s and not self._newcomer.is_set():
-            self._is_gathering = not is_paced
+            self._is_gathering = not is_paced and not self._yields
             try:
                 async with asyncio.timeout(wait_s):
                     await self._stirred.wait()
@@ -146,15 +150,25 @@ class Pacing:
 
     @property
     def _wait_s(self) -> float:
+        if self._yields:
+            return _PACE_S
         if self._is_roomy:
             return 0.0
-        if self._has_company or not self.has_backlog:
-            return GATHER_S
-        return _PACE_S if self._is_flooded else BACKLOG_S
+        return BACKLOG_S if self.has_backlog and not self._has_company else GATHER_S
+
+    @property
+    def _yields(self) -> bool:
+        """Whether a long queue is worked off slowly, for those who wait to join it."""
+        return self._is_flooded and self.has_backlog and not self._has_company
 
     @property
     def _is_flooded(self) -> bool:
-        return self._callers() >= _MANY_CALLERS
+        self._count_callers()
+        return self._now() < self._flooded_until
+
+    def _count_callers(self) -> None:
+        if self._callers() >= _MANY_CALLERS:
+            self._flooded_until = self._now() + _CALLERS_S
 
     @property
     def _has_company(self) -> bool:

@@ -144,3 +144,19 @@ async def test_while_most_slots_are_taken_a_claim_waits_until_half_of_them_are_f
     assert bench.pacing.limit == 24
     bench.claim(shop=4)
     assert not bench.pacing.has_backlog
+
+
+async def test_a_long_queue_rests_between_claims_while_many_callers_wait_to_join_it() -> None:
+    bench = Bench()
+    bench.pacing.heard("shop")
+    bench.callers = 16
+    assert not await bench.waits()
+    bench.pacing.claimed(Counter(shop=8), limit=8)
+    for _ in range(8):
+        bench.pacing.ended("shop")
+    assert bench.pacing.limit == 8
+    assert await bench.waits()
+    bench.callers = 0  # their commit is done, and they are about to call again
+    assert await bench.waits()
+    bench.now += 0.1
+    assert not await bench.waits()
