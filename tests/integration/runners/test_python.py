@@ -295,13 +295,17 @@ def test_a_rehearsal_leaves_nothing_that_user_code_sees(tmp_path: Path) -> None:
         "    names = sorted(name for name in sys.modules if name.startswith('function'))\n"
         "    known = (*sys.path, *sys.path_importer_cache)\n"
         "    paths = [path for path in known if path.endswith('/rehearsal')]\n"
-        "    return context.res.json([names, paths, '_runwright.rehearsing' in sys.modules])\n"
+        "    own = [name for name in os.environ if 'REHEARSAL' in name]\n"
+        "    told = [names, paths, own, '_runwright.rehearsing' in sys.modules, os.getcwd()]\n"
+        "    return context.res.json(told)\n"
     )
     (tmp_path / "main.py").write_text(code)
     with Runner(PYTHONS[-1].argv) as runner:
         runner.rehearse()
         runner.load(tmp_path, "main.py")
-        assert json.loads(runner.call().body) == [["function", "function.main"], [], True]
+        *told, folder = json.loads(runner.call().body)
+        assert told == [["function", "function.main"], [], [], True]
+        assert folder == str(tmp_path)
 
 
 def test_a_rehearsal_loads_and_calls_a_function() -> None:

@@ -145,23 +145,14 @@ class Engine:
 
     def load(self, payload: bytes, *, is_template: bool = False) -> None:
         """Take the assignment of a LOAD frame and import the function."""
-        import json
-
         if self._is_assigned:
             raise frames.Malformed("a second LOAD")
         self._is_assigned = True
         began, worked = perf_counter(), process_time()
-        try:
-            assignment = json.loads(payload)
-            root, entrypoint = assignment["root"], assignment["entrypoint"]
-            env = assignment["env"]
-        except (ValueError, KeyError, TypeError):
-            raise frames.Malformed("LOAD") from None
+        root, entrypoint, env = _assignment(payload)
         self.threads.limit(env.get("RUNWRIGHT_PYTHON_THREADS", ""))
         try:
-            loading.prepare(root, env)
-            enforce_headers(os.environ.get("OPEN_RUNTIMES_HEADERS"))
-            self.function = loading.load(root, entrypoint)
+            self.function = _function_of(root, entrypoint, env)
             if not is_template:
                 self._tell_if_slow(perf_counter() - began, process_time() - worked)
                 self.begin_serving()
@@ -171,6 +162,18 @@ class Engine:
             self.failure = f"Failed to load module: {error}"
         except SystemExit as error:
             self.leave(error)
+
+    def rehearse(self, assignment: bytes, request: bytes) -> None:
+        """Go the way of a first load and call; nothing of it stays here."""
+        self._is_first = False
+        try:
+            self.function = _function_of(*_assignment(assignment))
+            call = self._request(0, request)
+            if call is not None:
+                self.execute(call)
+        finally:
+            self.function = None
+            self._is_first = True
 
     def _tell_if_slow(self, taken_s: float, worked_s: float) -> None:
         """The host may want to fork the next instances from a process that has loaded it."""
@@ -316,3 +319,20 @@ class Engine:
     def flush_everything(self) -> None:
         for call in list(self.calls.values()):
             call.flush_everything()
+
+
+def _assignment(payload: bytes) -> tuple[str, str, dict[str, str]]:
+    """Root, entrypoint and variables that a LOAD frame names."""
+    import json
+
+    try:
+        assignment = json.loads(payload)
+        return assignment["root"], assignment["entrypoint"], assignment["env"]
+    except (ValueError, KeyError, TypeError):
+        raise frames.Malformed("LOAD") from None
+
+
+def _function_of(root: str, entrypoint: str, env: dict[str, str]) -> Callable[..., Any]:
+    loading.prepare(root, env)
+    enforce_headers(os.environ.get("OPEN_RUNTIMES_HEADERS"))
+    return loading.load(root, entrypoint)

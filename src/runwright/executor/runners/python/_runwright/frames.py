@@ -112,6 +112,11 @@ def split_request(payload: bytes) -> tuple[int, bytes, bytes]:
     return flags, payload[5 : 5 + size], payload[5 + size :]
 
 
+def whole_request(head: bytes) -> bytes:
+    """The payload of a REQUEST frame without a body, of a call that is not logged."""
+    return _REQUEST.pack(FLAG_END, len(head)) + head
+
+
 def window_bytes(payload: bytes) -> int:
     if len(payload) != 4:
         raise Malformed("WINDOW")
