@@ -130,11 +130,14 @@ class Recorder:
     def record(self, execution: Execution, event_action: str = "", actor: Actor = PLATFORM) -> None:
         """Take a record; it is durable after a moment that nobody waits for.
 
-        With `event_action` its end is announced, as done by the actor.
+        With `event_action` its end is announced, as done by the actor, who called for it and
+        will wait for `stored`: the batch is not held back for others.
         """
         execution_id, waiting = execution.id, self._waiting
-        if event_action and self._wants(execution.project_id):
-            self._events[execution_id] = (event_action, actor)
+        if event_action:
+            self._hurry.set()
+            if self._wants(execution.project_id):
+                self._events[execution_id] = (event_action, actor)
         older = waiting.pop(execution_id, None)
         if older is not None:
             self._waiting_bytes -= _bytes(older)

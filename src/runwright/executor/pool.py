@@ -19,6 +19,7 @@ import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 from runwright.executor import wire
@@ -47,10 +48,10 @@ _COULD_NOT_START: Final = "The runtime could not be started. Try again."
 class Group:
     """The warm sandboxes of one workload and the calls that wait for one."""
 
-    def __init__(self, workload: Workload, key: Key, load: bytes) -> None:
+    def __init__(self, workload: Workload, key: Key, code_dir: str) -> None:
         self.workload = workload
         self.key = key
-        self.load = load
+        self._code_dir = code_dir
         # The launcher follows no link.
         self.mounts = [Mount(os.path.realpath(workload.artifact), FUNCTION_DIR)]
         if workload.network is Network.HOST:
@@ -59,6 +60,19 @@ class Group:
         self.waiters: deque[Call] = deque()
         self.starting = 0
         self.most = workload.max_instances  # 0 = any number
+
+    @cached_property
+    def load(self) -> bytes:
+        """What a runner is told; needed after the launcher was asked, so made after that."""
+        workload = self.workload
+        return json.dumps(
+            {
+                "root": self._code_dir,
+                "entrypoint": workload.entrypoint,
+                "env": dict(workload.env),
+                "cpus": workload.cpus,
+            }
+        ).encode()
 
     def live(self) -> int:
         """Sandboxes that take calls, or soon will."""
@@ -282,20 +296,11 @@ class Pool(Owner):
         return group is None or least == 0 or group.live() > least
 
     def _new_group(self, workload: Workload) -> Group:
-        code_dir = self._spawner.code_dir(workload.artifact)
-        load = json.dumps(
-            {
-                "root": code_dir,
-                "entrypoint": workload.entrypoint,
-                "env": dict(workload.env),
-                "cpus": workload.cpus,
-            }
-        ).encode()
         if workload.network is Network.HOST and not self._limits.allows_host_network:
             # The function was given it while the operator allowed that.
             workload = replace(workload, network=Network.EGRESS)
         key = self._stock.class_of(workload.runtime, workload.memory_mib, workload.network)
-        group = Group(workload, key, load)
+        group = Group(workload, key, self._spawner.code_dir(workload.artifact))
         # New settings of the same deployment: what runs on the old ones has had its day.
         for other in list(self._groups.values()):
             if other.workload.deployment_id == workload.deployment_id:
@@ -381,7 +386,7 @@ class Pool(Owner):
                 self._add_member(group, forked, began)
                 return
             taken = self._give(group, await self._stock.take(group.key), began)
-        sandbox = taken.sandbox
+        sandbox, load = taken.sandbox, group.load
         try:
             await taken.assigned
         except SpawnFailed:
@@ -390,7 +395,7 @@ class Pool(Owner):
         if sandbox.state is not State.READY:
             raise SpawnFailed("the sandbox ended while it was given its code")
         sandbox.memory_mib = workload.memory_mib
-        sandbox.load(group.load)
+        sandbox.load(load)
         self._add_member(group, sandbox, taken.began)
 
     def _add_member(self, group: Group, sandbox: Sandbox, began: float) -> None:
