@@ -115,7 +115,7 @@ class Bench:
         method: str = "GET",
         headers: tuple[tuple[str, str], ...] = (),
         body: bytes = b"",
-        timeout_s: float = 15.0,
+        timeout_s: float = 60.0,
         is_logging: bool = True,
         sink: ResponseSink | None = None,
     ) -> Outcome:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,7 @@ async def test_a_neighbour_in_the_same_process_may_finish(bench: Bench) -> None:
         "  if (req.path === '/long') await new Promise(() => { setInterval(() => {}, 1e6); });\n"
         "  await new Promise((go) => setTimeout(go, 2000)); return res.text('well'); };"
     )
-    workload = bench.deploy(NODE, source)
+    workload = replace(bench.deploy(NODE, source), max_instances=1)
     async with (
         a_run(bench, workload, "neighbour-long", "/long") as (long, _),
         a_run(bench, workload, "neighbour-short") as (short, _),
