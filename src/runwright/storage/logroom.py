@@ -11,7 +11,6 @@ other connection can lengthen the log.
 """
 
 import logging
-import mmap
 import os
 import sys
 from pathlib import Path
@@ -35,7 +34,7 @@ class LogRoom:
     def __init__(self, path: Path) -> None:
         self._log = f"{path}-wal"
         self._index_path = f"{path}-shm"
-        self._index: mmap.mmap | None = None
+        self._index = -1  # SQLite's own descriptor
         self._until = 0  # what the file is known to have reached
 
     def make(self, driver: Any) -> None:
@@ -48,14 +47,11 @@ class LogRoom:
             log.warning("no room made in the log", extra={"reason": type(exc).__name__})
 
     def _used(self) -> int:
-        index = self._index
-        if index is None:
-            with open(self._index_path, "rb") as file:
-                index = mmap.mmap(file.fileno(), _HEADER_BYTES, prot=mmap.PROT_READ)
-            self._index = index
-        # Bytes of a map, because a read would let other threads go first.
-        page_bytes = int.from_bytes(index[_PAGE_SIZE], sys.byteorder)
-        frames = int.from_bytes(index[_FRAMES], sys.byteorder)
+        if self._index < 0:
+            self._index = _own_descriptor(self._index_path)
+        head = os.pread(self._index, _FRAMES.stop, 0)
+        page_bytes = int.from_bytes(head[_PAGE_SIZE], sys.byteorder)
+        frames = int.from_bytes(head[_FRAMES], sys.byteorder)
         return _HEADER_BYTES + frames * (page_bytes + _FRAME_HEADER_BYTES)
 
     def _lengthen(self, driver: Any) -> None:
@@ -77,6 +73,21 @@ class LogRoom:
     def close(self) -> None:
         """The connection is closed, and with it perhaps the log; the next one may have another."""
         self._until = 0
-        if self._index is not None:
-            self._index.close()
-            self._index = None
+        self._index = -1
+
+
+def _own_descriptor(path: str) -> int:
+    """The descriptor by which this process has a file open already.
+
+    Opening it once more would not do: when any descriptor of a file is closed, its process loses
+    all locks on it (POSIX, fcntl), and SQLite's on this one tell other processes that the log is
+    in use. `sqlite3 runwright.db` would then begin another beneath a running server.
+    """
+    wanted = os.stat(path)
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if os.path.samestat(os.fstat(int(name)), wanted):
+                return int(name)
+        except OSError:  # closed meanwhile
+            continue
+    raise FileNotFoundError(path)

@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,16 @@ from runwright.storage.database import open_database
 from tests.contract.storage.rows import a_user, adding
 
 pytestmark = pytest.mark.anyio
+
+# SQLite holds this byte of the index while it has the database open ("DMS" in its os_unix.c).
+TRY_LOCK = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as index:
+    try:
+        fcntl.lockf(index, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
+    except BlockingIOError:
+        sys.exit(3)
+"""
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -74,6 +85,17 @@ async def test_what_a_killed_server_leaves_is_all_that_was_committed(tmp_path: P
     async with open_database(left / path.name) as database:
         await database.write(adding("users", a_user("after")))
     assert users(left / path.name) == 6
+
+
+async def test_other_processes_see_all_the_while_that_the_log_is_in_use(tmp_path: Path) -> None:
+    path = tmp_path / "runwright.db"
+    async with open_database(path) as database:
+        await database.write(adding("users", a_user("u0")))
+        await until(lambda: log_of(path).stat().st_size >= logroom.STEP_BYTES)
+        index = path.with_name(f"{path.name}-shm")
+        locked = await asyncio.create_subprocess_exec(sys.executable, "-c", TRY_LOCK, index)
+        async with asyncio.timeout(60):
+            assert await locked.wait() == 3
 
 
 async def test_a_disk_without_room_refuses_nobody(
