@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import to_builtins
+
 from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR, FUNCTION_DIR
 from runwright.executor.cgroups import Limits
 from runwright.executor.helper import Helper
@@ -210,7 +212,7 @@ class Control:
                 "tmp_mib": launch.tmp_mib,
                 "files": launch.open_files,
                 "file_mib": launch.file_mib,
-                "limits": asdict(launch.limits),
+                "limits": to_builtins(launch.limits),
                 "profile": launch.profile,
                 "is_forkable": launch.is_forkable,
                 "network": {"api_port": self._config.api_port} if launch.has_own_network else None,
@@ -225,7 +227,7 @@ class Control:
             {
                 "op": "assign",
                 "id": sandbox_id,
-                "limits": asdict(limits),
+                "limits": to_builtins(limits),
                 "mounts": [[item.source, item.target, item.is_read_only] for item in mounts],
             }
         )
@@ -261,7 +263,7 @@ class Control:
         self._alive[sandbox_id] = on_exit
         request = {"op": "adopt", "id": sandbox_id, "template": template_id, "pid": pid}
         try:
-            await _answered(self._ask({**request, "limits": asdict(limits)}))
+            await _answered(self._ask({**request, "limits": to_builtins(limits)}))
         except BaseException:
             self.signal(sandbox_id, signal.SIGKILL)
             self._alive.pop(sandbox_id, None)

@@ -78,6 +78,10 @@ class Group:
         """Sandboxes that take calls, or soon will."""
         return self.starting + sum(item.state is State.ASSIGNED for item in self.members)
 
+    def is_provided(self) -> bool:
+        """Whether all that can be done for those who wait is under way."""
+        return not self.members and len(self.waiters) <= self.starting
+
     def may_grow(self) -> bool:
         return not self.most or len(self.members) + self.starting < self.most
 
@@ -302,9 +306,10 @@ class Pool(Owner):
         key = self._stock.class_of(workload.runtime, workload.memory_mib, workload.network)
         group = Group(workload, key, self._spawner.code_dir(workload.artifact))
         # New settings of the same deployment: what runs on the old ones has had its day.
-        for other in list(self._groups.values()):
-            if other.workload.deployment_id == workload.deployment_id:
-                self._drain(other)
+        deployment_id = workload.deployment_id
+        groups = self._groups.values()
+        for other in [item for item in groups if item.workload.deployment_id == deployment_id]:
+            self._drain(other)
         self._keeping.drop(workload.deployment_id, but=workload.key)
         self._templates.retire(workload.deployment_id, but=workload.key)
         self._groups[workload.key] = group
@@ -489,8 +494,10 @@ class Pool(Owner):
             sandbox.check_deadlines(now)
         self._changed.set()
         if self._waiting:
-            for group in list(self._groups.values()):
+            for group in [item for item in self._groups.values() if item.waiters]:
                 self._drop_overdue(group, now)
+                if group.waiters and not group.is_provided():
+                    self._pump(group)
 
     def _drop_overdue(self, group: Group, now: float) -> None:
         kept: deque[Call] = deque()
@@ -503,10 +510,7 @@ class Pool(Owner):
             else:
                 kept.append(call)
         group.waiters = kept
-        if kept:
-            self._pump(group)
-        else:
-            self._forget_if_empty(group)
+        self._forget_if_empty(group)
 
     def _sweep(self) -> None:
         self._sweep_timer = self._loop.call_later(_SWEEP_S, self._sweep)

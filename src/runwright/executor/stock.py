@@ -118,6 +118,8 @@ class Stock:
         return bool(self._ready.get(key))
 
     def is_below_bound(self) -> bool:
+        if len(self._sandboxes) < self._limits.sandboxes:
+            return True
         live = sum(1 for item in self._sandboxes.values() if item.state < State.ENDING)
         return live < self._limits.sandboxes
 
@@ -367,10 +369,13 @@ class Stock:
             await self._refill_needed.wait()
             self._refill_needed.clear()
             await asyncio.sleep(_REFILL_PAUSE_S)
-            while (key := self._missing()) is not None and self.is_below_bound():
+            while True:
                 if self._cold:
                     await asyncio.sleep(_REFILL_PAUSE_S)
                     continue
+                key = self._missing()
+                if key is None or not self.is_below_bound():
+                    break
                 if not self._may_be_more(key):
                     self._scarce_until[key] = self._now() + _REFILL_RETRY_S
                     self._loop.call_later(_REFILL_RETRY_S, self._refill_needed.set)
