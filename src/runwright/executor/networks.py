@@ -2,8 +2,9 @@
 
 Making and filling one takes a millisecond or two, most of it locks of the kernel that all
 namespaces share. A child of the launcher makes all that are missing, one after another, and hands
-over the descriptors: entering a ready namespace takes microseconds. None is ever used twice. When
-all are taken at once, the sandbox's own process makes one, or the start waits for the next.
+over the descriptors: entering a ready namespace takes microseconds. It stays for a moment, because
+in a burst to fork the next one would cost more than a namespace. None is ever used twice. When all
+are taken at once, the sandbox's own process makes one, or the start waits for the next.
 """
 
 import contextlib
@@ -19,8 +20,12 @@ from runwright.executor import kernel, netns
 
 READY: Final = 8
 FEW: Final = 4  # so many left, and more are made
+_STAYS_S: Final = 0.5
+_IDLE: Final = b"idle"
 _MAX_BYTES: Final = 64
 _MAX_FDS: Final = 8
+_FIRST_FD: Final = 3
+_EVERY_FD: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Networks:
         self._api_port = 0
         self._ready: deque[Network] = deque()
         self._coming: dict[int, tuple[socket.socket, int]] = {}  # by descriptor, with the maker
+        self._ordered = 0  # of the maker, and not there yet
         self._is_failing = False
 
     @property
@@ -63,7 +69,7 @@ class Networks:
     @property
     def is_making(self) -> bool:
         """Whether one can be waited for."""
-        return bool(self._coming)
+        return self._ordered > 0
 
     def fill(self, api_port: int) -> None:
         """Begin to make them."""
@@ -79,16 +85,25 @@ class Networks:
 
     def _refill(self) -> None:
         """One maker at a time, as what they wait for is the same lock, and not for each one."""
-        may_make = self._api_port and not self._coming and not self._is_failing
+        may_make = self._api_port and not self._ordered and not self._is_failing
         if may_make and len(self._ready) <= FEW:
-            self._make()
+            self._order(READY - len(self._ready))
 
-    def _make(self) -> None:
+    def _order(self, count: int) -> None:
+        if not self._coming:
+            self._start_maker()
+        for link, _ in self._coming.values():
+            self._ordered = count
+            # After a failure the next start tries again, and says why if that fails, too.
+            self._is_failing = True  # until the first one is there
+            with contextlib.suppress(OSError):  # it has just ended, which is noticed
+                link.send(b"%d" % count)
+
+    def _start_maker(self) -> None:
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         except OSError:  # no descriptors left
             return
-        count = READY - len(self._ready)
         try:
             pid = os.fork()
         except OSError:
@@ -97,15 +112,13 @@ class Networks:
             return
         if pid == 0:
             with contextlib.suppress(BaseException):  # a forked child only ever reports
-                ours.close()  # else it would not notice the launcher's end
-                for _ in range(count):
-                    network = a_network(self._api_port)
-                    _hand_over(network, theirs)
-                    network.close()
+                # Its link's other end, or it would not notice the launcher's end, and sockets of
+                # the sandbox that is just being started, whose end others wait for.
+                os.closerange(_FIRST_FD, theirs.fileno())
+                os.closerange(theirs.fileno() + 1, _EVERY_FD)
+                _make(theirs, self._api_port)
             os._exit(0)
         theirs.close()
-        # After a failure the next start tries again, and says why if that fails, too.
-        self._is_failing = True  # until the first one is there
         self._coming[ours.fileno()] = (ours, pid)
         self._poll.register(ours.fileno(), select.EPOLLIN)
 
@@ -119,22 +132,48 @@ class Networks:
             data, fds, flags, _ = socket.recv_fds(link, _MAX_BYTES, _MAX_FDS)
         except OSError:
             data, fds, flags = b"", [], 0
+        if data == _IDLE and self._ordered:
+            return True  # an order is on its way to it
+        if data and data != _IDLE:
+            self._ordered -= 1
         if flags & socket.MSG_CTRUNC:  # no room for all of them
             for received in fds:
                 os.close(received)
             return True
-        if data:
+        if fds:
             namespace, *rest = fds
             is_transparent = json.loads(data)
             self._ready.append(Network(netns.Plumbing(is_transparent, tuple(rest)), namespace))
             self._is_failing = False
+            self._refill()
             return True
+        # It has nothing to do and goes when its link does, or it failed.
+        self._ordered = 0
         del self._coming[fd]
         self._poll.unregister(fd)
         link.close()
         os.waitpid(pid, 0)
         self._refill()
         return True
+
+
+def _make(link: socket.socket, api_port: int) -> None:
+    """A maker's life: as many as are ordered, until the other end sends it home."""
+    link.settimeout(_STAYS_S)
+    while True:
+        try:
+            order = link.recv(_MAX_BYTES)
+        except TimeoutError:
+            link.settimeout(None)
+            link.send(_IDLE)
+            continue
+        if not order:
+            return
+        for _ in range(int(order)):
+            network = a_network(api_port)
+            _hand_over(network, link)
+            network.close()
+        link.settimeout(_STAYS_S)
 
 
 def _hand_over(network: Network, link: socket.socket) -> None:

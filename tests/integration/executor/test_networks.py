@@ -65,6 +65,46 @@ def test_a_stock_is_made_by_one_maker_and_filled_up_again(
         network.close()
 
 
+def test_one_maker_serves_many_orders(poll: select.epoll, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "a_network", a_fake)
+    monkeypatch.setattr(networks, "_STAYS_S", 60.0)
+    made = Networks(poll)
+    made.fill(8080)
+    ((link, maker),) = made._coming.values()
+    for _ in range(3 * READY):
+        while not made._ready:
+            assert turn(poll, made)
+        taken = made.take()
+        assert taken is not None
+        taken.close()
+        assert list(made._coming.values()) == [(link, maker)]
+    link.close()
+    assert os.waitpid(maker, 0) == (maker, 0)
+    for network in made._ready:
+        network.close()
+
+
+def test_an_order_that_crosses_the_makers_word_is_done(
+    poll: select.epoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "a_network", a_fake)
+    made = Networks(poll)
+    made.fill(8080)
+    while len(made._ready) < READY:
+        assert turn(poll, made)
+    assert poll.poll(30.0)  # it has said that it has nothing to do
+    while len(made._ready) > FEW:
+        taken = made.take()
+        assert taken is not None
+        taken.close()
+    assert made.is_making
+    while turn(poll, made):
+        pass
+    assert len(made._ready) == READY
+    for network in made._ready:
+        network.close()
+
+
 def test_a_maker_that_fails_is_not_repeated_until_one_is_wanted(
     poll: select.epoll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
