@@ -74,7 +74,9 @@ class Api:
         self._origins = Origins(options.hostnames, options.rule_project)
         self._options = options
         self._proxies = Proxies(options.trusted_proxies)
-        self.regulars = Regulars(authenticator, self._proxies, FIXED, self._reply)
+        self.regulars = Regulars(
+            authenticator, self._proxies, FIXED, self._reply, self._table.match
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

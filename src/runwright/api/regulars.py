@@ -9,10 +9,14 @@ Nobody is let in by being known: at each call the key and the project must still
 objects that were judged, which a change of either replaces at once, and the key's time must not
 have ended. What the handler refuses is refused in the same words as ever, and all that is not
 plain takes the general way: another kind of caller, an origin, an older place for the project.
+
+All that is judged is about the caller and the route. So who sends the same headers to another
+path of the route is known there, too: the first call of a function is its slowest anyway.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from re import compile as pattern
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +28,7 @@ from runwright.api.auth import credentials
 from runwright.api.exchange import Exchange, log_failure
 from runwright.api.formats import adapt_answer, adapt_params
 from runwright.api.guessing import GUESSABLE
+from runwright.api.matching import Match
 from runwright.api.params import parse
 from runwright.api.routing import JSON_TYPE, Answer, Call, Nothing, Route
 from runwright.compression import LEAST_BYTES
@@ -37,9 +42,12 @@ REGULARS: Final = 2048
 REGULARS_BYTES: Final = 2 * 1024 * 1024  # of their headers; what is made of them is more
 HEADERS_BYTES: Final = 4096  # longer ones are read each time
 _LENGTH: Final = b"content-length"
+# A target that is read as it stands: no query, nothing encoded, no empty segment.
+_PLAIN_TARGET: Final = pattern(r"(?:/[A-Za-z0-9._-]+)+")
 # With these a call is one of its own, or about somebody beside the key.
 _ITS_OWN: Final = ("cookie", "idempotency-key", "origin", "x-fallback-cookies", "x-appwrite-jwt")
 
+Sender = tuple[str, str, tuple[tuple[bytes, bytes], ...]]
 Known = tuple[str, str, str, tuple[tuple[bytes, bytes], ...]]
 Reply = Callable[[Exchange, Answer], Awaitable[Response]]
 # Status, header lines without the end of the head, body.
@@ -90,6 +98,23 @@ class Regular:
         )
         self._head = head
         self._reply = reply
+
+    def elsewhere(self, match: Match, path: str) -> "Regular | None":
+        """The same caller at another path of the same route; None for any other route."""
+        seen = self._exchange
+        own = seen.match
+        assert own is not None
+        if match.route is not own.route or match.template != own.template:
+            return None
+        arrival = replace(seen.arrival, path=path)
+        return Regular(
+            self._authenticator,
+            self._ticket,
+            Exchange(arrival, match, is_origin_allowed=seen.is_origin_allowed),
+            replace(self._call, url_path=path, path_params=match.path_params),
+            self._head,
+            self._reply,
+        )
 
     async def answer(self, body: bytes) -> Rendered | None:
         """None when the general way has to take the call: nothing was done then."""
@@ -151,12 +176,15 @@ class Regulars:
         proxies: Proxies,
         fixed: replies.RawHeaders,
         reply: Reply,
+        match: Callable[[str, str], Match | None],
     ) -> None:
         self._authenticator = authenticator
         self._proxies = proxies
+        self._match = match
         self._head = _lines(fixed).decode("latin-1")
         self._reply = reply
         self._found: dict[Known, Regular] = {}
+        self._newest: dict[Sender, Known] = {}  # of those who are found
         self._bytes = 0
 
     def find(
@@ -165,7 +193,21 @@ class Regulars:
         """Who sends this, if known; `peer` is the other end of the socket and no proxy."""
         if method != "POST":
             return None
-        return self._found.get(_known(target, headers, scheme, peer))
+        known = _known(target, headers, scheme, peer)
+        return self._found.get(known) or self._find_elsewhere(known)
+
+    def _find_elsewhere(self, known: Known) -> Regular | None:
+        newest = self._newest.get(known[1:])
+        if newest is None or not _PLAIN_TARGET.fullmatch(known[0]):
+            return None
+        match = self._match("POST", known[0])
+        # A path that names a project would be about more than the caller's own.
+        if match is None or match.is_alias or match.project_id:
+            return None
+        regular = self._found[newest].elsewhere(match, known[0])
+        if regular is not None:
+            self._keep(known, regular)
+        return regular
 
     def learn(self, scope: Scope, exchange: Exchange) -> None:
         """Remember who was answered, if they may come again and all that they send is plain."""
@@ -215,9 +257,12 @@ class Regulars:
         if known not in self._found:
             self._bytes += _size(known)
         self._found[known] = regular
+        self._newest[known[1:]] = known
         while len(self._found) > REGULARS or self._bytes > REGULARS_BYTES:
             oldest = next(iter(self._found))
             del self._found[oldest]
+            if self._newest[oldest[1:]] == oldest:
+                del self._newest[oldest[1:]]
             self._bytes -= _size(oldest)
 
 

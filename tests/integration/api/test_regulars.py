@@ -92,9 +92,11 @@ class Shop:
         given = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
         return sent[0]["status"], given, json.loads(sent[1]["body"])
 
-    async def again(self, body: dict[str, Any], headers: dict[str, str] = HEADERS) -> Told | None:
+    async def again(
+        self, body: dict[str, Any], headers: dict[str, str] = HEADERS, *, path: str = PATH
+    ) -> Told | None:
         """As somebody who is known; None = the general way has to answer."""
-        regular = self.known(headers)
+        regular = self.known(headers, path)
         assert regular is not None
         got = await regular.answer(json.dumps(body).encode())
         if got is None:
@@ -324,6 +326,44 @@ async def test_it_takes_the_same_address_headers_and_path_to_be_known(shop: Shop
     assert shop.api.regulars.find("GET", PATH, raw(HEADERS), "http", PEER) is None
     assert shop.api.regulars.find("POST", PATH, raw(HEADERS), "https", PEER) is None
     assert shop.api.regulars.find("POST", PATH, raw(HEADERS), "http", "203.0.113.8") is None
+
+
+async def test_who_is_known_at_one_function_is_known_at_another(shop: Shop) -> None:
+    other = a_function("another")
+    await shop.bench.storage.write(lambda uow: uow.functions.add(other))
+    await shop.ask({"async": True})
+    path = PATH.replace(FUNCTION, "another")
+    got = await shop.again({"async": True}, path=path)
+    assert got is not None
+    assert got[2]["resourceId"] == "another"
+    assert same(got) == same(await shop.ask({"async": True}, path=path))
+
+
+async def test_a_changed_key_is_judged_anew_everywhere(shop: Shop) -> None:
+    await shop.ask({"async": True})
+    await shop.change_key(scopes=("executions.read",))
+    path = PATH.replace(FUNCTION, "another")
+    assert await shop.again({"async": True}, path=path) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{PATH}?a=b",
+        f"{PATH}/",
+        f"/{PATH}",
+        "/v1/functions/%61/executions",
+        "/v1/functions",
+        f"/v1/functions/{FUNCTION}/deployments",
+        f"/v1/projects/{PROJECT}/keys",
+        "/v1/nowhere",
+    ],
+)
+async def test_another_route_or_a_path_that_is_not_plain_is_not_known(
+    shop: Shop, path: str
+) -> None:
+    await shop.ask({"async": True})
+    assert shop.known(path=path) is None
 
 
 async def test_only_so_many_are_known_and_the_newest_stay(
