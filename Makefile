@@ -66,10 +66,10 @@ unit: $(VENV)/.installed-dev
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit-first unit-rest
 
 unit-first:
-	@$(BIN)/pytest $(UNIT_FIRST) -q
+	@$(BIN)/pytest $(UNIT_FIRST) -q -p no:xdist
 
 unit-rest:
-	@$(BIN)/pytest tests/unit -q $(addprefix --ignore=,$(UNIT_FIRST))
+	@$(BIN)/pytest tests/unit -q -p no:xdist $(addprefix --ignore=,$(UNIT_FIRST))
 
 contract: $(VENV)/.installed-dev
 	@$(BIN)/pytest tests/contract -q $(BOTH)
