@@ -8,8 +8,9 @@
   other project waits for both.
 - That moment ends at once for a job of a project that has hardly anything running.
 - Projects that all have many jobs are not slowed down: they wait for each other in any case.
-- While many callers wait to be accepted, one project begins few runs, and few of a long queue in a
-  second: callers wait for their answer, and nobody waits for a run to the millisecond.
+- While many callers wait to be accepted, few runs of a long queue are begun in a second: callers
+  wait for their answer, and nobody waits for a run to the millisecond. How many go on at once is
+  not less then: beginning and ending them is what costs this process time.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ _NEWCOMER: Final = 3  # runs; who has fewer is not kept waiting
 _MANY_CALLERS: Final = 16
 # How long they are remembered: right after a commit that answered them, few wait.
 _CALLERS_S: Final = 0.1
-_FEW_SLOTS: Final = 8  # a share of the workers too
+_FEW_AT_ONCE: Final = 8  # a share of the workers too, begun by one claim
 _LOOK_S: Final = 0.5  # a project that has all its slots may hide one of which nothing was heard
 
 
@@ -70,14 +71,13 @@ class Pacing:
         if not self._is_paced:
             reach = self._reach
             is_blind = reach <= 0 and self._now() - self._looked_at >= _LOOK_S
-            return self._room if is_blind else reach
+            most = self._room if is_blind else reach
+            return min(most, max(1, self._workers // _FEW_AT_ONCE)) if self._is_flooded else most
         return min(self._room, _INTERRUPTED if self._is_interrupted else _SLICE)
 
     @property
     def project_slots(self) -> int:
         """Some slots are out of one project's reach, so others find a slot at once."""
-        if self._is_flooded:
-            return max(1, self._workers // _FEW_SLOTS)
         return max(1, self._workers - self._workers // _FEW)
 
     def heard(self, project_id: str) -> None:
@@ -129,9 +129,7 @@ class Pacing:
 
     @property
     def _room(self) -> int:
-        is_throttled = self._is_flooded and not self._has_company
-        slots = max(1, self._workers // _FEW_SLOTS) if is_throttled else self._workers
-        return slots - self._running.total()
+        return self._workers - self._running.total()
 
     @property
     def _reach(self) -> int:
@@ -159,7 +157,7 @@ class Pacing:
     @property
     def _yields(self) -> bool:
         """Whether a long queue is worked off slowly, for those who wait to join it."""
-        return self._is_flooded and self.has_backlog and not self._has_company
+        return self._is_flooded and self.has_backlog
 
     @property
     def _is_flooded(self) -> bool:
