@@ -49,7 +49,7 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
         assert process.poll() is None, "the provider ended"
         assert time.monotonic() < deadline, "the provider did not start"
         try:
-            if httpx.get(url).status_code == 200:
+            if httpx.get(url, timeout=60).status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.05)

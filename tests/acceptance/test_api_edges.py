@@ -83,7 +83,8 @@ def test_every_answer_has_a_request_id_of_its_own(guest: httpx.Client) -> None:
 
 
 def test_a_console_account_makes_an_organization_a_project_and_a_key(server: Running) -> None:
-    with httpx.Client(base_url=server.endpoint, headers={"origin": "http://localhost"}) as client:
+    origin = {"origin": "http://localhost"}
+    with httpx.Client(base_url=server.endpoint, headers=origin, timeout=60) as client:
         console = {"x-appwrite-project": "console"}
         email, password = "edge@localhost.test", "a long pass word"
         person = {"userId": "edgeperson", "email": email, "password": password, "name": "Edge"}

@@ -81,7 +81,7 @@ def key(console: Console, other_project: str) -> Callable[[tuple[str, ...]], str
 def session(server: Running, console: Console, other_project: str) -> str:
     secret = console.new_key(other_project, ["users.write"])
     headers = {"x-appwrite-project": other_project, "x-appwrite-key": secret}
-    with httpx.Client(base_url=server.endpoint, headers=headers) as api:
+    with httpx.Client(base_url=server.endpoint, headers=headers, timeout=60) as api:
         api.post("/users", json={"userId": "ann"}).raise_for_status()
         return str(api.post("/users/ann/sessions").json()["secret"])
 
@@ -189,7 +189,7 @@ def test_the_key_of_a_run_has_the_functions_scopes_in_its_own_project_alone(
 
     def status(path: str, project: str) -> int:
         headers = {"x-appwrite-project": project, "x-appwrite-key": secret}
-        return httpx.get(f"{server.endpoint}{path}", headers=headers).status_code
+        return httpx.get(f"{server.endpoint}{path}", headers=headers, timeout=60).status_code
 
     assert status("/teams", server.project_id) == 200
     assert status("/health", server.project_id) == 200

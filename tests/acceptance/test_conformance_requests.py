@@ -45,7 +45,7 @@ def test_a_session_that_is_nested_without_end_is_no_session(server: Running, hea
         "x-fallback-cookies": deep,
     }[header]
     headers = {"x-appwrite-project": server.project_id, header: value}
-    answer = httpx.get(f"{server.endpoint}/account", headers=headers)
+    answer = httpx.get(f"{server.endpoint}/account", headers=headers, timeout=60)
     assert problem(answer) == (401, "general_unauthorized_scope")
 
 

@@ -325,6 +325,7 @@ def test_a_guest_reads_no_logs(api: httpx.Client, server: Running) -> None:
     answer = httpx.get(
         f"{server.endpoint}{of('control', made['$id'])}/logs",
         headers={"x-appwrite-project": server.project_id},
+        timeout=60,
     )
     assert answer.status_code == 401
 

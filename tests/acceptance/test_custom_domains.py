@@ -37,7 +37,7 @@ class LocalDns:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(60)
         self._socket.close()
 
     def _run(self) -> None:
@@ -132,8 +132,8 @@ def test_a_custom_domain_serves_once_its_dns_is_right(
             assert web.get("/").text == "shop.example.com"
     assert tls_get("shop.example.com", tls_port, authority).text == "shop.example.com"
     ask = f"http://127.0.0.1:{server.port}/_runwright/tls/ask"
-    assert httpx.get(ask, params={"domain": "shop.example.com"}).status_code == 200
-    assert httpx.get(ask, params={"domain": "other.example.com"}).status_code == 404
+    assert httpx.get(ask, params={"domain": "shop.example.com"}, timeout=60).status_code == 200
+    assert httpx.get(ask, params={"domain": "other.example.com"}, timeout=60).status_code == 404
 
 
 def test_a_new_certificate_is_taken_over_without_a_restart(
@@ -148,7 +148,7 @@ def test_a_new_certificate_is_taken_over_without_a_restart(
         with pytest.raises(httpx.ConnectError):
             tls_get("late.example.com", tls_port, authority)
         authority.issue(certificates, "late.example.com")
-        deadline = datetime.now(UTC) + timedelta(seconds=20)
+        deadline = datetime.now(UTC) + timedelta(seconds=60)
         while True:
             try:
                 answer = tls_get("late.example.com", tls_port, authority)

@@ -87,7 +87,7 @@ def test_a_function_is_made_deployed_and_run(server: Running) -> None:
 
 def test_a_sign_in_inside_a_query_signs_the_client_in(server: Running) -> None:
     headers = {"x-appwrite-project": server.project_id}
-    with httpx.Client(base_url=server.endpoint, headers=headers) as api:
+    with httpx.Client(base_url=server.endpoint, headers=headers, timeout=60) as api:
         _ask(
             api,
             """

@@ -73,7 +73,7 @@ def go(browser: httpx.Client, answer: httpx.Response) -> httpx.Response:
 
 
 def known_at(scene: Scene, sub: str, **claims: Any) -> None:
-    httpx.put(f"{scene.openid}/users/{sub}", json=claims).raise_for_status()
+    httpx.put(f"{scene.openid}/users/{sub}", json=claims, timeout=60).raise_for_status()
 
 
 def begin(scene: Scene, browser: httpx.Client, path: str, **more: str) -> httpx.Response:
@@ -97,12 +97,13 @@ def as_user(scene: Scene, browser: httpx.Client) -> httpx.Client:
         base_url=scene.server.endpoint,
         headers={"x-appwrite-project": scene.server.project_id},
         cookies=browser.cookies,
+        timeout=60,
     )
 
 
 def test_a_browser_signs_in_by_openid_connect_and_keeps_the_tokens_fresh(scene: Scene) -> None:
     known_at(scene, "ann", email="ann@example.com", email_verified=True, name="Ann")
-    with httpx.Client() as browser:
+    with httpx.Client(timeout=60) as browser:
         ended = through_openid(scene, browser, "ann", "/account/sessions/oauth2/oidc")
         assert ended.headers["location"] == APP
         with as_user(scene, browser) as user:
@@ -127,7 +128,7 @@ def test_a_browser_signs_in_by_openid_connect_and_keeps_the_tokens_fresh(scene: 
 
 
 def test_who_denies_comes_back_with_nothing(scene: Scene) -> None:
-    with httpx.Client() as browser:
+    with httpx.Client(timeout=60) as browser:
         form = go(browser, begin(scene, browser, "/account/sessions/oauth2/oidc"))
         asked = dict(form.url.params)  # the provider at hand forgets the state when it denies
         denied = {"error": "access_denied", "state": asked["state"]}
@@ -141,7 +142,7 @@ def test_who_denies_comes_back_with_nothing(scene: Scene) -> None:
 
 def test_a_link_that_was_begun_elsewhere_signs_nobody_in(scene: Scene) -> None:
     known_at(scene, "mallory", email="mallory@example.com", email_verified=True)
-    with httpx.Client() as mallory, httpx.Client() as victim:
+    with httpx.Client(timeout=60) as mallory, httpx.Client(timeout=60) as victim:
         form = go(mallory, begin(scene, mallory, "/account/sessions/oauth2/oidc"))
         callback = mallory.post(form.url, data={"sub": "mallory"}).headers["location"]
         ended = go(victim, victim.get(callback))
@@ -155,7 +156,7 @@ def test_the_python_sdk_signs_in_by_github_with_a_token(scene: Scene) -> None:
     )
     assert address.startswith(f"{scene.hub.url}/login/oauth/authorize?")
     assert dict(parse_qsl(urlsplit(address).query))["scope"] == "user:email gist"
-    with httpx.Client() as browser:
+    with httpx.Client(timeout=60) as browser:
         told = query_of(go(browser, browser.get(address)))
     assert told["state"] == "kept by the app"
     session = Account(scene.with_key()).create_session(told["userId"], told["secret"])
@@ -182,7 +183,7 @@ def test_a_signed_in_user_adds_github_by_the_sdk(scene: Scene) -> None:
     scene.hub.user = {"id": 7, "login": "grace", "name": "Grace"}
     scene.hub.emails = [{"email": "grace@example.org", "primary": True, "verified": True}]
     address = own.create_o_auth2_token(OAuthProvider.GITHUB, APP, FAILED)
-    with httpx.Client() as browser:
+    with httpx.Client(timeout=60) as browser:
         told = query_of(go(browser, browser.get(address)))
     assert told["userId"] == "grace"
     Account(scene.sdk()).create_session(told["userId"], told["secret"])
@@ -218,7 +219,7 @@ def test_the_web_sdk_signs_in_in_a_real_browser(scene: Scene) -> None:
 
 
 def test_providers_on_private_addresses_are_left_alone_by_default(server: Running) -> None:
-    with openid_provider() as openid, server.client() as api, httpx.Client() as browser:
+    with openid_provider() as openid, server.client() as api, httpx.Client(timeout=60) as browser:
         plain = {"wellKnownURL": f"{openid}/.well-known/openid-configuration"}
         refused = api.patch("/project/oauth2/oidc", json=plain)
         assert (refused.status_code, refused.json()["type"]) == (400, "general_argument_invalid")

@@ -68,7 +68,9 @@ def test_a_session_that_owes_a_factor_reaches_nothing(server: Running) -> None:
         host = deploy(api, "for-ann", "python", CODE, execute=["users"])
     sign_up = {"userId": "ann-with-app", "email": email, "password": PASSWORD}
     headers = {"x-appwrite-project": server.project_id}
-    httpx.post(f"{server.endpoint}/account", json=sign_up, headers=headers).raise_for_status()
+    httpx.post(
+        f"{server.endpoint}/account", json=sign_up, headers=headers, timeout=60
+    ).raise_for_status()
     first, second = Signed(server, email), Signed(server, email)
     jwt = second("POST", "/account/jwts")["jwt"]
 

@@ -39,7 +39,7 @@ def _signed_in(world: World) -> Caller:
     """What a browser does between the two calls of a server."""
     way = {"provider": "oidc", "success": IN, "failure": OUT}
     address = world.guest("account.createOAuth2Token", **way)
-    with httpx.Client() as browser:
+    with httpx.Client(timeout=60) as browser:
         answer = browser.post(address, data={"sub": "ann"})
         while (onward := answer.next_request) and not str(onward.url).startswith((IN, OUT)):
             answer = browser.send(onward)

@@ -30,12 +30,12 @@ async def test_ranges_are_read_over_http() -> None:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, httpx.AsyncClient() as client:
+    async with server, httpx.AsyncClient(timeout=60) as client:
         ranges = PwnedRanges(client, f"http://127.0.0.1:{port}/range", SystemClock())
         assert await ranges.holds("breached horse") is True
         assert await ranges.holds("correct horse") is False
     other = hashlib.sha1(b"correct horse").hexdigest().upper()
     assert asked == [f"GET /range/{prefix[:5]} HTTP/1.1" for prefix in (DIGEST, other)]
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         gone = PwnedRanges(client, f"http://127.0.0.1:{port}/range", SystemClock())
         assert await gone.holds("breached horse") is None
