@@ -17,6 +17,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from fcntl import ioctl
+from functools import lru_cache
 from typing import Final
 
 from runwright.executor.egress import DNS_PORT
@@ -95,6 +96,7 @@ def _instruction(code: int, dst: int = 0, src: int = 0, off: int = 0, imm: int =
     return struct.pack("=BBhi", code, dst | src << 4, off, imm)
 
 
+@lru_cache(maxsize=4)  # one process makes many namespaces, and the map has mostly the same number
 def steering_program(map_fd: int, *, local_ports: tuple[int, ...]) -> bytes:
     """sk_lookup: IPv4 TCP that leaves 127/8, or goes to `local_ports` of it, to the listener."""
     loopback_net, first_octet = struct.unpack("=ii", b"\x7f\0\0\0\xff\0\0\0")
