@@ -132,6 +132,7 @@ def test_another_servers_webhook_starts_a_function_here(alone: Running, api: htt
                 "x-appwrite-webhook-events": ",".join(names),
                 "x-appwrite-webhook-signature": signed,
             },
+            timeout=60,
         )
 
     assert deliver(signed[:-2] + "x=").json()["type"] == "general_unauthorized_scope"
