@@ -254,7 +254,7 @@ class Regulars:
         return f"{self._head}{own}content-type: {JSON_TYPE}\r\ncontent-length: "
 
     def _keep(self, known: Known, regular: Regular) -> None:
-        if known not in self._found:
+        if self._found.pop(known, None) is None:  # who is known anew is the newest again
             self._bytes += _size(known)
         self._found[known] = regular
         self._newest[known[1:]] = known

@@ -378,3 +378,27 @@ async def test_only_so_many_are_known_and_the_newest_stay(
     await shop.ask({"async": True}, HEADERS | {"x-at": "b" * 700})
     assert shop.known(HEADERS | {"x-at": "b" * 700}) is not None
     assert shop.known(HEADERS | {"x-at": "4"}) is None
+
+
+async def test_a_place_that_is_taken_anew_is_given_up_without_an_error(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regulars, "REGULARS", 2)
+    other = PATH.replace(FUNCTION, "another")
+    await shop.ask({"async": True})
+    assert shop.known(path=other) is not None
+    await shop.change_key(name="renamed")
+    assert await shop.again({"async": True}) is None
+    await shop.ask({"async": True})
+    told = [await shop.ask({"async": True}, HEADERS | {"x-at": str(at)}) for at in range(2)]
+    assert [status for status, _, _ in told] == [202, 202]  # those who take the places
+
+
+async def test_the_places_are_lost_in_the_order_in_which_they_were_taken(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regulars, "REGULARS", 2)
+    for more in ({}, {"x-at": "0"}, {}, {"x-at": "1"}):
+        await shop.ask({"async": True}, HEADERS | more)
+    known = [shop.known(HEADERS | more) is not None for more in ({}, {"x-at": "0"}, {"x-at": "1"})]
+    assert known == [True, False, True]
