@@ -237,10 +237,15 @@ class Control:
 
     def _ask(self, request: Mapping[str, Any]) -> asyncio.Future[None]:
         """Send a request about a sandbox; done when the launcher is. Raises SpawnFailed."""
-        self._launcher.send(request)
         sandbox_id = request["id"]
+        # Known before it is sent: sending may show that the launcher has ended, which ends this.
         done = self._assigning[sandbox_id] = asyncio.get_running_loop().create_future()
         done.add_done_callback(lambda _: self._assigning.pop(sandbox_id, None))
+        try:
+            self._launcher.send(request)
+        except SpawnFailed:
+            done.cancel()
+            raise
         return done
 
     def settle(self, sandbox_id: int) -> None:
