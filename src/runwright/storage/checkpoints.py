@@ -3,31 +3,50 @@
 SQLite does this within a commit, once the log is long enough, and that commit then takes fifty
 times as long as others: all that wait for the writer wait for it. So a thread with a connection of
 its own does it every now and then while the writer goes on. What it cannot take, because a reader
-still needs the former pages or because commits came meanwhile, waits for the next time. A log that
-grows in spite of that is dealt with by a commit, as ever (`CHECKPOINT_PAGES`).
+still needs the former pages or because commits came meanwhile, waits for the next time.
+
+The writer itself does it, after each commit, while the log is long in spite of that, and once when
+the thread failed. Then its next commit begins the log anew.
+
+**A log of which all is copied is left alone.** Until 3.51.2, a copy that reads the length of such a
+log just before the writer begins it anew goes on with the former length: it marks the new log's
+commits as copied, and they are lost (https://sqlite.org/wal.html, "the WAL-reset bug"). While
+something is left to copy the log does not begin anew. That holds only if nobody else copies the
+rest meanwhile: so SQLite's own way is off (dialect.py), and one copy excludes another.
 """
 
 import logging
 import threading
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy.engine import Connection, Engine
+
+from runwright.storage.logindex import LogIndex
 
 log = logging.getLogger(__name__)
 
 # One commit of the queue under load changes about thirty pages, a small one ten.
 COMMITS: Final = 128
+# Frames from which on the writer copies the log. As many as `LOG_BYTES`.
+LONG: Final = 16_000
 
 
 class Checkpoints:
     """`start`, then `close`. `committed` may be called from any one thread."""
 
-    def __init__(self, engine: Engine, *, commits: int = COMMITS) -> None:
+    def __init__(
+        self, engine: Engine, path: Path, *, commits: int = COMMITS, long: int = LONG
+    ) -> None:
         """Every so many commits the log is copied."""
         self._engine = engine
+        self._index = LogIndex(path)
         self._commits = commits
+        self._long = long
         self._left = commits
         self._due = threading.Event()
+        self._copying = threading.Lock()
+        self._is_writers_turn = False
         self._is_closed = False
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="storage-checkpoints", daemon=True)
@@ -35,11 +54,20 @@ class Checkpoints:
     def start(self) -> None:
         self._thread.start()
 
-    def committed(self) -> None:
+    def committed(self, driver: Any) -> None:
+        """After each commit, by the only writer, with its connection."""
         self._left -= 1
         if self._left <= 0:
             self._left = self._commits
             self._due.set()
+        if self._is_writers_turn and self._copying.acquire(blocking=False):
+            try:
+                self._is_writers_turn = _copy(driver) >= self._long
+            except Exception as exc:
+                self._is_writers_turn = False  # until the thread, too, has tried once more
+                log.warning("database log not copied", extra={"reason": type(exc).__name__})
+            finally:
+                self._copying.release()
 
     def close(self) -> None:
         """Blocks while the last copy ends."""
@@ -57,22 +85,33 @@ class Checkpoints:
             if self._is_closed:
                 break
             try:
-                self._copy()
+                self._copy_some()
             except Exception as exc:  # the log holds everything; a later copy takes more
                 log.warning("database log not copied", extra={"reason": type(exc).__name__})
+                self._is_writers_turn = True
                 self._disconnect()
         self._disconnect()
 
-    def _copy(self) -> None:
+    def _copy_some(self) -> None:
         if self._connection is None:
             self._connection = self._engine.connect()
-        driver: Any = self._connection.connection.driver_connection
-        driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        with self._copying:
+            state = self._index.read()
+            if state.copied < state.frames:
+                driver = self._connection.connection.driver_connection
+                self._is_writers_turn = _copy(driver) >= self._long
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
+        self._index.close()
         if connection is not None:
             try:
                 connection.close()
             except Exception as exc:  # it is not used any more
                 log.warning("connection not closed", extra={"reason": type(exc).__name__})
+
+
+def _copy(driver: Any) -> int:
+    """Copy what no reader is in the way of, and wait for none; how many frames the log has."""
+    ((_, frames, _),) = driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    return int(frames)

@@ -38,10 +38,8 @@ class Database:
         self._loop = asyncio.get_running_loop()
         self._listeners: list[Changed] = []
         room = LogRoom(path) if path is not None else None
-        self._checkpoints = Checkpoints(engine)
-        self._writer = Writer(
-            engine, self._loop, self._listeners, room, self._checkpoints.committed
-        )
+        self._checkpoints = Checkpoints(engine, path) if path is not None else None
+        self._writer = Writer(engine, self._loop, self._listeners, room, self._checkpoints)
         self._readers = _Readers(engine) if path is not None else None
 
     @classmethod
@@ -54,7 +52,8 @@ class Database:
         await asyncio.to_thread(_prepare_file, engine, path)
         database = cls(engine, path)
         database._writer.start(lambda connection: None)
-        database._checkpoints.start()
+        if database._checkpoints is not None:
+            database._checkpoints.start()
         return database
 
     @classmethod
@@ -67,8 +66,9 @@ class Database:
     async def close(self) -> None:
         """Store everything that was submitted, then let go of the files."""
         await self._writer.close()
-        if self._readers is not None:
+        if self._checkpoints is not None:
             await asyncio.to_thread(self._checkpoints.close)
+        if self._readers is not None:
             await self._readers.close()
         self._engine.dispose()
 

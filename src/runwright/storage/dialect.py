@@ -19,9 +19,6 @@ from sqlalchemy.types import Boolean
 from runwright.storage.driver import Driver
 
 BUSY_TIMEOUT_MS: Final = 5000
-# Pages of the log at which a commit copies them into the database file, and everybody waits for
-# it. As many as `LOG_BYTES`, since `checkpoints.py` does it beside the commits before that.
-CHECKPOINT_PAGES: Final = 16_000
 # The log file shrinks back to this after a burst, or after a read that held it open.
 LOG_BYTES: Final = 64 * 1024 * 1024
 CACHE_KIB: Final = 16384
@@ -135,6 +132,6 @@ def _prepare(connection: sqlite3.Connection, *, is_file: bool) -> None:
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        connection.execute("PRAGMA wal_autocheckpoint=0")  # see checkpoints.py
         connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")

@@ -29,6 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from runwright.errors import ServiceUnavailable
 from runwright.model.event import Event
 from runwright.ports.storage import Changed, Emit, UnitOfWork
+from runwright.storage.checkpoints import Checkpoints
 from runwright.storage.errors import NotRead, NotStored, translated
 from runwright.storage.logroom import LogRoom
 from runwright.storage.work import SqlUnitOfWork, Touched, codecs_for
@@ -67,15 +68,14 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         changed: Sequence[Changed],
         room: LogRoom | None = None,
-        committed: Callable[[], None] = lambda: None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
-        """`committed` hears of each commit, on the writer's thread."""
         self.emit: Emit | None = None
         self._engine = engine
         self._loop = loop
         self._changed = changed
         self._room = room
-        self._committed = committed
+        self._checkpoints = checkpoints
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._is_closed = False
         self._connection: Connection | None = None
@@ -110,12 +110,17 @@ class Writer:
             if batch:
                 self._run_batch(batch)
                 self._report(batch)
-                self._make_room()
+                self._tend_log()
         self._disconnect()
 
-    def _make_room(self) -> None:
-        if self._room is not None and self._connection is not None and self._queue.empty():
-            self._room.make(self._connection.connection.driver_connection)
+    def _tend_log(self) -> None:
+        if self._connection is None:
+            return
+        driver = self._connection.connection.driver_connection
+        if self._checkpoints is not None:
+            self._checkpoints.committed(driver)
+        if self._room is not None and self._queue.empty():
+            self._room.make(driver)
 
     def _next_batch(self) -> tuple[list[Job], bool]:
         batch: list[Job] = []
@@ -155,7 +160,6 @@ class Writer:
             for job in batch:
                 job.result, job.error, job.touched = None, None, ()
                 run(job, driver)
-        self._committed()
 
     def _run_plainly(self, job: Job, driver: Any) -> None:
         before = driver.total_changes
