@@ -124,6 +124,8 @@ async def test_a_project_with_all_its_slots_is_not_asked_for_but_now_and_then() 
     assert bench.pacing.limit == 0
     bench.now += 0.5
     assert bench.pacing.limit == 16  # for those of whom nothing was heard
+    bench.callers = 16
+    assert bench.pacing.limit == 8
     bench.claim()
     assert bench.pacing.limit == 0
 
