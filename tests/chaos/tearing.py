@@ -87,10 +87,13 @@ def tear_log(log: int, index: Index, random: Random) -> tuple[int, int, int]:
     end = min(end, size)
     cut = spoilt = 0
     if end > start:
-        if end == size and random.random() < 0.5:
+        if random.random() < 0.5:
             keep = random.randrange(start, end)
-            os.ftruncate(log, keep)
             cut, end = end - keep, keep
+            if keep + cut == size:
+                os.ftruncate(log, keep)
+            else:  # room that was made before: the file has its length, and zeros there
+                os.pwrite(log, bytes(cut), keep)
         else:
             for at in range(start, end, SECTOR):
                 if random.random() < 0.5:
@@ -128,8 +131,9 @@ def _frames(
     number = first
     while until is None or number < until:
         head = os.pread(log, FRAME_HEADER, at)
-        # A transaction that is not over may have frames whose sums are still to be written.
-        is_ours = head[8:16] == index.salts or not any(head[8:])
+        # A transaction that is not over may have frames whose sums are still to be written. Those
+        # have a page; room that was made for later has not.
+        is_ours = head[8:16] == index.salts or (any(head[:4]) and not any(head[8:]))
         if len(head) < FRAME_HEADER or not is_ours:
             return
         page, after = struct.unpack_from(">2I", head)
