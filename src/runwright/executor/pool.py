@@ -60,6 +60,7 @@ class Group:
         self.waiters: deque[Call] = deque()
         self.starting = 0
         self.most = workload.max_instances  # 0 = any number
+        self.is_over = False  # what is being started for it serves those who wait, and ends
 
     @cached_property
     def load(self) -> bytes:
@@ -198,7 +199,7 @@ class Pool(Owner):
             raise NoSlot
         if group is None:
             group = self._new_group(workload)
-        group.most = workload.max_instances
+        group.most, group.is_over = workload.max_instances, False
         group.waiters.append(call)
         self._waiting += 1
         self._watch_time()
@@ -234,6 +235,8 @@ class Pool(Owner):
             self._waiting -= 1
             if not call.done():
                 self._lend(sandbox, call, now)
+        if group.is_over:
+            self._drain(group)
 
     def _grow(self, group: Group) -> None:
         """Calls wait: ask a silent member whether it is held up, else get another sandbox."""
@@ -316,6 +319,7 @@ class Pool(Owner):
         return group
 
     def _drain(self, group: Group) -> None:
+        group.is_over = True
         for sandbox in list(group.members):
             sandbox.drain()
 
@@ -350,6 +354,7 @@ class Pool(Owner):
             group = self._groups.get(kept.workload.key) or self._new_group(kept.workload)
             for _ in range(kept.to_start(group.live(), now)):
                 if group.may_grow() and self._has_room(group):
+                    group.is_over = False
                     self._start_one(group)
             self._forget_if_empty(group)
         for group in self._groups.values():

@@ -81,6 +81,30 @@ async def test_what_was_expected_in_vain_ends_like_any_idle_sandbox() -> None:
         await bench.until(lambda: bench.spawner.runners[1].signals == [signal.SIGTERM])
 
 
+@pytest.mark.parametrize("is_called", [False, True])
+async def test_what_starts_for_a_retired_deployment_serves_who_waits_and_ends(
+    is_called: bool,
+) -> None:
+    async with a_bench(sizes={"node": 1}) as bench:
+        await bench.until(bench.pool.is_full)
+        workload = a_workload()
+        bench.pool.expect(workload)
+        call = bench.call(workload) if is_called else None
+        bench.pool.retire(workload.deployment_id)
+        if call is not None:
+            assert (await outcome(call)).body == OK
+        await bench.until(lambda: bench.spawner.runners[1].signals == [signal.SIGTERM])
+
+
+async def test_a_retired_deployment_that_is_called_again_is_kept_again() -> None:
+    async with a_bench(sizes={"node": 1}) as bench:
+        await bench.until(bench.pool.is_full)
+        bench.pool.expect(a_workload())
+        bench.pool.retire(a_workload().deployment_id)
+        assert (await bench.run(a_workload())).is_cold
+        assert not (await bench.run(a_workload())).is_cold
+
+
 async def test_nothing_is_started_for_a_call_that_will_be_refused() -> None:
     async with a_bench(max_waiting=0) as bench:
         bench.pool.expect(a_workload())
