@@ -311,10 +311,14 @@ def test_a_rehearsal_leaves_nothing_that_user_code_sees(tmp_path: Path) -> None:
 def test_a_rehearsal_loads_and_calls_a_function() -> None:
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from _runwright import engine, rehearsing\n"
-        "rehearsing._load_and_call(engine.Engine(None)); rehearsing._turn_a_loop()\n"
-        "print(sys.modules['function.main'].__file__)\n"
+        "from _runwright import engine, rehearsing, threads\n"
+        "threads.QUICK_S = 1e-9\n"
+        "own = engine.Engine(None)\n"
+        "rehearsing._load_and_call(own); rehearsing._turn_a_loop()\n"
+        "print(sys.modules['function.main'].__file__, own.threads._was_slow)\n"
     )
     words = [PYTHONS[-1].interpreter, "-I", "-S", "-c", program, str(RUNNERS / "python")]
     done = subprocess.run(words, capture_output=True, check=True, timeout=DEADLINE_S)
-    assert done.stdout.decode().strip() == str(RUNNERS / "python" / "rehearsal" / "main.py")
+    file, was_slow = done.stdout.decode().split()
+    assert file == str(RUNNERS / "python" / "rehearsal" / "main.py")
+    assert was_slow == "False"

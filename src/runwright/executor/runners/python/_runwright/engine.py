@@ -174,6 +174,7 @@ class Engine:
         finally:
             self.function = None
             self._is_first = True
+            self.threads.learn(0.0)  # it may have been slow, which says nothing of the function
 
     def _tell_if_slow(self, taken_s: float, worked_s: float) -> None:
         """The host may want to fork the next instances from a process that has loaded it."""
