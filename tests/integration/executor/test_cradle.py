@@ -79,3 +79,30 @@ def test_without_isolation_there_is_no_program(way: str) -> None:
 
 def test_a_first_process_that_dies_in_the_zygotes_memory_takes_the_zygote_with_it() -> None:
     assert born("cradle", "dies") == -1
+
+
+# What refuses, before the cradle is made: the kernel (PR_SET_MDWE), or libffi.
+REFUSALS = [
+    "kept = ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)",
+    "ctypes.PYFUNCTYPE = lambda *kinds: refuse; kept = 0",
+]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_where_memory_cannot_be_executed_there_is_none_and_no_reaper(
+    refusal: str,
+) -> None:
+    program = (
+        "import ctypes, os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from _runwright import cradle\n"
+        "def refuse(*given): raise MemoryError\n"
+        f"{refusal}\n"
+        "made = cradle.make()\n"
+        "files = [os.path.realpath(item.path) for item in os.scandir('/proc/self/fd')]\n"
+        "print(kept, made, any('memfd:init' in name for name in files))\n"
+    )
+    words = [sys.executable, "-I", "-S", "-c", program, str(RUNNER)]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
+    if done.stdout.startswith("-1"):
+        pytest.skip("an older kernel, which does not refuse it")
+    assert done.stdout == "0 None False\n"

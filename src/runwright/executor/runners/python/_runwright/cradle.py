@@ -35,6 +35,8 @@ _GETPPID = 110  # a call that does nothing
 _RSEQ, _LEAST_RSEQ_BYTES, _RSEQ_SIGNATURE = 334, 32, 0x53053053
 _EXIT_LONELY, _EXIT_REFUSED = 1, 2
 
+_IS_PREPARED, _REAPER = 1, 4  # words of a plan
+
 # A plan is nine words, rbx its address: flags, whether `prepare` has returned, `prepare`, `fork`,
 # a descriptor, an empty text, two words of arguments, an empty environment. What the child calls
 # lies deeper in the stack than what the zygote will return to.
@@ -125,7 +127,8 @@ def make() -> Cradle | None:
         return None
     try:
         return Cradle()
-    except (OSError, AttributeError):  # refused, or a C library without it
+    # Refused, a library without it, or no memory for what C code is to call.
+    except (OSError, AttributeError, MemoryError):
         return None
 
 
@@ -133,7 +136,6 @@ class Cradle:
     """Holds one descriptor, which no sandbox keeps."""
 
     def __init__(self) -> None:
-        self._reaper = _reaper()
         self._prepare: Callable[[], bool] | None = None
         # Both keep the interpreter's lock; a pointer of theirs is in the plan.
         self._first = ctypes.PYFUNCTYPE(ctypes.c_int)(self._be_first)
@@ -143,13 +145,14 @@ class Cradle:
             0,
             _address(self._first),
             _address(ctypes.PyDLL(None).fork),
-            self._reaper,
+            0,
             0,
             ctypes.addressof(self._name),
         )
         self._at = ctypes.addressof(self._plan)
         self._start = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_executable(_code(_START)))
         self._sequences = _sequences()
+        self._plan[_REAPER] = _reaper()  # last, as nothing would close it
 
     def start(self, prepare: Callable[[], bool]) -> int:
         """Returns 0 in the program, and in the caller the number of the program's parent.
@@ -159,7 +162,7 @@ class Cradle:
         of the fork: there is one thread, which needs nothing made anew.
         """
         self._prepare = prepare
-        self._plan[1] = 0
+        self._plan[_IS_PREPARED] = 0
         pid = self._start(self._at)
         if pid == 0:
             birth.system_call(*self._sequences)
