@@ -151,6 +151,9 @@ class Networks:
         self._ordered = 0
         del self._coming[fd]
         self._poll.unregister(fd)
+        # By word, as others that were forked just now hold the link, too, until they are boxed.
+        with contextlib.suppress(OSError):
+            link.shutdown(socket.SHUT_RDWR)
         link.close()
         os.waitpid(pid, 0)
         self._refill()

@@ -3,6 +3,8 @@
 import os
 import resource
 import select
+import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -101,6 +103,27 @@ def test_an_order_that_crosses_the_makers_word_is_done(
     while turn(poll, made):
         pass
     assert len(made._ready) == READY
+    for network in made._ready:
+        network.close()
+
+
+def test_a_maker_is_sent_home_whoever_else_holds_its_link(
+    poll: select.epoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "a_network", a_fake)
+    made = Networks(poll)
+    made.fill(8080)
+    holder = os.fork()
+    if holder == 0:
+        time.sleep(30.0)
+        os._exit(0)
+    try:
+        while turn(poll, made):
+            pass
+        assert os.waitpid(holder, os.WNOHANG) == (0, 0)
+    finally:
+        os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
     for network in made._ready:
         network.close()
 
