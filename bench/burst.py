@@ -18,19 +18,23 @@ FUNCTIONS: Final = 200
 PEERS: Final = 20  # whole servers of the peer, which would need minutes for as many
 FIRST_PORT: Final = 18700
 FIRST: Final = "burst-first"
-SIZES: Final = {"node": 3, "python": 3}  # the defaults
+POOLS: Final = {  # title -> the pool's settings, with {} for the language
+    "default settings": {},
+    "never above 3": {"RUNWRIGHT_POOL_{}": "3", "RUNWRIGHT_POOL_MAX": "0"},
+    f"pool of {FUNCTIONS}": {"RUNWRIGHT_POOL_{}": str(FUNCTIONS), "RUNWRIGHT_POOL_MAX": "0"},
+}
 
 
 def run() -> None:
     print(f"\n{'all at once':<36}{'n':>5}{'failed':>8}{'p50 s':>8}{'p99 s':>8}{'starts/s':>10}")
     for language in ("python", "node"):
-        for size in (SIZES[language], FUNCTIONS):
-            show(f"runwright ({language}), pool of {size}", burst(language, size))
+        for title, pool in POOLS.items():
+            settings = {key.format(language.upper()): value for key, value in pool.items()}
+            show(f"runwright ({language}), {title}", burst(language, settings))
     show("functions-framework (Python)", peer_burst())
 
 
-def burst(language: str, size: int) -> Times:
-    settings = {f"RUNWRIGHT_POOL_{language.upper()}": str(size), "RUNWRIGHT_POOL_MAX": "0"}
+def burst(language: str, settings: dict[str, str]) -> Times:
     with tempfile.TemporaryDirectory() as temporary:
         server = ours.start(Path(temporary), RUNWRIGHT_BUILDS="4", **settings)
         try:

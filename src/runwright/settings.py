@@ -264,8 +264,8 @@ class Settings:
     )
     pool_max: int = _setting(
         32,
-        "pre-started sandboxes per version when so many cold starts came within ten seconds lately "
-        "and a quarter of the memory is free",
+        "pre-started sandboxes per version when so many cold starts or builds came within ten "
+        "seconds lately and a quarter of the memory is free",
         low=0,
         high=1024,
     )

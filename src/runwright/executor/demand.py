@@ -2,7 +2,7 @@
 
 A pool that starts empty once is likely to be asked for as many again: a deployment of many
 functions, a cron minute, a page that calls several. So its size follows the highest number of
-cold starts in any ten seconds of the last quarter of an hour.
+cold starts, or of builds, in any ten seconds of the last quarter of an hour.
 """
 
 from collections.abc import Hashable

@@ -240,7 +240,10 @@ class BubblewrapExecutor:
     ) -> BuildResult:
         if self._builder is None:
             raise SpawnFailed("the executor is not running")
-        return await self._builder.build(job, on_log, cancelled)
+        result = await self._builder.build(job, on_log, cancelled)
+        if result.exit_code == 0 and self._pool is not None:
+            self._pool.foresee(job.runtime, job.deployment_id)
+        return result
 
     def retire(self, deployment_id: str) -> None:
         if self._pool is not None:

@@ -334,6 +334,11 @@ class Pool(Owner):
             if group.workload.deployment_id == deployment_id:
                 self._drain(group)
 
+    def foresee(self, runtime: str, deployment_id: str) -> None:
+        """A function of the runtime was built, so calls of it are to be expected."""
+        if not self._is_closed:
+            self._stock.foresee(runtime, deployment_id)
+
     # Numbers of instances
 
     def keep(self, wanted: Sequence[tuple[Workload, int]]) -> None:

@@ -1,8 +1,9 @@
 """Pre-started sandboxes, and the start of fresh ones.
 
 Starting a sandbox costs tens of milliseconds of processor time; handing one out costs none.
-So some are kept ready per runtime: a full set for runtimes asked for lately, one otherwise, and
-more when more were asked for at once (see demand.py), while there is memory for them. They are
+So some are kept ready per runtime: a full set for runtimes asked for or built for lately, one
+otherwise, and more when more were asked or built for at once (see demand.py), while there is memory
+for them. They are
 made one at a time, with pauses, and never while a cold start waits for the processor, so that
 making them does not slow down what they are for.
 """
@@ -12,6 +13,7 @@ import contextlib
 import logging
 import os
 import socket
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -31,6 +33,7 @@ _REFILL_PAUSE_S: Final = 0.02  # let the cold start that took a sandbox have the
 _REFILL_RETRY_S: Final = 15.0
 _LONGEST_REFILL_PAUSE_S: Final = 0.5
 _USED_S: Final = 3600.0  # a runtime asked for within this time keeps a full set
+_BUILDS_AT_ONCE: Final = 64  # of more, some may count once for each of their steps
 _HEAP_SHARE: Final = 0.8  # of the memory limit; the rest is buffers, code and young objects
 
 
@@ -95,6 +98,8 @@ class Stock:
         self._key_of: dict[int, Key] = {}
         self._used_at: dict[Key, float] = {}
         self._demand = Demand[Key]()
+        self._built = Demand[Key]()
+        self._built_ids: deque[str] = deque(maxlen=_BUILDS_AT_ONCE)
         self._cold = 0  # starts that calls wait for
         self._has_memory = has_memory
         self._broken_until: dict[Key, float] = {}
@@ -153,6 +158,16 @@ class Stock:
         self._demand.note(key, now)
         self._refill_needed.set()
         return self._pop_ready(key)
+
+    def foresee(self, runtime: str, deployment_id: str) -> None:
+        """A function was built, maybe in several steps: somebody will soon call it."""
+        if deployment_id in self._built_ids:
+            return
+        self._built_ids.append(deployment_id)
+        key = self.class_of(runtime, self._limits.default_memory_mib)
+        now = self._used_at[key] = self._now()
+        self._built.note(key, now)
+        self._refill_needed.set()
 
     async def _launch_for_call(self, key: Key) -> Sandbox:
         self._cold += 1
@@ -312,7 +327,9 @@ class Stock:
         base = self._fixed(key)
         if base == 0 or self._limits.most_ready <= base or not self._is_used(key):
             return base
-        return max(base, min(self._demand.peak(key, self._now()), self._limits.most_ready))
+        now = self._now()
+        peak = max(self._demand.peak(key, now), self._built.peak(key, now))
+        return max(base, min(peak, self._limits.most_ready))
 
     def _fixed(self, key: Key) -> int:
         interpreter = self._interpreters.get(key.runtime)

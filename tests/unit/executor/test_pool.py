@@ -51,6 +51,22 @@ async def test_the_pool_is_filled_and_lent_from() -> None:
         assert bench.spawner.assigned[0][0] == 1
 
 
+async def test_functions_that_were_just_built_are_expected_to_be_called() -> None:
+    async with a_bench(sizes={"node": 2}, most_ready=4, sandboxes=20) as bench:
+        await bench.until(bench.pool.is_full)
+        assert len(bench.spawner.runners) == 1  # of a runtime that nobody uses
+        bench.pool.foresee("node-22", "first")
+        await bench.until(lambda: len(bench.spawner.runners) == 2)
+        for deployment_id in ("first", "second", "second", "third"):
+            bench.pool.foresee("node-22", deployment_id)
+        await bench.until(lambda: len(bench.spawner.runners) == 3)
+        for number in range(9):
+            bench.pool.foresee("node-22", f"more-{number}")
+        await bench.until(lambda: len(bench.spawner.runners) == 4)
+        await bench.until(bench.pool.is_full)
+        assert len(bench.spawner.runners) == 4
+
+
 async def test_a_ready_sandbox_is_given_the_code_before_the_loop_turns() -> None:
     async with a_bench(sizes={"node": 1}) as bench:
         await bench.until(bench.pool.is_full)
