@@ -6,7 +6,8 @@ its own does it every now and then while the writer goes on. What it cannot take
 still needs the former pages or because commits came meanwhile, waits for the next time.
 
 The writer itself does it, after each commit, while the log is long in spite of that, and once when
-the thread failed. Then its next commit begins the log anew.
+the thread failed. Then its next commit begins the log anew, unless a reader is in the way. When
+there always is one, the writer waits for those that are there; later ones need no log.
 
 **A log of which all is copied is left alone.** Until 3.51.2, a copy that reads the length of such a
 log just before the writer begins it anew goes on with the former length: it marks the new log's
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 COMMITS: Final = 128
 # Frames from which on the writer copies the log. As many as `LOG_BYTES`.
 LONG: Final = 16_000
+# So many times longer, it also waits for readers: while one is always there, no log begins anew.
+_TOO_LONG: Final = 4
+_WAIT_MS: Final = 100  # for them, with every commit that comes meanwhile
 
 
 class Checkpoints:
@@ -62,12 +66,25 @@ class Checkpoints:
             self._due.set()
         if self._is_writers_turn and self._copying.acquire(blocking=False):
             try:
-                self._is_writers_turn = _copy(driver) >= self._long
+                self._copy_by_writer(driver)
             except Exception as exc:
                 self._is_writers_turn = False  # until the thread, too, has tried once more
                 log.warning("database log not copied", extra={"reason": type(exc).__name__})
             finally:
                 self._copying.release()
+
+    def _copy_by_writer(self, driver: Any) -> None:
+        frames = _copy(driver)
+        self._is_writers_turn = frames >= self._long
+        if frames < self._long * _TOO_LONG:
+            return
+        ((before,),) = driver.execute("PRAGMA busy_timeout").fetchall()
+        driver.execute(f"PRAGMA busy_timeout={_WAIT_MS}").fetchall()
+        try:
+            driver.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={before}").fetchall()
+        self._is_writers_turn = False  # else, with a reader that stays, each commit would wait
 
     def close(self) -> None:
         """Blocks while the last copy ends."""

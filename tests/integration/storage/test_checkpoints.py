@@ -115,6 +115,39 @@ def test_a_long_log_is_copied_by_the_writer_and_begun_anew(tmp_path: Path) -> No
         assert not bench.checkpoints._is_writers_turn
 
 
+def test_a_log_that_is_much_too_long_begins_anew_while_there_is_always_a_reader(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "some.db"
+
+    def a_reader() -> sqlite3.Connection:
+        reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM items").fetchall()
+        return reader
+
+    def read_for_ever() -> None:
+        reader = a_reader()
+        while not is_over.wait(0.01):
+            reader, before = a_reader(), reader
+            before.close()
+        reader.close()
+
+    is_over = threading.Event()
+    with a_bench(path, commits=8, long=20) as bench:
+        readers = threading.Thread(target=read_for_ever)
+        readers.start()
+        most = 0
+        for _ in range(400):
+            bench.commit()
+            most = max(most, bench.index.read().frames)
+        is_over.set()
+        readers.join()
+        assert bench.writer.execute("PRAGMA busy_timeout").fetchall() == [(5000,)]
+        assert bench.writer.execute("SELECT count(*) FROM items").fetchall() == [(400,)]
+    assert most < 300
+
+
 def test_a_thread_that_cannot_copy_leaves_it_to_the_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
