@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 # One commit of the queue under load changes about thirty pages, a small one ten.
 COMMITS: Final = 128
+# Frames that wait to be copied, from which on no more commits are awaited: 16 MiB.
+MUCH: Final = 4_000
 # Frames from which on the writer copies the log. As many as `LOG_BYTES`.
 LONG: Final = 16_000
 # So many times longer, it also waits for readers: while one is always there, no log begins anew.
@@ -42,8 +44,9 @@ class Checkpoints:
     def __init__(
         self, engine: Engine, path: Path, *, commits: int = COMMITS, long: int = LONG
     ) -> None:
-        """Every so many commits the log is copied."""
+        """Every so many commits the log is copied, earlier when they were large."""
         self._engine = engine
+        self._seen_by_writer = LogIndex(path)
         self._index = LogIndex(path)
         self._commits = commits
         self._long = long
@@ -61,7 +64,7 @@ class Checkpoints:
     def committed(self, driver: Any) -> None:
         """After each commit, by the only writer, with its connection."""
         self._left -= 1
-        if self._left <= 0:
+        if self._left <= 0 or self._is_much():
             self._left = self._commits
             self._due.set()
         if self._is_writers_turn and self._copying.acquire(blocking=False):
@@ -72,6 +75,17 @@ class Checkpoints:
                 log.warning("database log not copied", extra={"reason": type(exc).__name__})
             finally:
                 self._copying.release()
+
+    def disconnected(self) -> None:
+        """The writer's connection is closed; the next one may have another log."""
+        self._seen_by_writer.close()
+
+    def _is_much(self) -> bool:
+        try:
+            state = self._seen_by_writer.read()
+        except OSError:  # then the number of commits alone decides
+            return False
+        return state.frames - state.copied >= MUCH
 
     def _copy_by_writer(self, driver: Any) -> None:
         frames = _copy(driver)

@@ -211,6 +211,8 @@ class Writer:
         connection, self._connection, self._work = self._connection, None, None
         if self._room is not None:
             self._room.close()
+        if self._checkpoints is not None:
+            self._checkpoints.disconnected()
         if connection is not None:
             try:
                 connection.close()

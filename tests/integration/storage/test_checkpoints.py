@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
-from runwright.storage.checkpoints import COMMITS, Checkpoints
+from runwright.storage.checkpoints import COMMITS, MUCH, Checkpoints
 from runwright.storage.database import open_database
 from runwright.storage.dialect import sqlite_engine
 from runwright.storage.logindex import LogIndex
@@ -160,6 +160,13 @@ def test_a_thread_that_cannot_copy_leaves_it_to_the_writer(
         until(lambda: bench.checkpoints._is_writers_turn)
         bench.commit()
         assert bench.has_copied_all
+
+
+def test_few_commits_that_are_large_are_not_left_to_wait(tmp_path: Path) -> None:
+    with a_bench(tmp_path / "some.db", commits=1_000_000) as bench:
+        bench.writer.execute("INSERT INTO items VALUES (?)", ("x" * 4096 * (MUCH + 1),))
+        bench.checkpoints.committed(bench.writer)
+        until(lambda: bench.has_copied_all)
 
 
 def test_a_copy_that_fails_is_tried_again_after_more_commits(
