@@ -3,9 +3,8 @@
 Starting a sandbox costs tens of milliseconds of processor time; handing one out costs none.
 So some are kept ready per runtime: a full set for runtimes asked for or built for lately, one
 otherwise, and more when more were asked or built for at once (see demand.py), while there is memory
-for them. They are
-made one at a time, with pauses, and never while a cold start waits for the processor, so that
-making them does not slow down what they are for.
+for them. They are made one at a time, with pauses, and never while a cold start waits for the
+processor, so that making them does not slow down what they are for.
 """
 
 import asyncio

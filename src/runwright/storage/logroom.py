@@ -37,7 +37,7 @@ class LogRoom:
         used = 0
         try:
             used = self._index.read().bytes
-            if used + LEAST_BYTES > self._until:
+            if self._until < used + LEAST_BYTES <= MOST_BYTES:
                 self._lengthen(driver)
         except Exception as exc:  # a full disk, a busy database: commits are slower, no more
             self._until = used + STEP_BYTES  # where it is tried again
