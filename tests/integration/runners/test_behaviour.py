@@ -56,10 +56,17 @@ def test_output_after_the_answer_is_dropped(runner: Runner, variant: Variant) ->
     assert runner.results[request_id].logs == ""
 
 
+def held_up(runner: Runner) -> int:
+    """A call that answers after `release`: it has begun, so a release cannot come before it."""
+    request_id = runner.begin("hold")
+    runner.wait(lambda: runner.results[request_id].logs == "holding\n")
+    return request_id
+
+
 def test_a_quick_call_is_not_held_up_by_a_slow_one(runner: Runner, variant: Variant) -> None:
     if not variant.can("calls at once"):
         pytest.skip("a sandbox takes one call")
-    slow = runner.begin("hold")
+    slow = held_up(runner)
     quick = runner.call("text")
 
     assert quick.status == 200
@@ -81,8 +88,7 @@ def test_a_rehearsal_shows_in_no_call(variant: Variant) -> None:
 def test_a_ping_is_answered_during_a_slow_call(runner: Runner, variant: Variant) -> None:
     if not variant.can("calls at once"):
         pytest.skip("a sandbox takes one call")
-    slow = runner.begin("hold")
-    runner.wait(lambda: runner.results[slow].logs == "holding\n")
+    slow = held_up(runner)
     runner.pongs.clear()
     runner.ping(77)
     runner.wait(lambda: bool(runner.pongs))
