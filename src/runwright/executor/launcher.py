@@ -25,24 +25,20 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from runwright.executor import inside, kernel, netns, seccomp, stage
 from runwright.executor.cgroups import Controllers, Group, Limits
+from runwright.executor.children import Child, Children
 from runwright.executor.networks import Networks
+from runwright.executor.processes import descendants, kill
 from runwright.executor.starting import Start, become_sandbox, close_all, open_network
 from runwright.executor.zygote import Birth, Zygotes
 
 MAX_MESSAGE_BYTES: Final = 512 * 1024
 _FD_BYTES: Final = 4
 _FDS_ROOM: Final = socket.CMSG_SPACE(8 * _FD_BYTES)
-_MIB: Final = 1024 * 1024
-_DATA_OVERHEAD: Final = 192 * _MIB  # thread stacks and reserved heap that are never touched
 _ANY_PORT: Final = 8080
-_STOP_WAIT_S: Final = 5.0
-_DYING_S: Final = 0.05
 _SWEEP_S: Final = 0.5
 _KILL: Final = signal.SIGKILL
 _LEFT_TO_SERVER: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -51,35 +47,13 @@ _LEFT_TO_SERVER: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Way = Callable[[Start, int], None]
 
 
-@dataclass(slots=True)
-class Child:
-    """One running sandbox."""
-
-    id: int
-    monitor_fd: int  # pidfd of bubblewrap outside
-    monitor_pid: int
-    status_fd: int
-    group: Group
-    open_files: int = 0  # each process may have, from its start
-    init_pid: int = 0  # bubblewrap inside: killing it ends everything in the pid namespace
-    init_fd: int = -1
-    alarm_fd: int = -1  # readable when the memory limit was hit
-    is_out_of_memory: bool = False
-    is_covered: bool = False
-    status: bytes = b""
-    error: str = ""
-    is_fork: bool = False  # of another sandbox's process: not ours to reap, and ends alone
-
-
 class Launcher:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._buffer = bytearray(MAX_MESSAGE_BYTES)  # making one anew takes 50 us
         self._poll = select.epoll()
-        self._children: dict[int, Child] = {}
-        self._by_fd: dict[int, Child] = {}
+        self._children = Children(self._poll, self._send)
         self._movers: dict[int, tuple[Child, int]] = {}  # pidfd -> fork that moves, process
-        self._dying: list[Group] = []
         self._forwarder: socket.socket | None = None
         self._networks = Networks(self._poll)
         self._unborn: deque[tuple[dict[str, Any], list[int]]] = deque()
@@ -103,24 +77,25 @@ class Launcher:
                         self._stop()
                         return
                 else:
-                    child = self._by_fd.get(fd)
-                    if child is not None:
-                        self._notice(child, fd)
-                    elif fd in self._movers:
-                        self._moved(fd)
-                    elif not self._zygotes.arrived(fd):
-                        self._networks.arrived(fd)
-                        self._start_unborn()
-            self._dying = [group for group in self._dying if not _is_removed(group)]
+                    self._arrived(fd)
+            self._children.sweep()
             if time.monotonic() >= self._sweep_at:
                 self._zygotes.sweep()
                 self._sweep_at = time.monotonic() + _SWEEP_S
 
+    def _arrived(self, fd: int) -> None:
+        if self._children.arrived(fd):
+            return
+        if fd in self._movers:
+            self._moved(fd)
+        elif not self._zygotes.arrived(fd):
+            self._networks.arrived(fd)
+            self._start_unborn()
+
     def _pause(self) -> float:
         """How long nothing has to be looked after, in seconds; -1 for ever."""
-        if self._dying:
-            return _DYING_S
-        return self._zygotes.pause()
+        pause = self._children.pause()
+        return pause if pause >= 0 else self._zygotes.pause()
 
     # Requests
 
@@ -156,7 +131,7 @@ class Launcher:
         trees = tuple(_tree(entry) for entry in request["plan"].pop("trees"))
         plan = stage.Plan(**request["plan"], trees=trees)
         self._controllers = Controllers.find(request["instance"])
-        swept = self._controllers.sweep(_kill_pid)
+        swept = self._controllers.sweep(kill)
         stage.enter(plan, is_root=self._is_root)
         # Group folders are the host's paths; from here on they lie below /host.
         self._controllers = self._controllers.moved(stage.HOST)
@@ -225,16 +200,18 @@ class Launcher:
     ) -> None:
         if status is not None:
             os.close(status[0])
-        if group is not None and not _is_removed(group):
-            self._dying.append(group)
+        if group is not None:
+            self._children.bury(group)
         self._send({"ev": "failed", "id": sandbox_id, "step": "start", "reason": reason})
 
     def _start_anew(self, start: Start, status: int) -> None:
         pid = os.fork()
         if pid == 0:
             become_sandbox(start)
-        self._watch(Child(start.request["id"], os.pidfd_open(pid), pid, status, start.group,
-                          start.request["files"]))  # fmt: skip
+        files = start.request["files"]
+        handle = os.pidfd_open(pid)
+        child = Child(start.request["id"], handle, pid, status, start.group, files)
+        self._children.watch(child)
 
     def _fork(self, start: Start, status: int) -> None:
         """Let the zygote fork it, and know it when its process id has come."""
@@ -250,13 +227,13 @@ class Launcher:
             try:
                 handle = os.pidfd_open(pid)
             except OSError as exc:  # no descriptors left
-                _kill_pid(pid)
+                kill(pid)
                 os.waitpid(pid, 0)
                 failed(str(exc))
                 return
             child = Child(request["id"], handle, pid, status, group, request["files"],
                           init_pid=pid, is_covered=True)  # fmt: skip
-            self._watch(child)
+            self._children.watch(child)
 
         def failed(reason: str) -> None:
             self._not_begun(request["id"], reason, group, (status, -1))
@@ -276,28 +253,20 @@ class Launcher:
                 return
 
     def _child(self, sandbox_id: int) -> Child | None:
-        if sandbox_id not in self._children:
+        if self._children.get(sandbox_id) is None:
             self._zygotes.wait_for(sandbox_id)
         return self._children.get(sandbox_id)
-
-    def _watch(self, child: Child) -> None:
-        self._children[child.id] = child
-        child.alarm_fd = child.group.memory_alarm()
-        for fd in (child.monitor_fd, child.status_fd, child.alarm_fd):
-            if fd >= 0:
-                self._by_fd[fd] = child
-                self._poll.register(fd, select.EPOLLIN)
 
     def _do_assign(self, request: dict[str, Any], fds: list[int]) -> None:
         child = self._child(request["id"])
         if child is None:
             raise ValueError("the sandbox has ended")
-        self._read_status(child)
+        self._children.read_status(child)
         if child.init_pid == 0:
             raise ValueError("the sandbox is not ready")
         limits = Limits(**request["limits"])
         child.group.bound(limits)
-        self._limit_processes(child, limits)
+        child.limit_processes(limits, self._controllers.names)
         trees: list[tuple[int, str]] = []
         try:
             for source, target, is_read_only in request["mounts"]:
@@ -321,7 +290,7 @@ class Launcher:
         child = self._child(request["id"])
         if child is None:
             return
-        self._read_status(child)
+        self._children.read_status(child)
         if child.init_pid and not child.is_covered:
             with inside.mounts_of(child.init_pid, self._own_mounts):
                 self._cover(child)
@@ -343,7 +312,7 @@ class Launcher:
         handle = os.pidfd_open(pid)
         try:
             # Looked at after the descriptor was had: the number cannot become another's now.
-            if pid not in _descendants(template.init_pid):
+            if pid not in descendants(template.init_pid):
                 raise ValueError("no process of the template")
             group = self._controllers.make(f"s{request['id']}")
         except BaseException:
@@ -352,7 +321,7 @@ class Launcher:
         child = Child(request["id"], handle, pid, -1, group, init_pid=pid, is_fork=True)
         child.is_covered = True  # it shares the template's mounts
         group.limit(Limits(**request["limits"]))
-        self._watch(child)
+        self._children.watch(child)
         mover = os.fork()
         if mover == 0:
             code = 1
@@ -369,141 +338,28 @@ class Launcher:
         self._poll.unregister(fd)
         os.close(fd)
         _, status = os.waitpid(mover, 0)
-        if child.id not in self._children:
+        if self._children.get(child.id) is not child:
             return  # it ended meanwhile, and was told
         if status == 0:
             self._send({"ev": "adopted", "id": child.id})
         else:
-            self._kill(child)
-
-    def _limit_processes(self, child: Child, limits: Limits) -> None:
-        """Open files, and where no cgroup can be had, the rest: bounds per process, inherited
-        by all it starts.
-
-        Root needs CAP_SYS_RESOURCE for it, which some containers take away: what the sandbox
-        started with stays then.
-
-        They are set from outside and late because the number of processes is counted per
-        user: before the sandbox has a user namespace, all sandboxes' together.
-        """
-        wanted = {}
-        if limits.open_files not in (0, child.open_files):
-            wanted[resource.RLIMIT_NOFILE] = limits.open_files
-        if "memory" not in self._controllers.names:
-            wanted[resource.RLIMIT_DATA] = limits.memory_mib * _MIB + _DATA_OVERHEAD
-        if "pids" not in self._controllers.names:
-            wanted[resource.RLIMIT_NPROC] = limits.pids
-        for pid in _descendants(child.init_pid) if wanted else ():
-            for kind, value in wanted.items():
-                with contextlib.suppress(OSError, ValueError):
-                    resource.prlimit(pid, kind, (value, value))
+            child.kill()
 
     def _do_signal(self, request: dict[str, Any], fds: list[int]) -> None:
         child = self._child(request["id"])
         if child is None:
             self._give_up_unborn(request["id"])
             return
-        self._read_status(child)
+        self._children.read_status(child)
         if request["signal"] == _KILL or child.init_pid == 0:
-            self._kill(child)
+            child.kill()
             return
-        # The init inside ignores signals; the program is its child.
-        own = [child.init_pid] if child.is_fork else []
-        for pid in [*_descendants(child.init_pid), *own]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, request["signal"])
-
-    # Watching
-
-    def _notice(self, child: Child, fd: int) -> None:
-        if fd == child.status_fd:
-            self._read_status(child)
-        elif fd == child.alarm_fd:
-            self._quench(child)
-        else:
-            self._reap(child)
-
-    def _read_status(self, child: Child) -> None:
-        if child.status_fd < 0:
-            return
-        while True:
-            try:
-                data = os.read(child.status_fd, 4096)
-            except BlockingIOError:
-                break
-            if not data:
-                self._forget_fd(child.status_fd)
-                child.status_fd = -1
-                break
-            child.status += data
-        *lines, child.status = child.status.split(b"\n")
-        for line in lines:
-            news = json.loads(line)
-            if "error" in news:
-                child.error = news["error"]
-            elif "child-pid" in news:
-                child.init_pid = news["child-pid"]
-                with contextlib.suppress(OSError):
-                    child.init_fd = os.pidfd_open(child.init_pid)
-
-    def _quench(self, child: Child) -> None:
-        child.is_out_of_memory = True
-        self._forget_fd(child.alarm_fd)
-        child.alarm_fd = -1
-        self._kill(child)
-
-    def _reap(self, child: Child) -> None:
-        self._read_status(child)
-        status = 0 if child.is_fork else os.waitpid(child.monitor_pid, 0)[1]
-        if child.init_fd >= 0:
-            with contextlib.suppress(OSError):
-                signal.pidfd_send_signal(child.init_fd, _KILL)
-            os.close(child.init_fd)
-        self._forget_fd(child.monitor_fd)
-        for fd in (child.status_fd, child.alarm_fd):
-            if fd >= 0:
-                self._forget_fd(fd)
-        del self._children[child.id]
-        report = child.group.memory()
-        if not _is_removed(child.group):
-            self._dying.append(child.group)
-        self._send(
-            {
-                "ev": "exited",
-                "id": child.id,
-                "code": _shell_code(status),
-                "error": child.error,
-                "oom_kills": max(report.oom_kills, int(child.is_out_of_memory)),
-                "peak_bytes": report.peak_bytes,
-            }
-        )
-
-    def _forget_fd(self, fd: int) -> None:
-        del self._by_fd[fd]
-        self._poll.unregister(fd)
-        os.close(fd)
-
-    def _kill(self, child: Child) -> None:
-        if child.is_fork:
-            _end_all(child.group)
-        target = child.init_fd if child.init_fd >= 0 else child.monitor_fd
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(target, _KILL)
+        child.signal(request["signal"])
 
     def _stop(self) -> None:
         self._zygotes.stop()
-        for child in self._children.values():
-            self._kill(child)
-        end = time.monotonic() + _STOP_WAIT_S
-        while self._children and time.monotonic() < end:
-            for fd, _ in self._poll.poll(0.05, 1):
-                child_of_fd = self._by_fd.get(fd)
-                if child_of_fd is not None:
-                    self._notice(child_of_fd, fd)
-        for child in self._children.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child.monitor_pid, _KILL)
-        self._controllers.sweep(_kill_pid)
+        self._children.stop()
+        self._controllers.sweep(kill)
         self._controllers.remove()
 
 
@@ -518,11 +374,6 @@ def _tree(entry: dict[str, Any]) -> stage.Tree:
     return stage.Tree(**{**entry, **lists})
 
 
-def _end_all(group: Group) -> None:
-    for pid in group.members():
-        _kill_pid(pid)
-
-
 def _descriptors(parts: Iterable[tuple[int, int, bytes]]) -> list[int]:
     """Those that came with a message; nothing else can come beside one on a socket pair."""
     return [
@@ -530,38 +381,6 @@ def _descriptors(parts: Iterable[tuple[int, int, bytes]]) -> list[int]:
         for _, _, content in parts
         for at in range(0, len(content) - _FD_BYTES + 1, _FD_BYTES)
     ]
-
-
-def _is_removed(group: Group) -> bool:
-    """Try it. What a fork left behind has no namespace whose end would end it."""
-    if group.remove():
-        return True
-    _end_all(group)
-    return False
-
-
-def _shell_code(status: int) -> int:
-    code = os.waitstatus_to_exitcode(status)
-    return code if code >= 0 else 128 - code
-
-
-def _kill_pid(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, _KILL)
-
-
-def _descendants(pid: int) -> list[int]:
-    """Every process below `pid`, each before its children. They may form a chain of any length."""
-    found: list[int] = []
-    to_ask = [pid]
-    while to_ask:
-        pid = to_ask.pop()
-        with contextlib.suppress(OSError):  # it has ended
-            listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            children = [int(word) for word in listed]
-            found += children
-            to_ask += children
-    return found
 
 
 def _can_steer() -> bool:

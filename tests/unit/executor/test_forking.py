@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from runwright.executor import launcher, templates, wire
+from runwright.executor import processes, templates, wire
 from runwright.executor.cgroups import Limits
 from runwright.executor.sandbox import Owner, Sandbox, State
 from runwright.executor.spawn import Exit, SpawnFailed
@@ -185,5 +185,5 @@ def test_a_long_chain_of_processes_is_walked(monkeypatch: pytest.MonkeyPatch) ->
                 raise ProcessLookupError
             return f"{self.pid + 1} "
 
-    monkeypatch.setattr(launcher, "Path", Listing)
-    assert launcher._descendants(1) == list(range(2, 5001))
+    monkeypatch.setattr(processes, "Path", Listing)
+    assert processes.descendants(1) == list(range(2, 5001))

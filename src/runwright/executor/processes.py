@@ -1,0 +1,45 @@
+"""Processes by their numbers: which descend from which, how they are ended, how they ended."""
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from runwright.executor.cgroups import Group
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below `pid`, each before its children. They may form a chain of any length."""
+    found: list[int] = []
+    to_ask = [pid]
+    while to_ask:
+        pid = to_ask.pop()
+        with contextlib.suppress(OSError):  # it has ended
+            listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            children = [int(word) for word in listed]
+            found += children
+            to_ask += children
+    return found
+
+
+def kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def end_all(group: Group) -> None:
+    for pid in group.members():
+        kill(pid)
+
+
+def is_removed(group: Group) -> bool:
+    """Try it. What a fork left behind has no namespace whose end would end it."""
+    if group.remove():
+        return True
+    end_all(group)
+    return False
+
+
+def shell_code(status: int) -> int:
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
