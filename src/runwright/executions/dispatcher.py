@@ -28,16 +28,14 @@ from typing import Final
 
 from runwright.bell import Bell
 from runwright.clock import Clock
-from runwright.errors import RunwrightError, ServiceUnavailable
+from runwright.errors import RunwrightError
 from runwright.executions.acceptance import Acceptance
-from runwright.executions.aftermath import Aftermath, Ended, Run
-from runwright.executions.announcing import announce_ended
+from runwright.executions.aftermath import Aftermath, Run
 from runwright.executions.attempt import Attempt
-from runwright.executions.batches import Batches
+from runwright.executions.ends import Claim, Ends, claim_of
 from runwright.executions.envelope import PLAIN, Request, unseal
 from runwright.executions.lanes import Lanes
 from runwright.executions.pacing import Pacing
-from runwright.executions.records import reduced
 from runwright.executions.runs import Carried
 from runwright.executions.service import Executions, loop_outcome
 from runwright.ids import new_id
@@ -56,12 +54,9 @@ log = logging.getLogger(__name__)
 LEASE_S: Final = 12.0
 MAX_TAKEOVERS: Final = 5
 POLL_S: Final = 0.5
-_ENDS_S: Final = 0.012  # how long ends wait for the next claim, which is due before that
 _SMALL_BYTES: Final = 2048  # a sealed request that may as well stay with its job
 _PROMOTED_AT_ONCE: Final = 500
 _BACKOFF_S: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
-_TRIES_IN_FULL: Final = 3  # to store a record before its texts are suspected
-_TRIES_ON_A_FULL_DISK: Final = 30  # a minute; then too, lest one record is tried for ever
 
 _CANCELLED: Final = "The function was disabled while this execution waited, so it was not run."
 _UNREADABLE: Final = (
@@ -120,27 +115,29 @@ class Dispatcher:
         self._vault = vault
         self._executor = executor
         self._executions = executions
-        self._acceptance = acceptance
         self._aftermath = aftermath or Aftermath(vault, clock)
         self._lanes = Lanes(signals)
-        self._wants = wants  # whether anybody may listen to executions of a project
         self._workers = workers
         self._pacing = Pacing(workers, callers=lambda: acceptance.waiting)
         self._is_alone = is_alone
         self._lease = timedelta(seconds=lease_s)
         self._poll_s = poll_s
         self.owner = new_id()
-        self._held: dict[tuple[str, str, int], Job] = {}
-        self._sealed: dict[tuple[str, str, int], bytes] = {}  # large ones, until the run begins
+        self._held: dict[Claim, Job] = {}
+        self._sealed: dict[Claim, bytes] = {}  # large ones, until the run begins
         self._runs: dict[asyncio.Task[None], Job] = {}  # until their ends are stored
-        self._busy: set[tuple[str, str, int]] = set()  # claims that have a slot
+        self._busy: set[Claim] = set()  # claims that have a slot
         self._slotless: set[str] = set()  # executions that pause before they ask again for a slot
         self._extended_at = clock.now()
         self._promoted_at = clock.now() - self._lease
-        self._ended: Batches[Ended, None] = Batches(
-            self._store_ended, name="ended-jobs", bytes_of=_text_of, gather=self._gather_ends
+        self._ends = Ends(
+            storage=storage,
+            queue=queue,
+            acceptance=acceptance,
+            held=self._held,
+            wants=wants,
+            claims_soon=lambda: self._pacing.has_backlog and not self._is_draining,
         )
-        self._claims = asyncio.Event()  # a claim is about to be made
         self._bell = Bell()
         self._is_draining = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -171,7 +168,7 @@ class Dispatcher:
             task.cancel()
         if left:
             await asyncio.wait(left)
-        await self._ended.close()
+        await self._ends.close()
         await self._give_back()
         for task in self._tasks:
             task.cancel()
@@ -204,9 +201,7 @@ class Dispatcher:
         await self._pacing.gather()
         if self._is_draining:
             return False
-        if len(self._ended):
-            self._claims.set()
-            await asyncio.sleep(0)  # they are submitted before the claim
+        await self._ends.join_claim()
         share = _Share(self._pacing.limit, self._pacing.project_slots, dict(self._pacing.running))
         if share.limit <= 0:
             return False
@@ -255,7 +250,7 @@ class Dispatcher:
         )
 
     def _begin(self, job: Job) -> None:
-        claim = _claim_of(job)
+        claim = claim_of(job)
         if len(job.sealed) > _SMALL_BYTES:
             # A run may take long; it needs its request then, but not the sealed one beside it.
             self._sealed[claim] = job.sealed
@@ -268,7 +263,7 @@ class Dispatcher:
 
     def _over(self, task: asyncio.Task[None]) -> None:
         job = self._runs.pop(task)
-        claim = _claim_of(job)
+        claim = claim_of(job)
         self._free(job)
         self._sealed.pop(claim, None)
         self._bell.ring()
@@ -278,7 +273,7 @@ class Dispatcher:
 
     def _free(self, job: Job) -> None:
         """Its run has ended, so another may have its slot."""
-        claim = _claim_of(job)
+        claim = claim_of(job)
         if claim in self._busy:
             self._busy.remove(claim)
             self._pacing.ended(job.project_id)
@@ -307,7 +302,7 @@ class Dispatcher:
         until = self._clock.now() + self._lease
         kept = await self._storage.write(lambda uow: self._queue.extend(uow, held, until=until))
         self._extended_at = until - self._lease
-        lost = {_claim_of(job) for job in held} - {_claim_of(job) for job in kept}
+        lost = {claim_of(job) for job in held} - {claim_of(job) for job in kept}
         for claim in lost:
             # Either lost, or ended while we asked: then it is no longer held and no news.
             if self._held.pop(claim, None) is not None:
@@ -337,10 +332,10 @@ class Dispatcher:
         await self._pacing.settle(job.project_id)
         over = self._aftermath.of_no_more(run, record)
         if over is not None:
-            await self._store(over)
+            await self._ends.store(over)
             return
         async with self._aftermath.of(run, record) as ended:
-            await self._store(ended)
+            await self._ends.store(ended)
 
     async def _result(self, run: Run) -> Execution | None:
         """How an attempt at a claimed job ended; None when its function or project is gone."""
@@ -349,11 +344,11 @@ class Dispatcher:
             request = run.request = await self._request(job)
         except CannotOpen:
             return await self._not_run(job, ErrorClass.PLATFORM, _UNREADABLE)
-        runnable = self._executions.known(job.project_id, job.function_id)
+        runnable = self._executions.runnables.known(job.project_id, job.function_id)
         if runnable is not None:
             live: LiveFunction | None = runnable.live
         else:
-            live = await self._executions.live(job.project_id, job.function_id)
+            live = await self._executions.runnables.live(job.project_id, job.function_id)
         if live is None:
             return None
         run.function = live.function
@@ -364,8 +359,8 @@ class Dispatcher:
             return await self._not_run(job, ErrorClass.CANCELLED, _CANCELLED)
         if runnable is None:
             try:
-                project = await self._executions.project(job.project_id)
-                runnable = self._executions.prepared(live, project)
+                project = await self._executions.runnables.project(job.project_id)
+                runnable = self._executions.runnables.prepared(live, project)
             except RunwrightError as exc:
                 return await self._not_run(job, ErrorClass.COLD_START, str(exc))
         attempt = self._executions.queued_attempt(runnable, job, request)
@@ -384,7 +379,7 @@ class Dispatcher:
                 continue
             if execution_id in self._slotless:
                 task.cancel()
-                self._held.pop(_claim_of(job), None)
+                self._held.pop(claim_of(job), None)
                 await asyncio.wait({task}, timeout=wait_s)
                 return Carried.DROPPED
             if self._executor.cancel(execution_id):
@@ -402,14 +397,14 @@ class Dispatcher:
                 continue
             if job.id in self._slotless:
                 task.cancel()
-                self._held.pop(_claim_of(job), None)
+                self._held.pop(claim_of(job), None)
             else:
                 self._executor.cancel(job.id)
 
     async def _request(self, job: Job) -> Request:
         if not job.epoch:
             return PLAIN
-        sealed = job.sealed or self._sealed.pop(_claim_of(job))
+        sealed = job.sealed or self._sealed.pop(claim_of(job))
         sealer = await self._vault.sealer(job.epoch)
         return unseal(sealed, sealer, project_id=job.project_id, job_id=job.id)
 
@@ -439,78 +434,6 @@ class Dispatcher:
             error_class=error_class,
             attempt=job.attempt,
         )
-
-    # Ending
-
-    async def _gather_ends(self) -> None:
-        """Wait for the claim that follows, if one does: then both are one commit."""
-        if not self._pacing.has_backlog or self._is_draining:
-            return
-        self._claims.clear()
-        try:
-            async with asyncio.timeout(_ENDS_S):
-                await self._claims.wait()
-        except TimeoutError:
-            pass
-
-    async def _store(self, ended: Ended) -> None:
-        """Store the end, however long the database takes; a lost lease ends this too."""
-        job, failures = ended.job, 0
-        while _claim_of(job) in self._held:
-            try:
-                await self._ended.put(ended)
-            except Exception as exc:  # whatever the database says, the outcome must survive it
-                log.warning(
-                    "outcome not stored",
-                    extra={"execution_id": job.id, "reason": type(exc).__name__},
-                )
-                failures += 1
-                is_refused = isinstance(exc, ServiceUnavailable)  # whatever the record holds
-                most = _TRIES_ON_A_FULL_DISK if is_refused else _TRIES_IN_FULL
-                if failures >= most and ended.record is not None:
-                    ended = replace(ended, record=reduced(ended.record))
-                await asyncio.sleep(_BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)])
-            else:
-                return
-
-    async def _store_ended(self, ended: Sequence[Ended]) -> Sequence[None]:
-        wanted = {item.job.project_id for item in ended if self._wants(item.job.project_id)}
-        over = [item.job for item in ended if item.after is None]
-        going_on = [item.after for item in ended if item.after is not None]
-
-        def work(uow: UnitOfWork) -> list[Ended]:
-            kept = self._queue.ack(uow, over) + self._queue.put_back(uow, going_on)
-            mine = {_claim_of(job) for job in kept}
-            stored = [item for item in ended if _claim_of(item.job) in mine]
-            uow.executions.finish_all([item.record for item in stored if item.record is not None])
-            for item in stored:
-                job, record = item.job, item.record
-                if record is None:
-                    uow.executions.remove(job.project_id, job.id)
-                elif job.project_id in wanted and record.status is not Status.PROCESSING:
-                    # As it is stored: what a run does not know, such as which one it repeats,
-                    # is told as well.
-                    whole = uow.executions.get(job.project_id, job.id)
-                    announce_ended(uow, whole or record, item.lineage)
-            return stored
-
-        stored = await self._storage.write(work)
-        for item in ended:
-            self._held.pop(_claim_of(item.job), None)
-        self._acceptance.ended(sum(item.leaves_queue for item in stored))
-        if len(stored) < len(ended):
-            log.warning("late outcomes refused", extra={"jobs": len(ended) - len(stored)})
-        return [None] * len(ended)
-
-
-def _text_of(ended: Ended) -> int:
-    record, after = ended.record, ended.after
-    texts = len(record.logs) + len(record.errors) if record is not None else 0
-    return texts + (len(after.sealed) if after is not None else 0)
-
-
-def _claim_of(job: Job) -> tuple[str, str, int]:
-    return (job.project_id, job.id, job.attempt)
 
 
 def _forever(waits_s: Sequence[float]) -> Iterator[float]:

@@ -93,10 +93,10 @@ class Instances:
     async def _workload(self, function: Function) -> Workload | None:
         """What a call of now would run; None when it would be refused."""
         try:
-            live = await self._executions.live(function.project_id, function.id)
+            live = await self._executions.runnables.live(function.project_id, function.id)
             if live is None:
                 return None
-            project = await self._executions.project(function.project_id)
-            return self._executions.prepared(live, project).workload
+            project = await self._executions.runnables.project(function.project_id)
+            return self._executions.runnables.prepared(live, project).workload
         except RunwrightError:
             return None

@@ -23,11 +23,11 @@ from runwright.executions.records import Recorder
 from runwright.executions.repeats import Repeats, claim
 from runwright.executions.requests import due, injected, queued, sendable_target
 from runwright.executions.runnable import KEY_GRACE_S, Preparer, Runnable
+from runwright.executions.runnables import Runnables
 from runwright.executions.runs import SHOWN_AFTER_S, Runs
 from runwright.executions.schedule import scheduled_moment
 from runwright.functions.catalog import FunctionCatalog
 from runwright.functions.errors import FunctionNotFound
-from runwright.identity.errors import ProjectNotFound
 from runwright.identity.permissions import may_execute
 from runwright.identity.tokens import Tokens, UserJwtInvalid
 from runwright.ids import new_id
@@ -50,7 +50,6 @@ from runwright.ports.executor import Executor, ResponseSink
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
 
-_RUNNABLES: Final = 10_000
 _LEFT_BEHIND: Final = (
     "The server ended while this execution was running, so its outcome is not known. "
     "Run it again if that is safe."
@@ -87,16 +86,21 @@ class Executions:
     ) -> None:
         self._storage = storage
         self._clock = clock
-        self._catalog = catalog
         self._tokens = tokens
         self._recorder = recorder
         self._acceptance = acceptance
         self._repeats = repeats
-        self._preparer = Preparer(
-            tokens=tokens,
-            endpoint=endpoint,
-            artifact_path=artifact_path,
-            runtimes=catalog.installed,
+        self.runnables = Runnables(
+            signals=signals,
+            projects=projects,
+            known_project=known_project,
+            catalog=catalog,
+            preparer=Preparer(
+                tokens=tokens,
+                endpoint=endpoint,
+                artifact_path=artifact_path,
+                runtimes=catalog.installed,
+            ),
         )
         self.runs = Runs(
             executor=executor,
@@ -106,12 +110,6 @@ class Executions:
             shown_after_s=shown_after_s,
         )
         self.history = History(storage, catalog, recorder, self.runs)
-        self._runnables: dict[tuple[str, str], Runnable] = {}
-        self._projects = projects
-        self._known_project = known_project
-        self.changes = 0  # goes up whenever something changes that `known` depends on
-        signals.on("function", self._forget_function)
-        signals.on("project", self._count_change)
 
     async def start(self) -> None:
         """End the runs that a dead server left behind; before the first new run.
@@ -384,50 +382,21 @@ class Executions:
             return outcome
         return await self.runs.run(attempt)
 
-    def known(self, project_id: str, function_id: str) -> Runnable | None:
-        """A function that was prepared for an earlier run and has not changed since."""
-        held = self._runnables.get((project_id, function_id))
-        if held is None or self._known_project(project_id) is not held.project:
-            return None
-        return held if self._catalog.known(project_id, function_id) is held.live else None
-
     def hang_up(self, execution_id: str) -> None:
         """The caller of a streamed answer has left it."""
         self.runs.hang_up(execution_id)
 
-    async def live(self, project_id: str, function_id: str) -> LiveFunction | None:
-        return await self._catalog.live(project_id, function_id)
-
-    async def project(self, project_id: str) -> Project:
-        """Raises ProjectNotFound when it was deleted meanwhile."""
-        found = await self._projects(project_id)
-        if found is None:
-            raise ProjectNotFound(project_id)
-        return found
-
-    def prepared(self, live: LiveFunction, project: Project) -> Runnable:
-        """Raises, in this order, RuntimeUnsupported, NoActiveDeployment, NotBuilt."""
-        key = (live.function.project_id, live.function.id)
-        held = self._runnables.get(key)
-        if held is not None and held.live is live and held.project is project:
-            return held
-        made = self._preparer.prepare(live, project)
-        if len(self._runnables) >= _RUNNABLES:
-            del self._runnables[next(iter(self._runnables))]
-        self._runnables[key] = made
-        return made
-
     async def _admitted(self, principal: Principal, function_id: str) -> Runnable:
         """The function, ready to run, for a caller who may run it; checks in their order."""
-        runnable = self.known(principal.project_id, function_id)
+        runnables = self.runnables
+        runnable = runnables.known(principal.project_id, function_id)
         live = (
-            runnable.live
-            if runnable
-            else await self._catalog.live(principal.project_id, function_id)
+            runnable.live if runnable else await runnables.live(principal.project_id, function_id)
         )
         if live is None or not (live.function.is_enabled or principal.is_trusted):
             raise FunctionNotFound(function_id)
-        runnable = runnable or self.prepared(live, await self.project(principal.project_id))
+        if runnable is None:
+            runnable = runnables.prepared(live, await runnables.project(principal.project_id))
         if not may_execute(principal, live.function.execute):
             raise Unauthorized
         return runnable
@@ -469,14 +438,6 @@ class Executions:
             errors=_LEFT_BEHIND,
             error_class=ErrorClass.PLATFORM,
         )
-
-    def _count_change(self, project_id: str, item_id: str) -> None:
-        self.changes += 1
-
-    def _forget_function(self, project_id: str, item_id: str) -> None:
-        self.changes += 1
-        if item_id:
-            self._runnables.pop((project_id, item_id), None)
 
 
 def _session_to_act_in(principal: Principal) -> str:

@@ -301,16 +301,16 @@ class Gateway:
 
     async def _runnable(self, rule: Rule) -> Runnable:
         """The function behind a rule, in the documented order of checks."""
-        project = await self._executions.project(rule.project_id)
+        project = await self._executions.runnables.project(rule.project_id)
         if "proxy" in project.disabled_services:
             raise ServiceOff("proxy")
-        live = await self._executions.live(rule.project_id, rule.resource_id)
+        live = await self._executions.runnables.live(rule.project_id, rule.resource_id)
         if live is None or not live.function.is_enabled:
             raise FunctionNotFound
         if live.deployment is None:
             raise NoActiveDeployment
         try:
-            return self._executions.prepared(live, project)
+            return self._executions.runnables.prepared(live, project)
         except NotBuilt as error:
             if error.state is DeploymentStatus.FAILED:
                 raise BuildFailed from error
@@ -332,7 +332,7 @@ class Gateway:
         place = attempt.runnable.workload
 
         async def judge() -> Principal:
-            live = await self._executions.live(place.project_id, place.function_id)
+            live = await self._executions.runnables.live(place.project_id, place.function_id)
             if live is None:
                 raise FunctionNotFound
             return await self._user(live.function, jwt)

@@ -112,6 +112,7 @@ class WarmRoad:
     ) -> None:
         self._gateway = gateway
         self._executions = executions
+        self._runnables = executions.runnables
         self._hosts = hosts
         self._clock = clock
         self._proxies = proxies
@@ -150,7 +151,7 @@ class WarmRoad:
         executions = self._executions
         if caller.epoch != self._hosts.epoch:
             return False
-        if caller.changes != executions.changes and not self._is_open(caller):
+        if caller.changes != self._runnables.changes and not self._is_open(caller):
             return False
         runnable = caller.runnable
         if runnable is None or not executions.runs.can_begin or target.startswith(ACME):
@@ -175,10 +176,10 @@ class WarmRoad:
 
     def _is_open(self, caller: Caller) -> bool:
         """Whether the function is at hand and guests may call it, as of now."""
-        caller.runnable, caller.changes = None, self._executions.changes
+        caller.runnable, caller.changes = None, self._runnables.changes
         rule = caller.place.rule
         assert rule is not None
-        runnable = self._executions.known(rule.project_id, rule.resource_id)
+        runnable = self._runnables.known(rule.project_id, rule.resource_id)
         if (
             runnable is None
             or "proxy" in runnable.project.disabled_services

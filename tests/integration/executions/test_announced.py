@@ -162,11 +162,11 @@ async def test_a_batch_of_accepted_runs_names_each_caller() -> None:
 
 async def test_a_run_on_a_domain_is_not_announced() -> None:
     async with heard_runs() as heard:
-        live = await heard.bench.executions.live(PROJECT, FUNCTION)
+        live = await heard.bench.executions.runnables.live(PROJECT, FUNCTION)
         assert live is not None
-        project = await heard.bench.executions.project(PROJECT)
+        project = await heard.bench.executions.runnables.project(PROJECT)
         attempt = heard.bench.executions.attempt(
-            heard.bench.executions.prepared(live, project),
+            heard.bench.executions.runnables.prepared(live, project),
             execution_id="on-a-domain",
             method="GET",
             path="/",

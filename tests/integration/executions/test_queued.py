@@ -338,11 +338,11 @@ async def test_a_run_that_finds_no_build_fails_and_says_why() -> None:
 async def test_a_full_disk_costs_no_logs_but_texts_that_cannot_be_stored_do(
     refusal: Exception, logs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runwright.executions.dispatcher._BACKOFF_S", (0.0,))
+    monkeypatch.setattr("runwright.executions.ends._BACKOFF_S", (0.0,))
     async with a_bench() as bench:
         bench.code.run_next = answering(Outcome(status_code=200, logs="kept"))
         dispatcher = bench.dispatcher()
-        put, tries = dispatcher._ended.put, 0
+        put, tries = dispatcher._ends._batches.put, 0
 
         async def refusing(ended: Any) -> None:
             nonlocal tries
@@ -351,7 +351,7 @@ async def test_a_full_disk_costs_no_logs_but_texts_that_cannot_be_stored_do(
                 raise refusal
             await put(ended)
 
-        monkeypatch.setattr(dispatcher._ended, "put", refusing)
+        monkeypatch.setattr(dispatcher._ends._batches, "put", refusing)
         made = await accepted(bench)
         await dispatcher.start()
         await until(lambda: len(dispatcher) == 0 and tries > 5)

@@ -155,7 +155,7 @@ async def test_what_the_function_sees_does_not_depend_on_the_road() -> None:
 async def test_the_frame_of_a_plain_call_says_what_its_headers_say() -> None:
     async with a_door() as door:
         await door.call()
-        runnable = door.bench.executions.known(PROJECT, FUNCTION)
+        runnable = door.bench.executions.runnables.known(PROJECT, FUNCTION)
         assert runnable is not None
         headers = (("host", HOST), ("x-raw", "\udcff \u00e9:;"))
         lineage = Lineage(("other",), "chain")
