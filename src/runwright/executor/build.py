@@ -25,8 +25,8 @@ from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR
 from runwright.executor.cgroups import Limits
 from runwright.executor.disk import exceeded, too_large, used_bytes
 from runwright.executor.egress import BUILD
+from runwright.executor.output import describe_code
 from runwright.executor.runtimes import Interpreter, base_env, build_root
-from runwright.executor.sandbox import describe_code
 from runwright.executor.spawn import (
     BuildPlaces,
     Exit,

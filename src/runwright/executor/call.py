@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 LOG_BYTES: Final = 1_000_000
 _LOG_SLACK: Final = 256 * 1024  # cut rarely, not at every entry
 _SMALL_BYTES: Final = 4096
+_MIB: Final = 1024 * 1024
 _JOINED_BYTES: Final = 64 * 1024
 _LAST_PART_S: Final = 1.0  # for a reader that takes its first byte near the deadline
 TIMED_OUT: Final = "Execution timed out."
@@ -160,6 +161,46 @@ class Call(Ending[Outcome]):
             self._logs.add(payload[1:])
         if self._readers:
             self._tell_readers()
+
+    # A response in parts
+
+    def begin(
+        self, head: wire.ResponseHead, sandbox: Host, request_id: int, now: Callable[[], float]
+    ) -> None:
+        """The head has come, and the body will. What nobody waits for any more is dropped."""
+        self.head = head
+        if self.sink is None or self.done():
+            self.parts = bytearray()
+        else:
+            self.sink.start(head.status_code, self.headers)
+            self.stream = Stream(self, sandbox, request_id, now)
+
+    def take(self, part: bytes) -> bool:
+        """One part of the body; whether the window is to be opened for it now.
+
+        Raises WireError when the window had no room for it.
+        """
+        if not part:
+            return False  # it takes no credit, so any number of them could be made to wait
+        self.credit -= len(part)
+        if self.credit < 0:
+            raise wire.WireError("CHUNK beyond the window")
+        if self.stream is not None and not self.done():
+            self.stream.push(part)
+            return False
+        self.body_bytes += len(part)
+        if self.parts is not None and not self.done():
+            self.parts += part
+        return True
+
+    def refuse_body(self, max_body_bytes: int, now: float) -> None:
+        limit = max_body_bytes // _MIB
+        message = (
+            f"The response is larger than {limit} MiB. "
+            "Send less, or call the function through its domain, which streams."
+        )
+        self.fail(ErrorClass.PAYLOAD, message, now)
+        self.parts = bytearray()
 
     # Reading along
 

@@ -10,10 +10,8 @@ malformed frame or an unknown request id ends this sandbox and no other.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
-import re
 import signal
 import socket
 from collections.abc import Callable
@@ -21,33 +19,27 @@ from enum import IntEnum
 from typing import Final, cast
 
 from runwright.executor import wire
-from runwright.executor.call import CANCELLED, TIMED_OUT, Call, Stream
+from runwright.executor.call import CANCELLED, TIMED_OUT, Call
+from runwright.executor.output import Output, verdict
 from runwright.executor.spawn import Exit, SpawnFailed
 from runwright.executor.upload import Upload
 from runwright.model.execution import ErrorClass, request_head
 
 log = logging.getLogger(__name__)
 
-OUTPUT_TAIL_BYTES: Final = 8 * 1024
 PING_S: Final = 0.05  # a loop that does not turn for so long is held up by user code
 QUIET_S: Final = 0.02  # a busy sandbox that was silent for so long is asked before it gets more
 KILL_AFTER_S: Final = 1.0
 _LAST_FRAMES_S: Final = 1.0
-_READ_BYTES: Final = 65536
-_READS_PER_TURN: Final = 8  # a chatty sandbox must not hold the loop
 _TURN_FRAMES: Final = 256  # one read may hold 29 000 of the smallest
 _BULK_BYTES: Final = 16 * 1024  # of one read; only then can frames be many
 _TURN_S: Final = 0.002  # of the loop for the frames of one read; more has to be rested for
 _REST: Final = 4  # times what the read took
 _LONGEST_REST_S: Final = 0.2
-_MIB: Final = 1024 * 1024
 _JOINED_BYTES: Final = 64 * 1024  # longer frames are not worth a copy to save a write
 # Plain numbers: members of an enum are looked up at each use.
 _RESPONSE: Final = int(wire.Kind.RESPONSE)
 _LOG: Final = int(wire.Kind.LOG)
-_HEAP_EXHAUSTED: Final = re.compile(
-    rb"JavaScript (?:heap )?out of memory|invalid table size Allocation failed"
-)
 
 
 class State(IntEnum):
@@ -114,8 +106,7 @@ class Sandbox(asyncio.Protocol):
         self._unsent: list[bytes] = []  # frames of this turn of the loop
         self._has_ended_calls = False  # among what is being read
         self._resting: asyncio.TimerHandle | None = None
-        self._output_fd = -1
-        self._output = bytearray()
+        self.output = Output(self._loop)
         self._exit: Exit | None = None
         self._is_eof = False
         self._broken = ""
@@ -327,15 +318,7 @@ class Sandbox(asyncio.Protocol):
                 call.succeed(head, head.body, now)
             self._has_ended_calls = True
             return
-        call.head = head
-        if call.done():
-            call.parts = bytearray()
-            return
-        if call.sink is None:
-            call.parts = bytearray()
-        else:
-            call.sink.start(head.status_code, call.headers)
-            call.stream = Stream(call, self, request_id, self._now)
+        call.begin(head, self, request_id, self._now)
         if head.body:
             self._on_chunk(request_id, head.body)
 
@@ -373,27 +356,11 @@ class Sandbox(asyncio.Protocol):
         call = self._call(request_id)
         if call.head is None:
             raise wire.WireError("CHUNK before RESPONSE")
-        if not part:
-            return  # it takes no credit, so any number of them could be made to wait
-        call.credit -= len(part)
-        if call.credit < 0:
-            raise wire.WireError("CHUNK beyond the window")
-        if call.stream is not None and not call.done():
-            call.stream.push(part)
+        if not call.take(part):
             return
-        call.body_bytes += len(part)
-        if call.parts is not None and not call.done():
-            if call.body_bytes > self._max_body_bytes:
-                self.live_calls -= 1
-                limit = self._max_body_bytes // _MIB
-                message = (
-                    f"The response is larger than {limit} MiB. "
-                    "Send less, or call the function through its domain, which streams."
-                )
-                call.fail(ErrorClass.PAYLOAD, message, self._now())
-                call.parts = bytearray()
-            else:
-                call.parts += part
+        if call.body_bytes > self._max_body_bytes and not call.done():
+            self.live_calls -= 1
+            call.refuse_body(self._max_body_bytes, self._now())
         self.open_window(request_id, call, len(part))
 
     def _on_end(self, request_id: int, payload: bytes, now: float) -> None:
@@ -509,8 +476,7 @@ class Sandbox(asyncio.Protocol):
                 waiting.cancel()
         if self._transport is not None:
             self._transport.abort()
-        self._read_output()
-        self._close_output()
+        self.output.end()
         error_class, message = self._verdict(self._exit)
         now = self._now()
         for call in self.calls.values():
@@ -521,60 +487,8 @@ class Sandbox(asyncio.Protocol):
 
     def _verdict(self, end: Exit) -> tuple[ErrorClass, str]:
         """What the calls in flight are told."""
-        tail = bytes(self._output).decode("utf-8", "replace").strip()
         if end.is_platform or self._is_cut_off:
             return ErrorClass.PLATFORM, "The server that ran this execution stopped. Try again."
         if self._broken:
             return ErrorClass.EXIT, "The function's process sent data that is not a response."
-        if end.oom_kills or _HEAP_EXHAUSTED.search(self._output):
-            peak = max(end.peak_bytes // _MIB, 1)
-            limit = f"{self.memory_mib} MiB"
-            return ErrorClass.OUT_OF_MEMORY, (
-                f"The function needed more memory than its {limit} and was stopped "
-                f"(peak {peak} MiB). Choose a larger specification or use less memory."
-            )
-        message = f"process exited ({describe_code(end.code)})"
-        return ErrorClass.EXIT, f"{message}\n{tail}" if tail else message
-
-    # The process's own output
-
-    def watch_output(self, fd: int) -> None:
-        """Take over the read end of the pipe behind stdout and stderr."""
-        os.set_blocking(fd, False)
-        self._output_fd = fd
-        self._loop.add_reader(fd, self._read_output)
-
-    def _read_output(self) -> None:
-        for _ in range(_READS_PER_TURN):
-            if self._output_fd < 0:
-                return
-            try:
-                data = os.read(self._output_fd, _READ_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self._close_output()
-                return
-            self._output += data
-            if len(self._output) > OUTPUT_TAIL_BYTES:
-                del self._output[:-OUTPUT_TAIL_BYTES]
-
-    def _close_output(self) -> None:
-        if self._output_fd >= 0:
-            self._loop.remove_reader(self._output_fd)
-            os.close(self._output_fd)
-            self._output_fd = -1
-
-    def output_tail(self) -> str:
-        return bytes(self._output).decode("utf-8", "replace")
-
-
-def describe_code(code: int) -> str:
-    """`code 3`, or the signal's name for what a shell reports as 128 + n."""
-    number = -code if code < 0 else code - 128
-    if number > 0:
-        with contextlib.suppress(ValueError):
-            return f"signal {signal.Signals(number).name}"
-    return f"code {code}"
+        return verdict(end, bytes(self.output.tail), self.memory_mib)

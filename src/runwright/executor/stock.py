@@ -236,7 +236,7 @@ class Stock:
         self._uid_of[sandbox_id] = launch.uid
         self._sandboxes[sandbox_id] = sandbox
         self._key_of[sandbox_id] = key
-        sandbox.watch_output(read)
+        sandbox.output.watch(read)
         async with self._until_heard(sandbox):
             await self._connect(sandbox, launch, (ours, theirs), write)
         return sandbox
@@ -258,7 +258,7 @@ class Stock:
                 await word
         except TimeoutError:
             sandbox.kill()
-            raise SpawnFailed(f"no answer from the runner: {sandbox.output_tail()}") from None
+            raise SpawnFailed(f"no answer from the runner: {sandbox.output.text()}") from None
         finally:
             del self._words[sandbox.id]
             if word.done() and not word.cancelled():
@@ -316,7 +316,7 @@ class Stock:
         self._uids.give_back(self._uid_of.pop(sandbox.id))
         word = self._words.get(sandbox.id)
         if word is not None and not word.done():
-            why = end.reason or f"ended with {end.code}: {sandbox.output_tail()}"
+            why = end.reason or f"ended with {end.code}: {sandbox.output.text()}"
             word.set_exception(SpawnFailed(why))
         self._refill_needed.set()
 

@@ -192,7 +192,7 @@ class Templates:
             template.link.close()
             template.link = None
         if template.loaded is not None and not template.loaded.done():
-            template.loaded.set_result(f"it ended: {sandbox.output_tail()[-200:]}")
+            template.loaded.set_result(f"it ended: {sandbox.output.text()[-200:]}")
 
     # Making
 
@@ -342,7 +342,7 @@ class Templates:
             os.close(output)
             sandbox.exited(Exit(code=-1, is_platform=True))  # nothing else will say so
             raise
-        sandbox.watch_output(output)  # which closes it from now on
+        sandbox.output.watch(output)  # which closes it from now on
         transport: asyncio.WriteTransport | None = None
         try:
             loop = asyncio.get_running_loop()

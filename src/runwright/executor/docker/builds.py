@@ -20,7 +20,7 @@ from runwright.executor.docker.container import ARCHIVE, Entered, StartFailed, S
 from runwright.executor.docker.engine import Ended, EngineError
 from runwright.executor.docker.recipe import Shape, build_recipe
 from runwright.executor.egress import BUILD
-from runwright.executor.sandbox import describe_code
+from runwright.executor.output import describe_code
 from runwright.model.execution import ErrorClass
 from runwright.ports.executor import BuildJob, BuildResult, CancelSignal
 

@@ -32,7 +32,7 @@ from runwright.executor.docker.exchange import (
     request_head,
 )
 from runwright.executor.netns import Plumbing
-from runwright.executor.sandbox import describe_code
+from runwright.executor.output import describe_code
 from runwright.executor.spawn import SpawnFailed
 from runwright.model.execution import ErrorClass, Invocation, Workload
 from runwright.model.network import Network
