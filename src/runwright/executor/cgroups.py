@@ -5,9 +5,14 @@ in, per controller: hosts nest differently for each. A group is made and joined 
 sandbox is started, because joining is slow (v1 memory waits for a kernel grace period);
 taking a deployment only rewrites limits. Where no controller may be written, a sandbox has
 rlimits alone and `Controllers.names` is empty.
+
+A limit of a controller that is in use is written or refused aloud: nothing runs with less of
+a limit than its specification says because a write failed. What a kernel was built without is
+known from the start (`Controllers.uncounted`); the log and the doctor tell it.
 """
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -25,6 +30,9 @@ _REMOVE_WAIT_S: Final = 2.0
 # Buffers of TCP and UDP, which v2 counts as memory and v1 only on request. All sandboxes share
 # what the machine has for them: without it TCP stands still for everybody.
 _SOCKETS_MIB: Final = 64
+_V1_SOCKETS: Final = "memory.kmem.tcp.limit_in_bytes"
+_V1_SWAP: Final = "memory.memsw.limit_in_bytes"
+_V2_SWAP: Final = "memory.swap.max"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +85,21 @@ def _read(path: Path | str) -> str:
         return ""
 
 
-def _write(path: Path | str, value: str) -> bool:
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
+def _write(path: Path | str, value: str) -> None:
+    """Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, value.encode())
-        return True
-    except OSError:
-        return False
     finally:
         os.close(fd)
+
+
+def _is_written(path: Path | str, value: str) -> bool:
+    try:
+        _write(path, value)
+    except OSError:
+        return False
+    return True
 
 
 class Group:
@@ -103,6 +114,7 @@ class Group:
         self._written: dict[str, str] = {}
 
     def limit(self, limits: Limits) -> None:
+        """Raises OSError, as `bound` and `pace` do, when the kernel refuses one of them."""
         self.bound(limits)
         self.pace(limits)
 
@@ -122,20 +134,36 @@ class Group:
 
     def _set(self, path: str, value: str) -> None:
         """A write takes the kernel 50 us, and most deployments want what the start gave them."""
-        if self._written.get(path) != value and _write(path, value):
+        if self._written.get(path) == value:
+            return
+        try:
+            _write(path, value)
+        except OSError as exc:
+            what = f"{os.path.basename(path)} cannot be set to {value}: {exc.strerror}"
+            raise OSError(exc.errno, what) from exc
+        self._written[path] = value
+
+    def _set_if_there(self, path: str, value: str) -> None:
+        """Not every kernel has it; `Controllers.uncounted` knows."""
+        try:
+            self._set(path, value)
+        except FileNotFoundError:
             self._written[path] = value
 
     def _limit_memory(self, folder: str, size: int) -> None:
         if self._is_v2:
             self._set(f"{folder}/memory.max", str(size))
-            self._set(f"{folder}/memory.swap.max", "0")
+            self._set_if_there(f"{folder}/{_V2_SWAP}", "0")
             self._set(f"{folder}/memory.oom.group", "1")
             return
-        self._set(f"{folder}/memory.kmem.tcp.limit_in_bytes", str(_SOCKETS_MIB * _MIB))
-        # memory <= memory+swap must hold after every write, whichever way the limit moves.
-        for _ in range(2):
-            self._set(f"{folder}/memory.limit_in_bytes", str(size))
-            self._set(f"{folder}/memory.memsw.limit_in_bytes", str(size))
+        self._set_if_there(f"{folder}/{_V1_SOCKETS}", str(_SOCKETS_MIB * _MIB))
+        # memory <= memory+swap must hold after every write, whichever way the limit moves: the
+        # one that is refused at first is in order after the other.
+        memory = f"{folder}/memory.limit_in_bytes"
+        with contextlib.suppress(OSError):
+            self._set(memory, str(size))
+        self._set_if_there(f"{folder}/{_V1_SWAP}", str(size))
+        self._set(memory, str(size))
 
     def _limit_cpu(self, folder: str, cpus: float) -> None:
         quota = max(int(cpus * CPU_PERIOD_US), _MIN_QUOTA_US) if cpus > 0 else -1
@@ -144,7 +172,13 @@ class Group:
             self._set(f"{folder}/cpu.max", f"{text} {CPU_PERIOD_US}")
             return
         self._set(f"{folder}/cpu.cfs_period_us", str(CPU_PERIOD_US))
-        self._set(f"{folder}/cpu.cfs_quota_us", str(quota))
+        try:
+            self._set(f"{folder}/cpu.cfs_quota_us", str(quota))
+        except OSError as exc:
+            if exc.errno != errno.EINVAL:
+                raise
+            # A group above grants less than that, and then that is the limit.
+            self._set(f"{folder}/cpu.cfs_quota_us", "-1")
 
     def join(self, pid: int = 0) -> None:
         """Move a process in, 0 = the calling one; raises OSError when a group refuses it."""
@@ -183,26 +217,21 @@ class Group:
         """A descriptor that is readable once the memory limit was hit, on v1; elsewhere -1.
 
         v2 ends the whole group then (memory.oom.group). v1 ends its largest process, and a
-        function would go on without a child of its own, or hang.
+        function would go on without a child of its own, or hang. Raises OSError.
         """
         folder = self._folders.get("memory")
         if folder is None or self._is_v2:
             return -1
-        try:
-            alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        except OSError:  # no descriptors left
-            return -1
+        alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         try:
             control = os.open(f"{folder}/memory.oom_control", os.O_RDONLY | os.O_CLOEXEC)
             try:
-                is_set = _write(f"{folder}/cgroup.event_control", f"{alarm} {control}")
+                _write(f"{folder}/cgroup.event_control", f"{alarm} {control}")
             finally:
                 os.close(control)
         except OSError:
-            is_set = False
-        if not is_set:
             os.close(alarm)
-            return -1
+            raise
         return alarm
 
     def members(self) -> list[int]:
@@ -235,6 +264,16 @@ class Controllers:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(name for name in WANTED if name in self._parents)
+
+    def uncounted(self, swaps: str | None = None) -> tuple[str, ...]:
+        """What the memory limit leaves out because this kernel does not count it."""
+        parent = self._parents.get("memory")
+        if parent is None:
+            return ()
+        files = {} if self.is_v2 else {"sockets": _V1_SOCKETS}
+        if len((_read("/proc/swaps") if swaps is None else swaps).splitlines()) > 1:
+            files["swap"] = _V2_SWAP if self.is_v2 else _V1_SWAP
+        return tuple(name for name, file in files.items() if not (parent / file).exists())
 
     @classmethod
     def find(
@@ -272,11 +311,17 @@ class Controllers:
         return Controllers(parents, is_v2=self.is_v2)
 
     def make(self, name: str) -> Group:
+        """Raises OSError, and then there is none."""
         folders: dict[str, str] = {}
-        for controller, parent in self._parents.items():
-            folder = folders[controller] = f"{parent}/{name}"
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(folder)
+        try:
+            for controller, parent in self._parents.items():
+                folder = f"{parent}/{name}"
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(folder)
+                folders[controller] = folder
+        except OSError:
+            Group(folders, is_v2=self.is_v2).remove()
+            raise
         return Group(folders, is_v2=self.is_v2)
 
     def sweep(self, kill: Callable[[int], None]) -> int:
@@ -324,7 +369,7 @@ def _delegate(base: Path, instance: str) -> bool:
     if set(wanted) <= set(_read(control).split()):
         return True
     order = " ".join(f"+{name}" for name in wanted)
-    if _write(control, order):
+    if _is_written(control, order):
         return True
     leaf = base / _leaf(instance)
     try:
@@ -332,12 +377,12 @@ def _delegate(base: Path, instance: str) -> bool:
     except OSError:
         return False
     for pid in _read(base / "cgroup.procs").split():
-        _write(leaf / "cgroup.procs", pid)
-    return _write(control, order)
+        _is_written(leaf / "cgroup.procs", pid)  # one that stays makes the next fail
+    return _is_written(control, order)
 
 
 def _enable(parent: Path) -> dict[str, Path]:
     for name in WANTED:
-        _write(parent / "cgroup.subtree_control", f"+{name}")
+        _is_written(parent / "cgroup.subtree_control", f"+{name}")  # what counts is read below
     active = set(_read(parent / "cgroup.subtree_control").split())
     return {name: parent for name in WANTED if name in active}

@@ -198,7 +198,11 @@ async def _one_run(executor: BubblewrapExecutor, runtime: str, folder: Path) -> 
 
 
 def _isolation(control: Control) -> list[Finding]:
-    limits = limits_found(control.controllers, may_limit=os.geteuid() != 0 or _may_limit())
+    limits = limits_found(
+        control.controllers,
+        may_limit=os.geteuid() != 0 or _may_limit(),
+        uncounted=control.uncounted,
+    )
     network = Finding("network", "ok", "Every TCP connection of a function is judged and carried.")
     if not control.is_transparent:
         network = Finding(
@@ -218,9 +222,12 @@ def _isolation(control: Control) -> list[Finding]:
     return [limits, network, paths]
 
 
-def limits_found(controllers: Sequence[str], *, may_limit: bool) -> Finding:
+def limits_found(
+    controllers: Sequence[str], *, may_limit: bool, uncounted: Sequence[str] = ()
+) -> Finding:
     """What bounds a sandbox, by the cgroup controllers that could be used. `may_limit`: whether
-    limits of running processes may be set instead."""
+    limits of running processes may be set instead; `uncounted`: what the kernel leaves out of
+    the memory of a group."""
     lacking = {
         "memory": "each process of a function may take what its specification grants to all, and "
         "a function that runs out of memory is not told so"
@@ -233,7 +240,7 @@ def limits_found(controllers: Sequence[str], *, may_limit: bool) -> Finding:
     }
     said = [text for name, text in lacking.items() if name not in controllers]
     if not said:
-        return Finding("limits", "ok", "Memory, CPU and processes are limited by cgroups.")
+        return _whole_limits(uncounted)
     names = ", ".join(name for name in lacking if name not in controllers)
     return Finding(
         "limits",
@@ -241,6 +248,19 @@ def limits_found(controllers: Sequence[str], *, may_limit: bool) -> Finding:
         f"No cgroup may be made for {names}: {'; '.join(said)}. Run as root, or delegate a "
         "cgroup (Delegate=yes in the systemd unit).",
     )
+
+
+def _whole_limits(uncounted: Sequence[str]) -> Finding:
+    known = {
+        "swap": "a function that reaches its memory limit may go on in the machine's swap; boot "
+        "with swapaccount=1, or turn swap off",
+        "sockets": "a function may fill the machine's memory for connections; boot without "
+        "cgroup.memory=nokmem, or use cgroup v2",
+    }
+    said = [text for name, text in known.items() if name in uncounted]
+    if not said:
+        return Finding("limits", "ok", "Memory, CPU and processes are limited by cgroups.")
+    return Finding("limits", "weaker", f"This kernel does not count all memory: {'; '.join(said)}.")
 
 
 def _may_limit() -> bool:

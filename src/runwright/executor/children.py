@@ -37,6 +37,7 @@ class Child:
     init_fd: int = -1
     alarm_fd: int = -1  # readable when the memory limit was hit
     is_out_of_memory: bool = False
+    is_unlimited: bool = False  # and ended for that
     is_covered: bool = False
     status: bytes = b""
     error: str = ""
@@ -130,11 +131,20 @@ class Children:
 
     def watch(self, child: Child) -> None:
         self._all[child.id] = child
-        child.alarm_fd = child.group.memory_alarm()
+        try:
+            child.alarm_fd = child.group.memory_alarm()
+        except OSError as exc:
+            self.end_unlimited(child, exc)
         for fd in (child.monitor_fd, child.status_fd, child.alarm_fd):
             if fd >= 0:
                 self._of_fd[fd] = child
                 self._poll.register(fd, select.EPOLLIN)
+
+    def end_unlimited(self, child: Child, exc: OSError) -> None:
+        """Rather than let it run with less of a limit than was promised."""
+        child.is_unlimited = True
+        self._tell({"ev": "unlimited", "id": child.id, "reason": str(exc)})
+        child.kill()
 
     def arrived(self, fd: int) -> bool:
         """Hear what there is to hear; False if the descriptor is no child's."""
@@ -182,6 +192,7 @@ class Children:
                 "error": child.error,
                 "oom_kills": max(report.oom_kills, int(child.is_out_of_memory)),
                 "peak_bytes": report.peak_bytes,
+                "is_unlimited": child.is_unlimited,
             }
         )
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 from msgspec import to_builtins
 
 from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR, FUNCTION_DIR
-from runwright.executor.cgroups import Limits
+from runwright.executor.cgroups import WANTED, Limits
 from runwright.executor.helper import Helper
 from runwright.executor.leftovers import end_leftovers, note_down
 from runwright.executor.netns import PROXY_PORT, Plumbing
@@ -61,6 +61,7 @@ class Control:
     def __init__(self, config: ControlConfig) -> None:
         self.on_network_lost: Callable[[], None] = lambda: None
         self.controllers: tuple[str, ...] = ()
+        self.uncounted: tuple[str, ...] = ()  # which the memory limit leaves out
         self.is_transparent = False
         self.hides_paths = False  # of the host, from sandboxes
         self._config = config
@@ -304,6 +305,8 @@ class Control:
         waiter = self._assigning.get(sandbox_id)
         if kind == "staged":
             self.controllers = tuple(event["controllers"])
+            self.uncounted = tuple(event["uncounted"])
+            self._tell_limits()
             self.is_transparent = event["is_transparent"]
             self.hides_paths = event["hides_paths"]
             if event["swept"]:
@@ -318,7 +321,13 @@ class Control:
             self._ended(sandbox_id, Exit(
                 code=event["code"], oom_kills=event["oom_kills"],
                 peak_bytes=event["peak_bytes"], reason=event["error"],
+                is_platform=event["is_unlimited"],
             ))  # fmt: skip
+        elif kind == "unlimited":
+            log.error(
+                "a sandbox was ended because a limit of its specification could not be set",
+                extra={"action": "limit_refused", "sandbox": sandbox_id, "reason": event["reason"]},
+            )
         elif kind == "zygote":
             log.warning(
                 "sandboxes of a runtime are started without a zygote for a while",
@@ -332,6 +341,19 @@ class Control:
                 self._ended(sandbox_id, Exit(code=127, reason=failure.reason))
             else:
                 _settle(waiter, failure)
+
+    def _tell_limits(self) -> None:
+        missing = [name for name in WANTED if name not in self.controllers]
+        if missing or self.uncounted:
+            log.warning(
+                "functions run with fewer limits than their specifications say; "
+                "`runwright doctor` tells what is to be done",
+                extra={
+                    "action": "limits_missing",
+                    "controllers": missing,
+                    "uncounted": list(self.uncounted),
+                },
+            )
 
     def _ended(self, sandbox_id: int, end: Exit) -> None:
         on_exit = self._alive.pop(sandbox_id, None)

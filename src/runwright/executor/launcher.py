@@ -9,8 +9,9 @@ Slow work (joining cgroups, filling a network namespace, starting bubblewrap) is
 forked child, so that a cold start never waits behind a pool refill.
 
 Requests: stage, start, settle, assign, adopt, signal, forwarder, ping, stop. Events: staged,
-assigned, adopted, exited, failed, pong. When the server's end closes, every sandbox is killed,
-every group removed and the process ends; when this process dies, the kernel kills every sandbox.
+assigned, adopted, unlimited, exited, zygote, failed, pong. When the server's end closes, every
+sandbox is killed, every group removed and the process ends; when this process dies, the kernel
+kills every sandbox.
 """
 
 import contextlib
@@ -142,6 +143,7 @@ class Launcher:
         self._networks.fill(request["api_port"])
         gc.freeze()
         self._send({"ev": "staged", "id": 0, "controllers": list(self._controllers.names),
+                    "uncounted": self._controllers.uncounted(),
                     "is_v2": self._controllers.is_v2, "swept": swept,
                     "is_transparent": is_transparent,
                     "hides_paths": stage.hides_paths()})  # fmt: skip
@@ -283,7 +285,10 @@ class Launcher:
         self._send({"ev": "assigned", "id": child.id})
         # A third of a millisecond in the kernel, which the server has its own use for; what runs
         # too fast for so long takes nothing that it could keep.
-        child.group.pace(limits)
+        try:
+            child.group.pace(limits)
+        except OSError as exc:
+            self._children.end_unlimited(child, exc)
 
     def _do_settle(self, request: dict[str, Any], fds: list[int]) -> None:
         """While it waits for code, so that taking it is quick."""
@@ -320,8 +325,12 @@ class Launcher:
             raise
         child = Child(request["id"], handle, pid, -1, group, init_pid=pid, is_fork=True)
         child.is_covered = True  # it shares the template's mounts
-        group.limit(Limits(**request["limits"]))
         self._children.watch(child)
+        try:
+            group.limit(Limits(**request["limits"]))
+        except OSError as exc:
+            self._children.end_unlimited(child, exc)  # it is in the template's group still
+            raise
         mover = os.fork()
         if mover == 0:
             code = 1

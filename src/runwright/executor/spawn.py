@@ -58,7 +58,7 @@ class Exit:
     oom_kills: int = 0
     peak_bytes: int = 0
     reason: str = ""  # what failed before the program could start; for the server's log
-    is_platform: bool = False  # ended because the launcher did
+    is_platform: bool = False  # ended because the launcher did, or could not bound it
 
 
 _LEAST: Final = 0.5

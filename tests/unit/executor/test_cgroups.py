@@ -1,6 +1,8 @@
 """Limits against a tree of plain files that looks like the kernel's."""
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -178,10 +180,10 @@ class Kernel:
         write(self.base / "cgroup.procs", "10\n11\n")
         monkeypatch.setattr(cgroups, "_write", self.write)
 
-    def write(self, place: Path | str, value: str) -> bool:
+    def write(self, place: Path | str, value: str) -> None:
         path = Path(place)
         if not self.is_delegated:
-            return False
+            raise PermissionError
         if path.name == "cgroup.subtree_control":
             if not path.exists():
                 write(path)
@@ -189,7 +191,7 @@ class Kernel:
                 path.parent / "cgroup.procs"
             ).read_text()
             if has_processes:
-                return False  # EBUSY
+                raise OSError(errno.EBUSY, "busy")
             active = set(path.read_text().split()) | {name[1:] for name in value.split()}
             path.write_text(" ".join(sorted(active)))
         elif path.name == "cgroup.procs":
@@ -199,7 +201,6 @@ class Kernel:
             write(path, (path.read_text() if path.exists() else "") + f"{value}\n")
         else:
             write(path, value)
-        return True
 
     def find(self, own: str) -> Controllers:
         return Controllers.find("test", at=self.at, own=f"0::{own}\n", mounts=self.mounts)
@@ -255,7 +256,8 @@ def test_v2_ends_a_whole_group_by_itself_and_v1_is_asked_to_tell(tmp_path: Path)
     write(folder / "memory.oom_control")
     assert Group({"memory": str(folder)}, is_v2=True).memory_alarm() == -1
     assert Group({}, is_v2=False).memory_alarm() == -1
-    assert Group({"memory": str(folder)}, is_v2=False).memory_alarm() == -1  # no event_control here
+    with pytest.raises(FileNotFoundError):  # no event_control here
+        Group({"memory": str(folder)}, is_v2=False).memory_alarm()
     write(folder / "cgroup.event_control")
     alarm = Group({"memory": str(folder)}, is_v2=False).memory_alarm()
     try:
@@ -273,15 +275,110 @@ def test_what_a_group_has_already_is_not_written_again(
     group.limit(Limits(memory_mib=512, pids=256))
     written: list[str] = []
 
-    def refuse(path: Path | str, _value: str) -> bool:
+    def note(path: Path | str, _value: str) -> None:
         written.append(Path(path).name)
-        return False
 
-    monkeypatch.setattr(cgroups, "_write", refuse)
+    monkeypatch.setattr(cgroups, "_write", note)
     group.limit(Limits(memory_mib=512, pids=256, cpus=0.5))
     assert written == ["cpu.cfs_quota_us"]
-    group.limit(Limits(memory_mib=256, pids=256, cpus=0.5))  # none of these succeeds
-    assert set(written) == {
-        "cpu.cfs_quota_us", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes",
-    }  # fmt: skip
-    assert written.count("memory.limit_in_bytes") == 2
+
+
+def v1_group(at: Path) -> Group:
+    host = HybridHost(at)
+    made = host.find().make("s1")
+    host.fill("s1")
+    return made
+
+
+def v2_group(at: Path) -> Group:
+    for name in ("memory.max", "memory.swap.max", "memory.oom.group", "cpu.max", "pids.max"):
+        write(at / "s1" / name)
+    return Group(dict.fromkeys(("memory", "cpu", "pids"), str(at / "s1")), is_v2=True)
+
+
+class Refusing:
+    """A kernel that refuses to write some files, for ever or a number of times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
+        self.name, self.number, self.left = name, number, -1
+        self.written: dict[str, str] = {}
+        monkeypatch.setattr(cgroups, "_write", self.write)
+
+    def write(self, path: Path | str, value: str) -> None:
+        name = Path(path).name
+        if name == self.name and self.left != 0 and value != "-1":
+            self.left -= 1
+            raise OSError(self.number, os.strerror(self.number))
+        self.written[name] = value
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (v1_group, "memory.limit_in_bytes"),
+        (v1_group, "memory.memsw.limit_in_bytes"),
+        (v1_group, "memory.kmem.tcp.limit_in_bytes"),
+        (v1_group, "cpu.cfs_period_us"),
+        (v1_group, "cpu.cfs_quota_us"),
+        (v1_group, "pids.max"),
+        (v2_group, "memory.max"),
+        (v2_group, "memory.swap.max"),
+        (v2_group, "memory.oom.group"),
+        (v2_group, "cpu.max"),
+        (v2_group, "pids.max"),
+    ],
+)
+def test_a_limit_that_the_kernel_refuses_is_told_by_name(
+    make: Callable[[Path], Group], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = make(tmp_path)
+    kernel = Refusing(monkeypatch, name, errno.EBUSY)
+    with pytest.raises(OSError, match=rf"{name} cannot be set to .*busy"):
+        group.limit(Limits(memory_mib=256, pids=64, cpus=0.5))
+    kernel.name = ""  # what was refused is not taken for written
+    group.limit(Limits(memory_mib=256, pids=64, cpus=0.5))
+    assert name in kernel.written
+
+
+def test_on_v1_memory_may_be_refused_until_its_sum_with_swap_is_larger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = v1_group(tmp_path)
+    kernel = Refusing(monkeypatch, "memory.limit_in_bytes", errno.EINVAL)
+    kernel.left = 1
+    group.limit(Limits(memory_mib=256, pids=64))
+    assert kernel.written["memory.limit_in_bytes"] == str(256 * MIB)
+
+
+def test_on_v1_a_share_beyond_that_of_the_server_is_the_servers_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = v1_group(tmp_path)
+    kernel = Refusing(monkeypatch, "cpu.cfs_quota_us", errno.EINVAL)
+    group.limit(Limits(memory_mib=256, pids=64, cpus=8.0))
+    assert kernel.written["cpu.cfs_quota_us"] == "-1"
+
+
+SWAPS = "Filename Type Size Used Priority\n/dev/sda2 partition 8 0 -2\n"
+
+
+def test_what_a_kernel_does_not_count_is_no_failure_and_is_known(tmp_path: Path) -> None:
+    controllers = Controllers({"memory": tmp_path}, is_v2=False)
+    (tmp_path / "s1").mkdir()
+    write(tmp_path / "s1/memory.limit_in_bytes")
+    Group({"memory": str(tmp_path / "s1")}, is_v2=False).limit(Limits(memory_mib=64, pids=8))
+    assert controllers.uncounted("Filename\n") == ("sockets",)
+    assert controllers.uncounted(SWAPS) == ("sockets", "swap")
+    write(tmp_path / "memory.kmem.tcp.limit_in_bytes")
+    write(tmp_path / "memory.memsw.limit_in_bytes")
+    assert controllers.uncounted(SWAPS) == ()
+    assert Controllers({"memory": tmp_path}, is_v2=True).uncounted(SWAPS) == ("swap",)
+    assert Controllers({}, is_v2=True).uncounted(SWAPS) == ()
+
+
+def test_a_group_that_cannot_be_made_whole_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "memory").mkdir()
+    parents = {"memory": tmp_path / "memory", "pids": tmp_path / "gone"}
+    with pytest.raises(FileNotFoundError):
+        Controllers(parents, is_v2=False).make("s1")
+    assert not (tmp_path / "memory/s1").exists()

@@ -23,3 +23,9 @@ def test_a_root_without_the_right_to_limit_is_told_that_nothing_bounds_a_functio
     found = limits_found((), may_limit=False)
     assert "all memory of this machine" in found.text
     assert "any number of processes" in found.text
+
+
+def test_memory_that_the_kernel_does_not_count_makes_it_weaker() -> None:
+    found = limits_found(ALL, may_limit=True, uncounted=("swap",))
+    assert found.level == "weaker"
+    assert "swap" in found.text
