@@ -117,6 +117,11 @@ class Children:
     def get(self, sandbox_id: int) -> Child | None:
         return self._all.get(sandbox_id)
 
+    @property
+    def monitors(self) -> list[int]:
+        """Process ids of those that it will reap itself."""
+        return [child.monitor_pid for child in self._all.values()]
+
     def pause(self) -> float:
         """How long there is nothing to sweep, in seconds; -1 for ever."""
         return _DYING_S if self._dying else -1

@@ -9,9 +9,9 @@ Slow work (joining cgroups, filling a network namespace, starting bubblewrap) is
 forked child, so that a cold start never waits behind a pool refill.
 
 Requests: stage, start, settle, assign, adopt, signal, forwarder, ping, stop. Events: staged,
-assigned, adopted, unlimited, exited, zygote, failed, pong. When the server's end closes, every
-sandbox is killed, every group removed and the process ends; when this process dies, the kernel
-kills every sandbox.
+assigned, adopted, unlimited, exited, zygote, failed, pong. When the server's end closes,
+every sandbox is killed, every group removed and the process ends; when this process dies, the
+kernel kills every sandbox.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from runwright.executor import inside, kernel, netns, seccomp, stage
 from runwright.executor.cgroups import Controllers, Group, Limits
 from runwright.executor.children import Child, Children
 from runwright.executor.networks import Networks
-from runwright.executor.processes import descendants, kill
+from runwright.executor.processes import descendants, end_strays, kill
 from runwright.executor.starting import Start, become_sandbox, close_all, open_network
 from runwright.executor.zygote import Birth, Zygotes
 
@@ -63,7 +63,8 @@ class Launcher:
         self._is_root = os.geteuid() == 0
         self._filters = {name: seccomp.program(profile=name) for name in seccomp.PROFILES}
         self._covered = inside.covered()
-        self._zygotes = Zygotes(self._poll, self._covered, self._filters, self._send)
+        self._zygotes = Zygotes(self._poll, self._covered, self._filters, self._lost_zygote)
+        self._has_strays = False  # children that it does not know, perhaps
         self._sweep_at = 0.0
         self._pid = os.getpid()
 
@@ -81,7 +82,7 @@ class Launcher:
                     self._arrived(fd)
             self._children.sweep()
             if time.monotonic() >= self._sweep_at:
-                self._zygotes.sweep()
+                self._sweep()
                 self._sweep_at = time.monotonic() + _SWEEP_S
 
     def _arrived(self, fd: int) -> None:
@@ -95,8 +96,21 @@ class Launcher:
 
     def _pause(self) -> float:
         """How long nothing has to be looked after, in seconds; -1 for ever."""
-        pause = self._children.pause()
-        return pause if pause >= 0 else self._zygotes.pause()
+        pauses = [self._children.pause(), self._zygotes.pause()]
+        if self._has_strays:
+            pauses.append(_SWEEP_S)
+        return min((pause for pause in pauses if pause >= 0), default=-1)
+
+    def _sweep(self) -> None:
+        self._zygotes.sweep()
+        if self._has_strays and not self._zygotes.is_bearing:
+            movers = [pid for _, pid in self._movers.values()]
+            own = (self._children.monitors, movers, self._zygotes.pids, self._networks.makers)
+            self._has_strays = not end_strays({pid for pids in own for pid in pids})
+
+    def _lost_zygote(self, event: Mapping[str, Any]) -> None:
+        self._has_strays = True  # it may have ended in a birth, before it could say of whom
+        self._send(event)
 
     # Requests
 

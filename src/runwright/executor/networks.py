@@ -71,6 +71,11 @@ class Networks:
         """Whether one can be waited for."""
         return self._ordered > 0
 
+    @property
+    def makers(self) -> list[int]:
+        """Process ids of children that are to be left alone."""
+        return [pid for _, pid in self._coming.values()]
+
     def fill(self, api_port: int) -> None:
         """Begin to make them."""
         self._api_port = api_port

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+from collections.abc import Collection
 from pathlib import Path
 
 from runwright.executor.cgroups import Group
@@ -25,6 +26,22 @@ def descendants(pid: int) -> list[int]:
 def kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def end_strays(known: Collection[int]) -> bool:
+    """End and reap all children of the calling process but these, without a wait; whether none
+    is left.
+
+    A zygote's forks are the launcher's children, and the zygote says which. One that ends in a
+    birth leaves a child that nobody was told of, alive or a zombie.
+    """
+    is_over = True
+    for word in Path("/proc/thread-self/children").read_text().split():
+        pid = int(word)
+        if pid not in known:
+            kill(pid)
+            is_over &= os.waitpid(pid, os.WNOHANG)[0] == pid
+    return is_over
 
 
 def end_all(group: Group) -> None:

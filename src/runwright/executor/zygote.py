@@ -100,6 +100,16 @@ class Zygotes:
                 return _ANSWER_S
         return _SWEEP_S if self._of_fd else -1
 
+    @property
+    def is_bearing(self) -> bool:
+        """Whether there may be forks that are not told of yet."""
+        return bool(self._coming) or any(zygote.births for zygote in self._of_fd.values())
+
+    @property
+    def pids(self) -> list[int]:
+        """Of children that are to be left alone; a rehearsal of none is 0."""
+        return [pid for one in self._all() for pid in (one.pid, one.rehearsal_pid)]
+
     def _all(self) -> list[Zygote]:
         return list({id(zygote): zygote for zygote in self._of_fd.values()}.values())
 

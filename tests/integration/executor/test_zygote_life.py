@@ -8,13 +8,16 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from runwright.executor import zygote
 from runwright.executor.cgroups import Group
+from runwright.executor.children import Child
 from runwright.executor.launcher import Launcher
 from runwright.executor.starting import Start
 from runwright.executor.zygote import Birth, Zygote, Zygotes
@@ -231,3 +234,60 @@ def test_a_worn_one_serves_until_its_successor_is_ready(
     bench.one.forks = zygote.MOST_FORKS
     assert bench.zygotes.want(REQUEST)
     assert begun == [bench.one.kind]
+
+
+def in_a_fork(work: Callable[[], None]) -> None:
+    """In a process that has no other children."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def children() -> list[int]:
+    return [int(word) for word in Path("/proc/thread-self/children").read_text().split()]
+
+
+def sleeper() -> int:
+    return os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "60")
+
+
+def test_what_a_zygote_bore_and_could_not_tell_of_is_ended_and_reaped(
+    launcher: tuple[Launcher, socket.socket],
+) -> None:
+    one, server = launcher
+
+    def lose_one() -> None:
+        bench = Bench(one._poll)
+        bench.zygotes._tell = one._lost_zygote
+        one._zygotes = bench.zygotes
+        failed: list[str] = []
+        bench.one.births[7] = Birth(lambda _: None, failed.append)
+        sandbox = sleeper()
+        handle = os.pidfd_open(sandbox)
+        one._children.watch(Child(6, handle, sandbox, -1, Group({}, is_v2=False)))
+        one._has_strays = True
+        untold = [sleeper(), os.spawnlp(os.P_NOWAIT, "true", "true")]
+        one._sweep()  # they may be told of as long as one is being born
+        assert set(children()) == {bench.pid, sandbox, *untold}
+        one._has_strays = False
+        os.kill(bench.pid, signal.SIGKILL)
+        bench.theirs.close()
+        assert select.select([bench.fd], [], [], 30)[0]
+        assert bench.zygotes.arrived(bench.fd)
+        assert failed == ["it ended"]
+        while one._pause() >= 0:
+            one._sweep()
+            time.sleep(0.01)
+        assert children() == [sandbox]
+        os.kill(sandbox, signal.SIGKILL)
+
+    in_a_fork(lose_one)
+    assert json.loads(server.recv(4096))["ev"] == "zygote"
