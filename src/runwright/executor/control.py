@@ -333,6 +333,11 @@ class Control:
                 "sandboxes of a runtime are started without a zygote for a while",
                 extra={"action": "zygote_lost", "root": event["root"], "reason": event["reason"]},
             )
+        elif kind == "network":
+            log.error(
+                "a network for sandboxes was not made in time; another way is taken",
+                extra={"action": "network_hung"},
+            )
         elif kind == "failed":
             failure = SpawnFailed(f"{event['step']}: {event['reason']}")
             if event["step"] == "stage":

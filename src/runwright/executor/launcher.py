@@ -9,7 +9,7 @@ Slow work (joining cgroups, filling a network namespace, starting bubblewrap) is
 forked child, so that a cold start never waits behind a pool refill.
 
 Requests: stage, start, settle, assign, adopt, signal, forwarder, ping, stop. Events: staged,
-assigned, adopted, unlimited, exited, zygote, failed, pong. When the server's end closes,
+assigned, adopted, unlimited, exited, zygote, network, failed, pong. When the server's end closes,
 every sandbox is killed, every group removed and the process ends; when this process dies, the
 kernel kills every sandbox.
 """
@@ -96,13 +96,17 @@ class Launcher:
 
     def _pause(self) -> float:
         """How long nothing has to be looked after, in seconds; -1 for ever."""
-        pauses = [self._children.pause(), self._zygotes.pause()]
+        pauses = [self._children.pause(), self._zygotes.pause(), self._networks.pause()]
         if self._has_strays:
             pauses.append(_SWEEP_S)
         return min((pause for pause in pauses if pause >= 0), default=-1)
 
     def _sweep(self) -> None:
         self._zygotes.sweep()
+        if self._networks.sweep():
+            self._send({"ev": "network", "id": 0})
+            self._has_strays = True
+            self._start_unborn()
         if self._has_strays and not self._zygotes.is_bearing:
             movers = [pid for _, pid in self._movers.values()]
             own = (self._children.monitors, movers, self._zygotes.pids, self._networks.makers)

@@ -11,7 +11,9 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +22,9 @@ from runwright.executor import kernel, netns
 
 READY: Final = 8
 FEW: Final = 4  # so many left, and more are made
+MADE_S: Final = 10.0  # for each; it takes milliseconds
 _STAYS_S: Final = 0.5
+_SOON_S: Final = 0.1
 _IDLE: Final = b"idle"
 _MAX_BYTES: Final = 64
 _MAX_FDS: Final = 8
@@ -60,6 +64,7 @@ class Networks:
         self._ready: deque[Network] = deque()
         self._coming: dict[int, tuple[socket.socket, int]] = {}  # by descriptor, with the maker
         self._ordered = 0  # of the maker, and not there yet
+        self._heard_at = 0.0  # from the maker, or asked it
         self._is_failing = False
 
     @property
@@ -75,6 +80,27 @@ class Networks:
     def makers(self) -> list[int]:
         """Process ids of children that are to be left alone."""
         return [pid for _, pid in self._coming.values()]
+
+    def pause(self) -> float:
+        """How long there is nothing to sweep, in seconds; -1 for ever."""
+        if not self._ordered:
+            return -1
+        return max(self._heard_at + MADE_S - time.monotonic(), _SOON_S)
+
+    def sweep(self) -> bool:
+        """Give up a maker that hangs; whether there was one. It is killed and not waited for,
+        as it may hang in the kernel: it is no longer among `makers`."""
+        if not self._ordered or time.monotonic() - self._heard_at < MADE_S:
+            return False
+        for fd, (link, pid) in list(self._coming.items()):
+            watch = select.poll()
+            watch.register(link, select.POLLIN)
+            if watch.poll(0):  # it was us who did not listen
+                return False
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            self._forget(fd)
+        return True
 
     def fill(self, api_port: int) -> None:
         """Begin to make them."""
@@ -99,6 +125,7 @@ class Networks:
             self._start_maker()
         for link, _ in self._coming.values():
             self._ordered = count
+            self._heard_at = time.monotonic()
             # After a failure the next start tries again, and says why if that fails, too.
             self._is_failing = True  # until the first one is there
             with contextlib.suppress(OSError):  # it has just ended, which is noticed
@@ -141,6 +168,7 @@ class Networks:
             return True  # an order is on its way to it
         if data and data != _IDLE:
             self._ordered -= 1
+            self._heard_at = time.monotonic()
         if flags & socket.MSG_CTRUNC:  # no room for all of them
             for received in fds:
                 os.close(received)
@@ -153,16 +181,19 @@ class Networks:
             self._refill()
             return True
         # It has nothing to do and goes when its link does, or it failed.
+        self._forget(fd)
+        os.waitpid(pid, 0)
+        self._refill()
+        return True
+
+    def _forget(self, fd: int) -> None:
+        link, _ = self._coming.pop(fd)
         self._ordered = 0
-        del self._coming[fd]
         self._poll.unregister(fd)
         # By word, as others that were forked just now hold the link, too, until they are boxed.
         with contextlib.suppress(OSError):
             link.shutdown(socket.SHUT_RDWR)
         link.close()
-        os.waitpid(pid, 0)
-        self._refill()
-        return True
 
 
 def _make(link: socket.socket, api_port: int) -> None:

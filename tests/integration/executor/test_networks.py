@@ -167,3 +167,49 @@ def test_one_that_there_is_no_room_for_is_let_go(
         pass
     for network in made._ready:
         network.close()
+
+
+def hanging(api_port: int) -> Network:
+    time.sleep(600)
+    raise AssertionError("it is killed before")
+
+
+def test_a_maker_that_hangs_is_given_up_and_replaced(
+    poll: select.epoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "a_network", hanging)
+    made = Networks(poll)
+    made.fill(8080)
+    (hung,) = made.makers
+    assert 0 < made.pause() <= networks.MADE_S
+    assert not made.sweep()
+    made._heard_at -= networks.MADE_S
+    assert made.sweep()
+    assert not made.is_making  # what waited for it need not any more
+    assert (made.makers, made.pause()) == ([], -1)
+    os.waitid(os.P_PID, hung, os.WEXITED)
+    monkeypatch.setattr(networks, "a_network", a_fake)
+    assert made.take() is None
+    (another,) = made.makers
+    assert another != hung
+    while turn(poll, made):
+        pass
+    assert len(made._ready) == READY
+    for network in made._ready:
+        network.close()
+
+
+def test_a_maker_that_was_not_listened_to_is_kept(
+    poll: select.epoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(networks, "a_network", a_fake)
+    made = Networks(poll)
+    made.fill(8080)
+    assert poll.poll(30.0)
+    made._heard_at -= networks.MADE_S
+    assert not made.sweep()
+    while turn(poll, made):
+        pass
+    assert len(made._ready) == READY
+    for network in made._ready:
+        network.close()

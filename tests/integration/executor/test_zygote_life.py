@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from runwright.executor import zygote
+from runwright.executor import networks, zygote
 from runwright.executor.cgroups import Group
 from runwright.executor.children import Child
 from runwright.executor.launcher import Launcher
@@ -291,3 +291,28 @@ def test_what_a_zygote_bore_and_could_not_tell_of_is_ended_and_reaped(
 
     in_a_fork(lose_one)
     assert json.loads(server.recv(4096))["ev"] == "zygote"
+
+
+def test_starts_do_not_wait_for_a_network_that_is_not_made(
+    launcher: tuple[Launcher, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, server = launcher
+
+    def hang() -> None:
+        monkeypatch.setattr(networks, "a_network", lambda _port: time.sleep(600))
+        one._networks.fill(8080)
+        begun: list[object] = []
+        monkeypatch.setattr(one, "_begin", lambda request, fds, way: begun.append(way))
+        one._unborn.append(({**REQUEST, "network": {"api_port": 8080}}, []))
+        one._start_unborn()
+        one._sweep()
+        assert begun == []
+        one._networks._heard_at -= networks.MADE_S
+        while one._pause() >= 0:
+            one._sweep()
+            time.sleep(0.01)
+        assert begun == [one._start_anew]
+        assert children() == []
+
+    in_a_fork(hang)
+    assert json.loads(server.recv(4096))["ev"] == "network"
