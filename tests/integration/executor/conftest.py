@@ -4,10 +4,11 @@ import asyncio
 import itertools
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -16,13 +17,16 @@ from runwright.executor.control import Control
 from runwright.executor.host import BubblewrapExecutor, ExecutorConfig
 from runwright.model.execution import Invocation, Outcome, Workload
 from runwright.model.network import Network
-from runwright.ports.executor import ResponseSink
+from runwright.ports.executor import RequestSource, ResponseSink
 from tests.beside import own_uids
 
 NODE = "node-22"
 PYTHON = f"python-3.{sys.version_info.minor}"
 _FILES = {NODE: "main.js", PYTHON: "main.py"}
+# Of what ends whatever it finds, how far that may have come: one after another.
+DEADLINES_S = (1.0, 4.0, 16.0, 64.0)
 _ids = itertools.count(1)
+Ended = TypeVar("Ended")
 
 
 def a_config(data_dir: Path, **changes: object) -> ExecutorConfig:
@@ -32,6 +36,7 @@ def a_config(data_dir: Path, **changes: object) -> ExecutorConfig:
         "runtimes": (NODE, PYTHON),
         "pool_sizes": {"node": 1, "python": 1},
         "uid_base": own_uids(),
+        "wait_s": 120.0,  # on a busy machine cold starts are slow
     }
     return ExecutorConfig(**{**values, **changes})  # type: ignore[arg-type]  # fields by name
 
@@ -96,6 +101,7 @@ class Bench:
         timeout_s: float = 60.0,
         is_logging: bool = True,
         sink: ResponseSink | None = None,
+        source: RequestSource | None = None,
     ) -> Outcome:
         invocation = Invocation(
             execution_id=f"execution-{next(_ids)}",
@@ -106,7 +112,37 @@ class Bench:
             timeout_s=timeout_s,
             is_logging=is_logging,
         )
-        return await self.executor.run(workload, invocation, sink=sink)
+        return await self.executor.run(workload, invocation, sink=sink, source=source)
+
+
+class Gate:
+    """The body of a request that ends when it is opened: user code that reads it waits so long."""
+
+    def __init__(self) -> None:
+        self._is_open = asyncio.Event()
+
+    @property
+    def is_over(self) -> bool:
+        return self._is_open.is_set()
+
+    async def read(self) -> bytes:
+        await self._is_open.wait()
+        return b""
+
+    def open(self) -> None:
+        self._is_open.set()
+
+
+async def cut_short(
+    work: Callable[[float], Awaitable[Ended]], has_begun: Callable[[Ended], bool]
+) -> Ended:
+    """What came of work that a deadline ended, the first of them that was late enough for it to
+    have begun."""
+    for deadline_s in DEADLINES_S:
+        ended = await work(deadline_s)
+        if has_begun(ended):
+            break
+    return ended
 
 
 @pytest.fixture(scope="package")
@@ -131,7 +167,7 @@ async def _has_zygote(bench: Bench) -> None:
     Node's, and those of `test_zygote.py` and `test_life.py`, are started by bubblewrap.
     """
     source = "def main(context):\n    return context.res.text(open('/proc/1/cmdline').read())\n"
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):  # after a failure it takes a minute to the next one
         while os.geteuid() == 0:
             outcome = await bench.run(bench.deploy(PYTHON, source))
             if outcome.error_class is None and b"bwrap" not in outcome.body:
@@ -172,7 +208,10 @@ def can_isolate() -> bool:
 
 
 def descendants(pid: int) -> Iterator[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    for word in path.read_text().split() if path.exists() else ():
+    try:
+        words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return  # it has just ended
+    for word in words:
         yield int(word)
         yield from descendants(int(word))

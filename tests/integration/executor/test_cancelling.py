@@ -12,7 +12,7 @@ import pytest
 from runwright.executor.call import CANCELLED
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Workload
 from runwright.ports.executor import Output
-from tests.integration.executor.conftest import NODE, PYTHON, Bench
+from tests.integration.executor.conftest import NODE, PYTHON, Bench, Gate
 
 pytestmark = pytest.mark.anyio
 
@@ -59,10 +59,16 @@ def an_invocation(execution_id: str, target: str = "/") -> Invocation:
 
 @asynccontextmanager
 async def a_run(
-    bench: Bench, workload: Workload, execution_id: str, target: str = "/"
+    bench: Bench,
+    workload: Workload,
+    execution_id: str,
+    target: str = "/",
+    *,
+    gate: Gate | None = None,
 ) -> AsyncIterator[tuple[asyncio.Task[Outcome], Output]]:
     """A run that has printed something, and its output."""
-    run = asyncio.create_task(bench.executor.run(workload, an_invocation(execution_id, target)))
+    invocation = an_invocation(execution_id, target)
+    run = asyncio.create_task(bench.executor.run(workload, invocation, source=gate))
     try:
         output = await bench.executor.output(execution_id, wait_s=WAIT_S)
         assert output is not None
@@ -124,18 +130,20 @@ async def test_a_neighbour_in_the_same_process_may_finish(bench: Bench) -> None:
     source = (
         "module.exports = async ({ req, res, log }) => { log('begun');\n"
         "  if (req.path === '/long') await new Promise(() => { setInterval(() => {}, 1e6); });\n"
-        "  await new Promise((go) => setTimeout(go, 2000)); return res.text('well'); };"
+        "  for await (const part of req.stream); return res.text('well'); };"
     )
+    gate = Gate()
     workload = replace(bench.deploy(NODE, source), max_instances=1)
     async with (
         a_run(bench, workload, "neighbour-long", "/long") as (long, _),
-        a_run(bench, workload, "neighbour-short") as (short, _),
+        a_run(bench, workload, "neighbour-short", gate=gate) as (short, _),
     ):
         calls = bench.executor._calls._calls
         shared = calls["neighbour-long"].sandbox is calls["neighbour-short"].sandbox
         assert shared  # else this test says nothing
         bench.executor.cancel("neighbour-long")
         assert (await long).error_class is ErrorClass.CANCELLED
+        gate.open()
         assert (await short).body == b"well"
     assert (await bench.run(workload)).is_cold
 
@@ -143,23 +151,26 @@ async def test_a_neighbour_in_the_same_process_may_finish(bench: Bench) -> None:
 async def test_what_is_printed_is_read_while_the_run_goes_on(bench: Bench) -> None:
     sources = {
         NODE: (
-            "module.exports = async ({ log, error, res }) => { log('begun');\n"
+            "module.exports = async ({ log, error, req, res }) => { log('begun');\n"
             "  await new Promise((go) => setTimeout(go, 300)); error('half'); log('end');\n"
-            "  await new Promise((go) => setTimeout(go, 2000)); return res.text(''); };"
+            "  for await (const part of req.stream); return res.text(''); };"
         ),
         PYTHON: (
-            "import time\ndef main(context):\n    context.log('begun')\n    time.sleep(0.3)\n"
-            "    context.error('half')\n    context.log('end')\n    time.sleep(2)\n"
+            "import asyncio\nasync def main(context):\n    context.log('begun')\n"
+            "    await asyncio.sleep(0.3)\n    context.error('half')\n    context.log('end')\n"
+            "    async for part in context.req.stream: pass\n"
             "    return context.res.text('')\n"
         ),
     }
     for runtime, source in sources.items():
         workload = bench.deploy(runtime, source)
-        async with a_run(bench, workload, f"print {runtime}") as (run, output):
+        gate = Gate()
+        async with a_run(bench, workload, f"print {runtime}", gate=gate) as (run, output):
             assert await printed(output, b"end") == b"begun\nend\n"
             assert output.read(errors=True, start=1, most=3) == (1, b"alf")
             assert not run.done()
             assert not output.is_over
+            gate.open()
             outcome = await run
             assert outcome.logs == "begun\nend\n"
             assert output.is_over

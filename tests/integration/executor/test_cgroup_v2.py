@@ -1,5 +1,6 @@
 """The v2 hierarchy of a real kernel, with whichever of its controllers is free here."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -80,7 +81,8 @@ def slice_() -> Iterator[tuple[Path, str, list[str]]]:
                 leaf.rmdir()
         folder.rmdir()
         for name in set(wanted) - before:
-            control.write_text(f"-{name}")
+            with contextlib.suppress(OSError):  # another run of these tests hands it out now
+                control.write_text(f"-{name}")
 
 
 def test_the_server_steps_aside_hands_out_controllers_and_does_so_once(

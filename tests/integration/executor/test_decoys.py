@@ -9,6 +9,6 @@ def test_the_host_itself_reaches_every_decoy() -> None:
     with decoys.a_network() as network:
         for address in (*decoys.FOUR, *decoys.SIX):
             with network.serve(address) as decoy:
-                with socket.create_connection((address, decoy.port), timeout=10) as link:
+                with socket.create_connection((address, decoy.port), timeout=60) as link:
                     assert link.recv(64) == decoys.BANNER
                 assert decoy.visits == 1

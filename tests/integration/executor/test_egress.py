@@ -10,7 +10,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,22 +32,20 @@ OPENED_PORT = 5432
 REBOUND = "rebound.example"
 CLOSED = decoys.OTHER_PRIVATE[1]
 
-# Connects to each address given and tells what came of it, and how long that took.
+# Connects to each address given and tells what came of it.
 PROBE = """
-import json, socket, time
+import json, socket
 from concurrent.futures import ThreadPoolExecutor
 
 def probe(target):
     host, port = target
-    begun = time.monotonic()
     try:
         with socket.create_connection((host, port), timeout=20) as link:
             link.settimeout(20)
             said = link.recv(64).decode()
-            result = {'said': said} if said else {'error': 'closed'}
+            return {'said': said} if said else {'error': 'closed'}
     except OSError as error:
-        result = {'error': type(error).__name__, 'errno': error.errno}
-    return {**result, 'seconds': time.monotonic() - begun}
+        return {'error': type(error).__name__, 'errno': error.errno}
 
 def main(context):
     with ThreadPoolExecutor(8) as threads:
@@ -75,7 +73,7 @@ class World:
         self, *targets: tuple[str, int], function: Workload | None = None
     ) -> list[dict[str, Any]]:
         outcome = await self.bench.run(
-            function or self.function, body=json.dumps(targets).encode(), timeout_s=60
+            function or self.function, body=json.dumps(targets).encode(), timeout_s=120
         )
         assert outcome.error_class is None, outcome.errors
         found: list[dict[str, Any]] = json.loads(outcome.body)
@@ -86,11 +84,19 @@ class World:
         folder = Path(f"/proc/{self.bench.control.launcher_pid}/fd")
         async with asyncio.timeout(60):
             while True:
-                links = [os.readlink(path) for path in folder.iterdir()]
-                found = {link for link in links if link.startswith("net:")}
+                found = set()
+                for path in folder.iterdir():
+                    with suppress(FileNotFoundError):  # just closed
+                        found.add(os.readlink(path))
+                found = {link for link in found if link.startswith("net:")}
                 if len(found) > FEW:
                     return found
                 await asyncio.sleep(0.01)
+
+
+def is_refused(item: dict[str, Any]) -> bool:
+    """Told at once: whoever is not answered waits for all of the probe's patience."""
+    return "error" in item and item["error"] != "TimeoutError"
 
 
 @pytest.fixture(scope="module")
@@ -179,8 +185,7 @@ async def test_private_networks_and_metadata_services_are_out_of_reach(world: Wo
         targets = [(decoy.address, decoy.port) for decoy in opened]
         mapped = [(f"::ffff:{address}", port) for address, port in targets]
         found = await world.probe(*targets, *mapped)
-    assert all("error" in item for item in found), found
-    assert max(item["seconds"] for item in found) < 10  # refused, not timed out
+    assert all(is_refused(item) for item in found), found
     assert {decoy.address: decoy.visits for decoy in opened} == dict.fromkeys(closed, 0)
 
 
@@ -211,8 +216,7 @@ async def test_the_hosts_loopback_and_addresses_are_out_of_reach_in_every_spelli
             *[(text, four.port) for text in spellings],
             *[(text, six.port) for text in ("::1", "::", "localhost", "::ffff:127.0.0.1")],
         )
-    assert all("error" in item for item in found), found
-    assert max(item["seconds"] for item in found) < 10
+    assert all(is_refused(item) for item in found), found
     assert (four.visits, six.visits) == (0, 0)
 
 
@@ -237,7 +241,6 @@ async def test_ipv6_is_refused_at_once(world: World) -> None:
         errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL, errno.ECONNREFUSED
     }  # fmt: skip
     assert found[0]["errno"] == found[2]["errno"] == errno.ENETUNREACH
-    assert max(item["seconds"] for item in found) < 5
     assert outside.visits == 0
 
 
@@ -248,7 +251,7 @@ async def test_datagrams_go_nowhere_and_are_refused_at_once(world: World) -> Non
         "    found = []\n"
         "    for host, port in json.loads(context.req.body_text):\n"
         "        link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-        "        link.settimeout(15)\n"
+        "        link.settimeout(60)\n"
         "        link.connect((host, port))\n"
         "        try:\n"
         "            link.send(b'x')\n            link.recv(1)\n"
@@ -298,7 +301,7 @@ async def test_the_resolver_gets_questions_and_nothing_else(world: World) -> Non
         "QUESTION = struct.pack('>HHHHHH', 5, 0x100, 1, 0, 0, 0)"
         " + b'\\x07outside\\x07example\\0\\0\\1\\0\\1'\n"
         "def tcp(data):\n"
-        "    with socket.create_connection(('127.0.0.1', 53), timeout=10) as link:\n"
+        "    with socket.create_connection(('127.0.0.1', 53), timeout=30) as link:\n"
         "        got = b''\n"
         "        try:\n"
         "            link.sendall(data)\n"
@@ -308,7 +311,7 @@ async def test_the_resolver_gets_questions_and_nothing_else(world: World) -> Non
         "        return got\n"
         "def udp(data):\n"
         "    link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-        "    link.settimeout(10)\n"
+        "    link.settimeout(30)\n"
         "    link.sendto(data, ('127.0.0.1', 53))\n"
         "    return link.recv(4096)\n"
         "def main(context):\n"

@@ -1,6 +1,5 @@
 """Every language in a real sandbox: it starts, is mounted into, is bounded and cleaned up."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from runwright.clock import SystemClock
 from runwright.executor.host import BubblewrapExecutor
 from runwright.model.execution import ErrorClass, Workload
 from tests.integration.executor.conftest import Bench, a_config, can_isolate
+from tests.integration.executor.test_cancelling import a_run
 from tests.integration.runners.harness import TEST_RUNTIMES, compile_go, others
 
 pytestmark = pytest.mark.anyio
@@ -92,8 +92,9 @@ return function ($context) {
         case '/spawn':
             if (@exec('true', $lines, $code) === false || $code !== 0) throw new Exception('no');
             break;
-        case '/sleep':
-            usleep(300000);
+        case '/hold':
+            $context->log('begun');
+            sleep(600);
     }
     $context->log('logged');
     return $context->res->json([
@@ -208,9 +209,9 @@ async def test_a_sandbox_of_php_takes_one_call_so_two_calls_have_two(languages: 
     if "php" not in runtimes:
         pytest.skip("not installed")
     workload = deployed(languages, "php", runtimes["php"])
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(languages.run(workload, "/sleep")) for _ in range(2)]
-    outcomes = [task.result() for task in tasks]
+    async with a_run(languages, workload, "held", "/hold") as (held, _):
+        other = await languages.run(workload)
+        assert not held.done()
 
-    assert [outcome.status_code for outcome in outcomes] == [200, 200]
-    assert [outcome.is_cold for outcome in outcomes] == [True, True]
+    assert (other.status_code, other.is_cold) == (200, True)
+    assert (await held).is_cold

@@ -31,6 +31,14 @@ from tests.integration.executor.conftest import (
 pytestmark = pytest.mark.anyio
 
 HELLO = "module.exports = ({ res }) => res.text('well');"
+HOLD = (
+    "let release;\n"
+    "const held = new Promise((done) => { release = done; });\n"
+    "module.exports = async ({ req, res }) => {\n"
+    "  if (req.path === '/hold') await held;\n"
+    "  if (req.path === '/go') release();\n"
+    "  return res.text('done');\n};"
+)
 SLEEP = (
     "module.exports = async ({ req, res }) => {\n"
     "  await new Promise((done) => setTimeout(done, Number(req.path.slice(1))));\n"
@@ -87,16 +95,17 @@ async def until(condition: Callable[[], bool], wait_s: float = 60.0) -> None:
 
 
 async def test_a_stop_leaves_nothing(tmp_path: Path) -> None:
-    mounts = Path("/proc/self/mountinfo").read_text()
     async with an_executor(tmp_path) as bench:
         await bench.run(bench.deploy(NODE, HELLO))
         instance = bench.control._config.instance
         processes = processes_of(tmp_path / "data")
         assert len(processes) >= 4
         assert bench.control.controllers == () or groups_of(instance)
-    assert not [pid for pid in processes if is_alive(pid)]
+    await until(lambda: not [pid for pid in processes if is_alive(pid)])
     assert groups_of(instance) == []
-    assert Path("/proc/self/mountinfo").read_text() == mounts
+    # Mounts of other tests come and go.
+    mounts = Path("/proc/self/mountinfo").read_text()
+    assert not [name for name in (str(tmp_path), instance) if name in mounts]
     assert not (tmp_path / "data/run/helpers.json").exists()
 
 
@@ -118,7 +127,7 @@ async def test_a_call_that_outlives_the_drain_is_told(tmp_path: Path) -> None:
     bench = Bench(executor, tmp_path)
     workload = bench.deploy(NODE, SLEEP)
     await bench.run(workload, "/0")
-    call = asyncio.create_task(bench.run(workload, "/15000"))
+    call = asyncio.create_task(bench.run(workload, "/600000", timeout_s=600))
     await asyncio.sleep(0.05)
     await executor.stop(0.1)
     assert (await call).error_class is ErrorClass.PLATFORM
@@ -130,7 +139,7 @@ async def test_the_launcher_is_replaced_when_it_dies(tmp_path: Path) -> None:
         await bench.run(workload, "/0")
         control = bench.control
         old, sandboxes = control.launcher_pid, list(descendants(control.launcher_pid))
-        call = asyncio.create_task(bench.run(workload, "/15000"))
+        call = asyncio.create_task(bench.run(workload, "/600000", timeout_s=600))
         await asyncio.sleep(0.1)
         os.kill(old, signal.SIGKILL)
         outcome = await call
@@ -145,7 +154,7 @@ async def test_the_forwarder_is_replaced_when_it_dies(tmp_path: Path) -> None:
     source = (
         "import socket\ndef main(context):\n"
         "    port = int(context.req.body_text)\n"
-        "    with socket.create_connection(('127.0.0.1', port), timeout=5) as link:\n"
+        "    with socket.create_connection(('127.0.0.1', port), timeout=30) as link:\n"
         "        link.sendall(b'x')\n        return context.res.text(link.recv(1).decode())\n"
     )
 
@@ -228,7 +237,7 @@ async def test_the_next_start_cleans_up_after_killed_helpers(tmp_path: Path) -> 
         await asyncio.to_thread(_wait, server)
         assert all(is_alive(pid) for pid in helpers)
         async with an_executor(tmp_path) as bench:
-            assert not [pid for pid in processes if is_alive(pid)]
+            await until(lambda: not [pid for pid in processes if is_alive(pid)])
             assert (await bench.run(bench.deploy(NODE, HELLO))).body == b"well"
             instance = bench.control._config.instance
     finally:
@@ -270,9 +279,9 @@ async def test_calls_wait_for_a_slot_and_are_refused_when_none_comes(tmp_path: P
     async with an_executor(
         tmp_path, sandboxes=1, pool_sizes={"node": 0, "python": 0}, wait_s=1.0, max_waiting=2
     ) as bench:
-        busy, other = bench.deploy(NODE, SLEEP), bench.deploy(NODE, HELLO)
+        busy, other = bench.deploy(NODE, HOLD), bench.deploy(NODE, HELLO)
         await first_answer(bench, busy)
-        call = asyncio.create_task(bench.run(busy, "/2500"))
+        call = asyncio.create_task(bench.run(busy, "/hold"))
         await asyncio.sleep(0)
         waiting = [asyncio.create_task(bench.run(other)) for _ in range(2)]
         await asyncio.sleep(0)
@@ -281,16 +290,17 @@ async def test_calls_wait_for_a_slot_and_are_refused_when_none_comes(tmp_path: P
         for task in waiting:
             with pytest.raises(NoSlot):  # waited long enough
                 await task
+        assert await first_answer(bench, busy, "/go") == b"done"
         assert (await call).body == b"done"
         assert await first_answer(bench, other) == b"well"
 
 
-async def first_answer(bench: Bench, workload: Workload) -> bytes:
+async def first_answer(bench: Bench, workload: Workload, target: str = "/") -> bytes:
     """On a busy machine a cold start may take longer than calls wait in these tests."""
     async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(NoSlot):
-                return (await bench.run(workload, "/0")).body
+                return (await bench.run(workload, target)).body
 
 
 async def test_a_burst_of_cold_functions_is_served(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def a_fake(api_port: int) -> Network:
 
 def turn(poll: select.epoll, made: Networks) -> bool:
     """Hear a maker once; whether one was under way."""
-    found = poll.poll(5.0 if made._coming else 0.0)
+    found = poll.poll(60.0 if made._coming else 0.0)
     return any(made.arrived(fd) for fd, _ in found)
 
 
@@ -94,7 +94,7 @@ def test_an_order_that_crosses_the_makers_word_is_done(
     made.fill(8080)
     while len(made._ready) < READY:
         assert turn(poll, made)
-    assert poll.poll(30.0)  # it has said that it has nothing to do
+    assert poll.poll(60.0)  # it has said that it has nothing to do
     while len(made._ready) > FEW:
         taken = made.take()
         assert taken is not None
@@ -115,7 +115,7 @@ def test_a_maker_is_sent_home_whoever_else_holds_its_link(
     made.fill(8080)
     holder = os.fork()
     if holder == 0:
-        time.sleep(30.0)
+        time.sleep(600.0)
         os._exit(0)
     try:
         while turn(poll, made):
@@ -150,7 +150,7 @@ def test_one_that_there_is_no_room_for_is_let_go(
     monkeypatch.setattr(networks, "a_network", a_fake)
     made = Networks(poll)
     made.fill(8080)
-    assert poll.poll(5.0)
+    assert poll.poll(60.0)
     (fd,) = made._coming
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = os.dup(fd)

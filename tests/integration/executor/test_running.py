@@ -68,15 +68,21 @@ async def test_two_functions_never_share_a_sandbox(bench: Bench, runtime: str) -
 
 @both
 async def test_concurrent_calls_share_one_sandbox(bench: Bench, runtime: str) -> None:
+    """Each waits for the last of them."""
     source = {
-        NODE: "module.exports = async ({ req, res }) => {\n"
-        "  await new Promise((done) => setTimeout(done, 300));\n"
+        NODE: "let come = 0, open;\nconst all = new Promise((done) => { open = done; });\n"
+        "module.exports = async ({ req, res }) => {\n"
+        "  if (req.path === '/') return res.empty();\n"
+        "  if (++come === 20) open();\n  await all;\n"
         "  return res.text(`${process.pid} ${req.path}`);\n};",
-        PYTHON: "import asyncio, os\n"
-        "async def main(context):\n    await asyncio.sleep(0.3)\n"
+        PYTHON: "import asyncio, os\ncome = []\n"
+        "async def main(context):\n    if context.req.path == '/':\n"
+        "        return context.res.empty()\n"
+        "    come.append(1)\n    while len(come) < 20:\n        await asyncio.sleep(0.01)\n"
         "    return context.res.text(f'{os.getpid()} {context.req.path}')\n",
     }[runtime]
-    workload = bench.deploy(runtime, source)
+    # On a busy machine one that is silent for a moment would get a neighbour.
+    workload = replace(bench.deploy(runtime, source), max_instances=1)
     await bench.run(workload)
     outcomes = await asyncio.gather(*(bench.run(workload, f"/{n}") for n in range(20)))
     assert [item.body.split()[1] for item in outcomes] == [b"/%d" % n for n in range(20)]

@@ -166,7 +166,7 @@ def main(context):
         return context.res.json({'sizes': sizes, 'made': made, 'error': error.errno})
     return context.res.json({'sizes': sizes, 'made': made})
 """
-    outcome = await bench.run(bench.deploy(PYTHON, source, memory_mib=memory_mib), timeout_s=60)
+    outcome = await bench.run(bench.deploy(PYTHON, source, memory_mib=memory_mib), timeout_s=180)
     assert outcome.error_class is None, outcome.errors
     seen = json.loads(outcome.body)
     mib = 1024 * 1024

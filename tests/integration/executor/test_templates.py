@@ -11,7 +11,7 @@ import pytest
 from runwright.executor.sandbox import State
 from runwright.executor.templates import Template
 from runwright.model.execution import ErrorClass, Workload
-from tests.integration.executor.conftest import PYTHON, Bench
+from tests.integration.executor.conftest import PYTHON, Bench, Gate
 
 pytestmark = pytest.mark.anyio
 
@@ -44,8 +44,6 @@ def main(context):
             os.setsid()
             time.sleep(60)
             os._exit(0)
-    if path == "/wait":
-        time.sleep(0.5)
     print("printed")
     context.log("logged")
     return context.res.json({
@@ -198,11 +196,16 @@ async def test_a_template_that_ends_takes_its_forks_along_and_nobody_elses(bench
 
 async def test_a_retired_deployment_leaves_no_template(bench: Bench) -> None:
     needs_groups(bench)
-    workload = bench.deploy(PYTHON, FUNCTION)
+    source = SLOW + (
+        "async def main(context):\n    async for part in context.req.stream: pass\n"
+        "    return context.res.empty()\n"
+    )
+    workload = bench.deploy(PYTHON, source)
     await bench.run(workload)
     template = await has_parked(bench, workload)
     await end_instances(bench, workload)
-    running = asyncio.create_task(bench.run(workload, "/wait"))
+    gate = Gate()
+    running = asyncio.create_task(bench.run(workload, source=gate))
     pool = bench.executor._pool
     assert pool is not None
     await until(
@@ -212,7 +215,8 @@ async def test_a_retired_deployment_leaves_no_template(bench: Bench) -> None:
         )
     )
     bench.executor.retire(workload.deployment_id)
-    assert (await running).status_code == 200
+    gate.open()
+    assert (await running).status_code == 204
     box = template.box
     assert box is not None
     await until(lambda: box.state is State.GONE)
