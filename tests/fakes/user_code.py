@@ -63,11 +63,15 @@ class UserCode(Begins):
 
     run_next: Run = hello
     calls: list[tuple[Workload, Invocation]] = field(default_factory=list)
+    expected: list[Workload] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
     kept: dict[tuple[str, str], int] = field(default_factory=dict)
     installed: tuple[str, ...] = ("node-22", "python-3.12")
     outputs: dict[str, Printed] = field(default_factory=dict)
     running: dict[str, asyncio.Future[Outcome]] = field(default_factory=dict)
+
+    def expect(self, workload: Workload) -> None:
+        self.expected.append(workload)
 
     async def run(
         self, workload: Workload, invocation: Invocation, *, sink: ResponseSink | None = None

@@ -115,6 +115,10 @@ class Sandbox(asyncio.Protocol):
 
     # Lending
 
+    @property
+    def was_called(self) -> bool:
+        return self._next_id != 1
+
     def can_take(self, now: float) -> bool:
         """Whether a call may be submitted without asking first."""
         if self.state is not State.ASSIGNED or self._is_paused:

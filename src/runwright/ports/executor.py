@@ -106,8 +106,8 @@ OnEnd = Callable[[Outcome | Exception], None]
 
 class Executor(Protocol):
     def expect(self, workload: Workload) -> None:
-        """A run of it is about to begin. What it would wait for may start now; that nothing came
-        of it is no harm."""
+        """A run of it is about to begin, by a caller who may: what it would wait for starts now.
+        If no run comes within seconds, that is given up again."""
 
     def begin(
         self,

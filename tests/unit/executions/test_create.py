@@ -36,11 +36,15 @@ pytestmark = pytest.mark.anyio
 
 
 async def refusal(bench: Bench, principal: Principal, **given: Any) -> str:
+    """How a call is refused, for which no sandbox is made ready."""
+    before = len(bench.code.expected)
     executions = bench.executions
     create: Callable[..., Awaitable[object]]
     create = executions.accept if given.pop("is_async", False) else executions.create
     with pytest.raises(RunwrightError) as caught:
         await create(principal, given.pop("function_id", FUNCTION), **given)
+    had_slot = caught.value.status != 429  # else the executor knew, and refused
+    assert not had_slot or len(bench.code.expected) == before
     return f"{caught.value.status} {caught.value.type}"
 
 
@@ -56,6 +60,7 @@ async def test_a_call_returns_the_response_and_a_stored_record_without_it() -> N
     assert (stored.request_method, stored.request_path) == ("POST", "/a?b=1")
     assert stored.deployment_id == "d1"
     assert bench.code.calls[0][1].body == b"in"
+    assert bench.code.expected == [bench.code.calls[0][0]]
 
 
 async def test_an_unknown_function_is_not_found() -> None:
@@ -149,6 +154,7 @@ async def test_headers_that_break_a_rule_are_refused(headers: dict[str, Any]) ->
     async with a_bench() as bench:
         with pytest.raises(BadArgument, match="headers"):
             await bench.executions.create(a_key(), FUNCTION, headers=headers)
+        assert bench.code.expected == []
 
 
 async def test_header_limits_are_met_exactly() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from runwright.executor.call import NOT_BEGUN
 from runwright.executor.cgroups import Limits
+from runwright.executor.pool import EXPECTED_S
 from runwright.executor.sandbox import State
 from runwright.model.execution import ErrorClass
 from runwright.ports.executor import NoSlot
@@ -87,14 +88,42 @@ async def test_an_expected_call_finds_its_start_begun() -> None:
         assert len(bench.spawner.assigned) == 1
 
 
-async def test_what_was_expected_in_vain_ends_like_any_idle_sandbox() -> None:
+async def test_what_was_expected_in_vain_is_soon_given_up() -> None:
+    async with a_bench(sizes={"node": 1}) as bench:
+        await bench.until(bench.pool.is_full)
+        bench.pool.expect(a_workload())
+        await bench.until(lambda: any(item.is_loaded for item in bench.spawner.runners.values()))
+        bench.time.now += EXPECTED_S - 1
+        bench.pool.evict_idle()
+        assert bench.spawner.runners[1].signals == []
+        bench.time.now += 1
+        bench.pool.evict_idle()
+        await bench.until(lambda: bench.spawner.runners[1].signals == [signal.SIGTERM])
+        await bench.until(bench.pool.is_full)
+        assert (await bench.run(a_workload())).is_cold
+
+
+async def test_what_was_expected_and_called_stays_warm_as_any_other() -> None:
     async with a_bench() as bench:
         bench.pool.expect(a_workload())
         await bench.until(lambda: any(item.is_loaded for item in bench.spawner.runners.values()))
         assert not (await bench.run(a_workload())).is_cold
-        bench.time.now += 301
+        bench.time.now += 299
+        bench.pool.evict_idle()
+        assert bench.spawner.runners[1].signals == []
+        bench.time.now += 2
         bench.pool.evict_idle()
         await bench.until(lambda: bench.spawner.runners[1].signals == [signal.SIGTERM])
+
+
+async def test_what_is_kept_ready_stays_though_the_expected_call_never_came() -> None:
+    async with a_bench() as bench:
+        bench.pool.expect(a_workload())
+        await bench.until(lambda: any(item.is_loaded for item in bench.spawner.runners.values()))
+        bench.pool.keep([(a_workload(), 1)])
+        bench.time.now += EXPECTED_S
+        bench.pool.evict_idle()
+        assert (bench.spawner.runners[1].signals, len(bench.spawner.runners)) == ([], 1)
 
 
 @pytest.mark.parametrize("is_called", [False, True])

@@ -364,6 +364,7 @@ async def test_checks_stand_in_the_documented_order() -> None:
         assert await refusal() == "400 build_not_ready"
         await put(a_deployment())
         assert await refusal() == "401 function_execute_permission_missing"
+        assert door.bench.code.expected == []  # no sandbox is made ready for what is refused
         await put(a_function())
         assert (await door.call()).status == 200
 
@@ -445,6 +446,7 @@ async def test_a_jwt_that_proves_nobody_is_401(kind: str) -> None:
         headers = [*(("x-appwrite-user-jwt", text) for text in sent), *ASK_JSON]
         assert as_json(await door.call(headers=headers)) == "401 user_jwt_invalid"
         assert door.bench.code.calls == []
+        assert door.bench.code.expected == []
 
 
 async def test_a_blocked_user_is_refused() -> None:
