@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from runwright.ids import new_id
 from runwright.model.job import Job
 from runwright.ports.queue import Queue
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

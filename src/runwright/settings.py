@@ -7,9 +7,11 @@ named by `RUNWRIGHT_<NAME>_FILE` (secrets), else from `runwright.toml`, else the
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, Self, get_args, get_origin
+
+from runwright.values import dataclass
 
 PREFIX: Final = "RUNWRIGHT_"
 

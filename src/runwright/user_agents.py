@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from runwright.values import dataclass
 
 MAX_CHARS: Final = 512  # longer ones are cut; the rules are regular expressions
 

@@ -10,13 +10,14 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Final, Self
 
 from runwright.cli import project, starters
 from runwright.cli.client import ApiError, Client, Target
 from runwright.settings import Settings
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

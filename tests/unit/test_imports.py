@@ -21,6 +21,7 @@ BASE: Final = {
     "epochs",
     "standing",
     "user_agents",
+    "values",
     "vault",
     "telemetry",
     "settings",
@@ -30,7 +31,7 @@ BASE: Final = {
 PORTS: Final = BASE | {"model", "ports"}
 MAY_IMPORT: Final[dict[str, set[str]]] = {
     **dict.fromkeys(BASE, BASE),
-    "model": {"", "ids", "model"},
+    "model": {"", "ids", "values", "model"},
     "ports": PORTS,
     "rounds": PORTS,
     "identity": PORTS | {"identity"},

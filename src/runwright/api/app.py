@@ -12,7 +12,7 @@ because a parameter may name the project; files are read after step 7.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -39,6 +39,7 @@ from runwright.identity.emails import canonical_email
 from runwright.model.actor import Actor, acts
 from runwright.model.identity import CONSOLE, CallerKind, Principal
 from runwright.proxies import Proxies
+from runwright.values import dataclass
 
 _QUERY_METHODS: Final = frozenset({"GET", "HEAD"})
 FIXED: Final = [

@@ -1,7 +1,7 @@
 """Request -> where it came from, and the credentials it carries."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -16,6 +16,7 @@ from runwright.identity.tokens import decode_session
 from runwright.ids import new_id
 from runwright.model.identity import CONSOLE
 from runwright.proxies import Proxies
+from runwright.values import dataclass
 
 ADMIN: Final = "admin"
 

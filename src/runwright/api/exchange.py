@@ -1,7 +1,7 @@
 """What is known about one request of the API so far, and how its failure is logged."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from runwright.api import forms
@@ -11,6 +11,7 @@ from runwright.api.matching import Match
 from runwright.api.routing import Call
 from runwright.model.execution import Headers
 from runwright.model.identity import Principal
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

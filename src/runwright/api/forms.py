@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO, Final
@@ -25,6 +25,7 @@ from starlette.types import Message, Receive
 
 from runwright.api.routing import Upload
 from runwright.errors import BadRequest, RunwrightError
+from runwright.values import dataclass
 
 MAX_BODY_BYTES: Final = 12 * 1024 * 1024
 MAX_PAIRS: Final = 2000

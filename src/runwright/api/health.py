@@ -4,7 +4,6 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,6 +15,7 @@ from runwright.ids import new_id
 from runwright.model.identity import CONSOLE
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage
+from runwright.values import dataclass
 
 PROBE_WITHIN_S: Final = 5.0
 MOST_DRIFT: Final = timedelta(seconds=60)

@@ -4,7 +4,6 @@ import math
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from runwright.api.routing import Limit
 from runwright.clock import Clock
 from runwright.errors import RateLimited
 from runwright.model.execution import Headers
+from runwright.values import dataclass
 
 MAX_COUNTERS: Final = 100_000
 _PLACEHOLDER: Final = re.compile(r"\{([a-zA-Z-]+)\}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from runwright.api.params import Bool, ListOf, Text
@@ -11,6 +10,7 @@ from runwright.api.routing import Answer
 from runwright.errors import CursorNotFound, OrderByNull
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import CursorMissing, CursorOrderNull
+from runwright.values import dataclass
 
 T = TypeVar("T")
 

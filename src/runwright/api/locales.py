@@ -5,7 +5,6 @@ in every language, then a line per language. A line is read when it is first ask
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final
@@ -13,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from runwright.api.routing import Call
+from runwright.values import dataclass
 
 DEFAULT: Final = "en"
 # Those that clients know for the words of letters.

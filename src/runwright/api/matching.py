@@ -1,11 +1,11 @@
 """Method and path -> route. Fixed segments win over placeholders."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from runwright.api.routing import Route
+from runwright.values import dataclass
 
 ROOT: Final = "/v1"
 

@@ -14,7 +14,7 @@ validator raises ValueError with a sentence, and gives its JSON schema for the A
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
@@ -22,6 +22,7 @@ import msgspec
 
 from runwright.errors import InvalidParam, MissingParam
 from runwright.ids import UNIQUE, is_id, is_project_id
+from runwright.values import dataclass
 
 P = TypeVar("P")
 

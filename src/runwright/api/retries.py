@@ -1,6 +1,6 @@
 """The `retry` parameter of a function: an object, checked field by field."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Final
 
 from runwright.api.params import SCHEMA
@@ -12,6 +12,7 @@ from runwright.model.retry import (
     RETRYABLE,
     Retry,
 )
+from runwright.values import dataclass
 
 _MAX_FACTOR: Final = 100.0
 # wire name -> (field, least, most)

@@ -4,12 +4,12 @@ The application, the API reference and the tests read the same table.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal, Protocol
 
 from runwright.model.execution import Headers
 from runwright.model.identity import Principal, Project
-from runwright.model.values import value
+from runwright.values import dataclass
 
 JSON_TYPE: Final = "application/json; charset=UTF-8"
 USUAL_STATUS: Final = {"GET": 200, "POST": 201, "PUT": 200, "PATCH": 200, "DELETE": 204}
@@ -62,7 +62,7 @@ class Call:
         return self.principal.project_id
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a handler gives back. `content` is JSON-able, bytes, or parts of bytes."""
 

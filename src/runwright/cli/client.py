@@ -4,11 +4,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
 import httpx
+
+from runwright.values import dataclass
 
 CHUNK_BYTES: Final = 5 * 1024 * 1024  # fixed by the upload protocol
 TIMEOUT_S: Final = 60.0  # a stream without news sends a sign of life more often

@@ -5,9 +5,11 @@ import gzip
 import json
 import tarfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Final
+
+from runwright.values import dataclass
 
 FILE: Final = "runwright.json"
 IGNORE_FILE: Final = ".runwrightignore"

@@ -15,10 +15,10 @@ from runwright.model.actor import Actor
 from runwright.model.execution import Execution, Status
 from runwright.model.job import Job, JobKind
 from runwright.model.repeat import RepeatKey
-from runwright.model.values import value
 from runwright.ports.queue import Queue
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import Sealer
+from runwright.values import dataclass
 from runwright.vault import Vault
 
 _RETRY_AFTER_S: Final = 5
@@ -33,7 +33,7 @@ class QueueFull(RateLimited):
         )
 
 
-@value(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """An execution that is to be queued. No request = one without any content."""
 

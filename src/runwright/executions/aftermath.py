@@ -15,7 +15,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -27,7 +27,7 @@ from runwright.model.execution import ErrorClass, Execution, Status
 from runwright.model.function import Function
 from runwright.model.job import Job, JobKind
 from runwright.model.lineage import NO_LINEAGE, Lineage
-from runwright.model.values import value
+from runwright.values import dataclass
 from runwright.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Run:
     is_worn_out: bool = False  # its hosts ended too often, so it is not tried again
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     job: Job
     record: Execution | None  # None = nobody is left to tell

@@ -22,7 +22,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -47,6 +47,7 @@ from runwright.ports.queue import Queue
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import CannotOpen
+from runwright.values import dataclass
 from runwright.vault import Vault
 
 log = logging.getLogger(__name__)

@@ -12,13 +12,13 @@ import msgspec
 
 from runwright.model.execution import Headers
 from runwright.model.lineage import NO_LINEAGE, Lineage
-from runwright.model.values import value
 from runwright.sealing import CannotOpen, Sealer
+from runwright.values import dataclass
 
 _LENGTH: Final = 4
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What must be known of a call to run it later."""
 

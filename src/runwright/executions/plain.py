@@ -58,7 +58,7 @@ class PlainInvocation(Invocation):
         return tuple((name, value) for name, _, value in (line.partition(":") for line in lines))
 
     def __init__(self, head: bytes, execution_id: str, method: str, target: str) -> None:
-        # Frozen for everybody else, see model/values.py.
+        # Frozen for everybody else, see values.py.
         self.head = head  # type: ignore[misc]
         self.execution_id = execution_id  # type: ignore[misc]
         self.method = method  # type: ignore[misc]

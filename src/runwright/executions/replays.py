@@ -10,7 +10,7 @@ function that replays its own executions is stopped as any other loop is.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -29,6 +29,7 @@ from runwright.model.identity import Principal
 from runwright.model.job import Job, JobKind
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import CannotOpen
+from runwright.values import dataclass
 from runwright.vault import Vault
 
 AT_ONCE: Final = 10  # requests that are in memory together

@@ -6,7 +6,7 @@ official clients and their tests rely on that order, and nothing more than that 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -49,6 +49,7 @@ from runwright.model.repeat import RepeatKey
 from runwright.ports.executor import Executor, ResponseSink
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 _LEFT_BEHIND: Final = (
     "The server ended while this execution was running, so its outcome is not known. "

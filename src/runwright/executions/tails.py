@@ -12,7 +12,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Self
 
@@ -22,6 +22,7 @@ from runwright.executions.history import History
 from runwright.model.execution import Execution, Status
 from runwright.model.identity import Principal
 from runwright.ports.executor import Executor, Output
+from runwright.values import dataclass
 
 MOST: Final = 500  # readers at once
 IDLE_S: Final = 15.0  # after so long without news the reader is told that there is none

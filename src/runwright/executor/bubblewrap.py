@@ -6,8 +6,10 @@ the launcher makes and fills it before bubblewrap starts, so nobody inside ever 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from runwright.values import dataclass
 
 SANDBOX_UID: Final = 1000
 HOSTNAME: Final = "runwright"

@@ -18,7 +18,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from runwright.executor.bubblewrap import BUILD_DIR, CACHE_DIR
@@ -39,6 +39,7 @@ from runwright.executor.spawn import (
 from runwright.executor.stage import CA_FILE
 from runwright.model.execution import ErrorClass
 from runwright.ports.executor import BuildJob, BuildResult, CancelSignal
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

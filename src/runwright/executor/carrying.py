@@ -14,7 +14,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import Any, Final, cast
 
@@ -23,6 +23,7 @@ from runwright.executor.egress import BUILD, Policy, Reach, Refused, Verdict, ju
 from runwright.executor.resolving import Server, ask, framed, read_framed
 from runwright.model.addresses import Place, place
 from runwright.proxies import FROM_SANDBOXES
+from runwright.values import dataclass
 
 _DIAL_S: Final = 30.0
 _ADDRESSES_TRIED: Final = 4

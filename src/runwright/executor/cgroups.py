@@ -17,9 +17,10 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from runwright.values import dataclass
 
 WANTED: Final = ("memory", "cpu", "pids")
 # Short, so that a throttled function stalls for milliseconds instead of a tenth of a second.

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,6 +22,7 @@ from runwright.executor.host import BubblewrapExecutor, ExecutorConfig, certific
 from runwright.executor.runtimes import Interpreter, package_folder
 from runwright.executor.spawn import SpawnFailed
 from runwright.model.execution import Invocation, Outcome, Workload
+from runwright.values import dataclass
 
 Level = Literal["ok", "weaker", "missing"]
 

@@ -8,11 +8,11 @@ import select
 import signal
 import time
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from runwright.executor.cgroups import Group, Limits
 from runwright.executor.processes import descendants, end_all, is_removed, kill, shell_code
+from runwright.values import dataclass
 
 _MIB: Final = 1024 * 1024
 _DATA_OVERHEAD: Final = 192 * _MIB  # thread stacks and reserved heap that are never touched

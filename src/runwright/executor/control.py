@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ from runwright.executor.spawn import BuildPlaces, Exit, Launch, Mount, SpawnFail
 from runwright.executor.stage import Plan
 from runwright.executor.starting import close_all
 from runwright.ports.executor import BuildJob
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

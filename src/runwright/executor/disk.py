@@ -23,8 +23,9 @@ import os
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+from runwright.values import dataclass
 
 _MIB: Final = 1024 * 1024
 LOOK_S: Final = 0.25

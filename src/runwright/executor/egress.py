@@ -13,12 +13,12 @@ by accident. Loopback is never opened: to a sandbox it is its own.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, Self
 
 from runwright.model.addresses import Address, Place, place, plain
+from runwright.values import dataclass
 
 # Kinds of sandboxes that have a policy; those of every other kind reach the API alone.
 EGRESS: Final = "egress"

@@ -8,7 +8,7 @@ import logging
 import os
 import resource
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +44,7 @@ from runwright.ports.executor import (
     ResponseSink,
     RuntimeStatus,
 )
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,11 @@ Naming one in the server's environment, which builds are given, opens it to buil
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
+
+from runwright.values import dataclass
 
 # Lists of addresses are separated by any of these, depending on the client.
 _BETWEEN: Final = re.compile(r"[\s,|]+")

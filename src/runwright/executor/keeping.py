@@ -5,10 +5,10 @@ starts is followed by a pause that doubles until a full set has lived for a whil
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from runwright.model.execution import Workload
+from runwright.values import dataclass
 
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0

@@ -4,8 +4,10 @@ One row per language and nothing that runs; `runtimes.py` and `adding.py` read i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

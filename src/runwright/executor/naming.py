@@ -7,12 +7,12 @@ reverse names (`4.3.2.1.in-addr.arpa`); they are handed on as a whole or not at 
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from runwright.model.addresses import Address
+from runwright.values import dataclass
 
 MOST_BYTES: Final = 4096  # of a question; real ones have less than 300
 _HEAD: Final = struct.Struct(">HHHHHH")

@@ -15,13 +15,13 @@ import ctypes
 import os
 import socket
 import struct
-from dataclasses import dataclass
 from fcntl import ioctl
 from functools import lru_cache
 from typing import Final
 
 from runwright.executor.egress import DNS_PORT
 from runwright.executor.kernel import bpf
+from runwright.values import dataclass
 
 PROXY_PORT: Final = 3128
 LISTENER_PORT: Final = 15001  # transparent listener; any free port of 127.0.0.1 would do

@@ -15,10 +15,10 @@ import signal
 import socket
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 from runwright.executor import kernel, netns
+from runwright.values import dataclass
 
 READY: Final = 8
 FEW: Final = 4  # so many left, and more are made

@@ -16,7 +16,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from runwright.executor import wire
@@ -31,6 +31,7 @@ from runwright.executor.templates import Templates
 from runwright.model.execution import ErrorClass, Workload
 from runwright.model.network import Network
 from runwright.ports.executor import NoSlot
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

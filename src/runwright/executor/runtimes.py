@@ -3,7 +3,6 @@
 import importlib.util
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 from runwright.executor.bubblewrap import RUNNER_DIR
 from runwright.executor.languages import LANGUAGES, Language
 from runwright.executor.stage import Tree
+from runwright.values import dataclass
 
 # Runtime id -> what its interpreter's version starts with. Order = catalogue order.
 RUNTIMES: Final[Mapping[str, str]] = {

@@ -18,10 +18,10 @@ import platform
 import socket
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from runwright.executor.syscalls import NUMBERS
+from runwright.values import dataclass
 
 Profile = Literal["function", "build"]
 PROFILES: Final[tuple[Profile, ...]] = get_args(Profile)

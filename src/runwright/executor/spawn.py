@@ -6,7 +6,7 @@
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
 
 from runwright.errors import ServiceUnavailable
@@ -14,6 +14,7 @@ from runwright.executor.cgroups import Limits
 from runwright.executor.runtimes import Interpreter
 from runwright.executor.seccomp import Profile
 from runwright.ports.executor import BuildJob
+from runwright.values import dataclass
 
 
 class SpawnFailed(ServiceUnavailable):

@@ -19,7 +19,7 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,7 @@ from runwright.executor.bubblewrap import (
     SANDBOX_UID,
 )
 from runwright.executor.bundling import bundled
+from runwright.values import dataclass
 
 HOST: Final = "/host/root"
 ROOTS: Final = "/roots"

@@ -13,12 +13,12 @@ import resource
 import signal
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from runwright.executor import bubblewrap, kernel, stage
 from runwright.executor.cgroups import Group
 from runwright.executor.networks import Network, a_network
+from runwright.values import dataclass
 
 FRAMES_FD: Final = 3
 _SECCOMP_FD, _STATUS_FD, _ARGS_FD = 4, 5, 6

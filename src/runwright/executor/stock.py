@@ -14,7 +14,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from runwright.executor.cgroups import Limits
@@ -24,6 +24,7 @@ from runwright.executor.sandbox import Owner, Sandbox, State
 from runwright.executor.spawn import Exit, Grants, Launch, Spawner, SpawnFailed, Uids
 from runwright.model.execution import Workload
 from runwright.model.network import Network
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from runwright.executor import wire
@@ -26,6 +26,7 @@ from runwright.executor.sandbox import Sandbox, State
 from runwright.executor.spawn import Exit, Mount, Spawner, SpawnFailed
 from runwright.executor.stock import Key, PoolLimits, Stock
 from runwright.model.execution import Workload
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -19,12 +19,13 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, NoReturn
 
 from runwright.executor import kernel, stage
 from runwright.executor.bubblewrap import SANDBOX_UID
 from runwright.executor.seccomp import Profile
+from runwright.values import dataclass
 
 IDLE_S: Final = 300.0  # without a fork; then it ends
 MOST_FORKS: Final = 1000

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,6 +20,7 @@ from runwright.model.execution import ErrorClass
 from runwright.model.function import Deployment, Specification
 from runwright.ports.executor import BuildJob, BuildResult, Executor
 from runwright.ports.storage import BlobMissing, BlobStore
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, Protocol, TypeVar
 
 from runwright.clock import Clock
@@ -33,6 +33,7 @@ from runwright.model.identity import CONSOLE
 from runwright.ports.executor import Executor
 from runwright.ports.signals import Signals
 from runwright.ports.storage import BlobStore, Storage, UnitOfWork
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

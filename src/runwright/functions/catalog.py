@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -42,6 +42,7 @@ from runwright.model.query import ListQuery, Page
 from runwright.ports.executor import Executor
 from runwright.ports.signals import Signals
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+from runwright.values import dataclass
 
 Discard = Callable[[Sequence[Deployment]], Awaitable[None]]
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,7 @@ from runwright.model.function import Deployment, DeploymentStatus, Function
 from runwright.model.query import ListQuery, Page
 from runwright.ports.executor import Executor
 from runwright.ports.storage import BlobMissing, BlobStore, Storage, UnitOfWork
+from runwright.values import dataclass
 
 PACK_TIMEOUT_S: Final = 600.0
 

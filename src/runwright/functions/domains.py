@@ -7,7 +7,7 @@ branch follows the function's active deployment.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +27,7 @@ from runwright.model.identity import CONSOLE
 from runwright.model.query import ListQuery, Page
 from runwright.ports.signals import Signals
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+from runwright.values import dataclass
 
 FUNCTION: Final = "function"  # the only resource type that exists here
 

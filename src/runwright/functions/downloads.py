@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ import jwt
 from runwright.clock import Clock
 from runwright.functions.deployment_errors import InvalidRange
 from runwright.sealing import derive
+from runwright.values import dataclass
 
 OPEN_RANGE_BYTES: Final = 10 * 1024 * 1024  # what a range without an end is given
 _RANGE: Final = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})")

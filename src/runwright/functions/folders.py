@@ -1,8 +1,9 @@
 """Where deployments keep files below the data folder."""
 
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
+
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 import ipaddress
 import re
 import secrets
-from dataclasses import dataclass
 from typing import Final
 
 from runwright.errors import InvalidParam
+from runwright.values import dataclass
 
 MAX_CHARS: Final = 253
 

@@ -6,7 +6,7 @@ the database decides.
 """
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from runwright import ids
 from runwright.clock import Clock
@@ -27,6 +27,7 @@ from runwright.functions.lookup import load_function
 from runwright.functions.uploads import Chunk, Uploads, parse_content_range, whole
 from runwright.model.function import Deployment, DeploymentStatus
 from runwright.ports.storage import AlreadyStored, BlobStore, Storage, UnitOfWork
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

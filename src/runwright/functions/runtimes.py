@@ -1,8 +1,9 @@
 """The catalogue of runtimes. Which of them are ready here is the executor's to say."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from runwright.values import dataclass
 
 _ALL: Final = ("x86", "arm64", "armv7", "armv8")
 _SERVERS: Final = ("x86", "arm64")

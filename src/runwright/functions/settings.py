@@ -5,7 +5,7 @@ as None: those keep what is stored.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -23,6 +23,7 @@ from runwright.model.network import Network
 from runwright.model.retry import NO_RETRY, Retry
 from runwright.model.schedule import BadSchedule, UnknownZone, next_run, zone
 from runwright.model.timer import CatchUp, Overlap
+from runwright.values import dataclass
 
 T = TypeVar("T")
 

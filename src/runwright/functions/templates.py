@@ -5,7 +5,7 @@ Each is a folder of the package `runwright.templates`: `template.json` describes
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
@@ -16,6 +16,7 @@ import msgspec
 
 from runwright.functions.errors import TemplateNotFound
 from runwright.functions.runtimes import Runtime, ready
+from runwright.values import dataclass
 
 OWNER: Final = "runwright"
 REPOSITORY: Final = "templates"

@@ -6,7 +6,7 @@ stored about a function and when it runs can never disagree.
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ from runwright.model.schedule import BadSchedule, zone
 from runwright.model.tick import due_ticks, missed
 from runwright.model.timer import Timer, first_tick
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

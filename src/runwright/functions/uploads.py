@@ -13,12 +13,12 @@ import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from runwright.functions.deployment_errors import InvalidContentRange, UploadBusy
 from runwright.functions.folders import Folders
+from runwright.values import dataclass
 
 CHUNK_BYTES: Final = 5 * 1024 * 1024
 LOCK_WAIT_S: Final = 120.0

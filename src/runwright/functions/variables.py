@@ -5,7 +5,7 @@ always get it in clear. A project's variables are kept under function id "".
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from runwright import ids
@@ -22,6 +22,7 @@ from runwright.model.function import Variable
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
 from runwright.sealing import Sealer
+from runwright.values import dataclass
 
 PROJECT: Final = ""  # the function id under which a project's own variables are kept
 

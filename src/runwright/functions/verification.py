@@ -1,11 +1,11 @@
 """Whether a custom domain leads here, and whether it has a certificate."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from runwright.functions.hostnames import Zones
 from runwright.model.function import RuleStatus
 from runwright.ports.dns import LookupFailed, Resolver
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

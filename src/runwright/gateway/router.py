@@ -3,11 +3,11 @@
 import ipaddress
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from runwright.model.function import Rule, RuleType
+from runwright.values import dataclass
 
 _HOST: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
 _PORT: Final = re.compile(r"[0-9]{0,5}")

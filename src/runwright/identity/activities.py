@@ -4,7 +4,7 @@ Every event about a user becomes an entry, in the same transaction. The newest e
 are kept, and go with the user.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from runwright.clock import Clock
@@ -16,6 +16,7 @@ from runwright.model.event import Event
 from runwright.model.identity import User
 from runwright.model.query import ListQuery, Order, Page
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 USERS: Final = "users"
 MAX_AGENT_CHARS: Final = 512

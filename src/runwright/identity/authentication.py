@@ -8,7 +8,7 @@ the credentials as sent, late ones about what they point at. An API answers some
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
@@ -40,6 +40,7 @@ from runwright.model.identity import (
 from runwright.model.lineage import NO_LINEAGE, Lineage
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

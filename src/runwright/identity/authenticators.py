@@ -7,7 +7,6 @@ the library makes of one that is not as it should be, it is refused in the same 
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import webauthn
@@ -24,6 +23,7 @@ from runwright.identity.factor_errors import PasskeyRefused
 from runwright.identity.relying_party import RelyingParty
 from runwright.model.factors import Passkey
 from runwright.model.identity import User
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

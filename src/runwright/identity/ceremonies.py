@@ -5,7 +5,6 @@ over go first, then the oldest.
 """
 
 import os
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +14,7 @@ from runwright.ids import new_id
 from runwright.model.factors import PasskeyCeremony
 from runwright.model.query import Filter, ListQuery, Order
 from runwright.ports.storage import UnitOfWork
+from runwright.values import dataclass
 
 LIFETIME: Final = timedelta(minutes=5)
 CHALLENGE_BYTES: Final = 32

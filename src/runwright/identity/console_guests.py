@@ -2,10 +2,10 @@
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Self
 
 from runwright.identity.errors import ConsoleEmailRefused, ConsoleIpRefused
+from runwright.values import dataclass
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -5,7 +5,6 @@ revoked it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from runwright.cache import Cache
@@ -26,6 +25,7 @@ from runwright.model.identity import (
 )
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 PROJECTS_CACHED: Final = 1_000
 KEYS_CACHED: Final = 10_000

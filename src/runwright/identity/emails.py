@@ -6,12 +6,12 @@ used to judge and to count addresses, never to find an account: that has the add
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from runwright.errors import RunwrightError
 from runwright.identity.policies import EmailRules
+from runwright.values import dataclass
 
 # Domains under which one provider hands out the same mailboxes -> the one that it prefers.
 _SAME: Final = {

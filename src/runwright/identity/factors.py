@@ -7,7 +7,7 @@ one or end (`api/routing.py`, `is_before_second_factor`).
 
 import hmac
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final
@@ -21,6 +21,7 @@ from runwright.model.factors import SecondFactors
 from runwright.model.identity import Session, User
 from runwright.ports.storage import UnitOfWork
 from runwright.sealing import Sealer, derive
+from runwright.values import dataclass
 
 TOTP: Final = "totp"
 EMAIL: Final = "email"

@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from runwright.clock import Clock
@@ -17,6 +17,7 @@ from runwright.identity.tokens import hash_secret
 from runwright.ids import new_id
 from runwright.model.identity import CONSOLE, ApiKey, Membership, Team, User
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 PROJECT_ID: Final = "default"
 CONSOLE_EMAIL: Final = "admin@runwright.localhost"

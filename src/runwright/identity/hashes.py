@@ -7,11 +7,12 @@ they are stored all the same.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Self
 
 from runwright.identity import schemes, scrypts
 from runwright.model.identity import User
+from runwright.values import dataclass
 
 ARGON2: Final = "argon2"
 BCRYPT: Final = "bcrypt"

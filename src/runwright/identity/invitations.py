@@ -8,7 +8,7 @@
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -50,6 +50,7 @@ from runwright.ids import new_id, new_secret
 from runwright.model.identity import Membership, Principal, Project, Team, User
 from runwright.ports.mailer import Letter, Mailer
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from runwright.clock import Clock
 from runwright.model.identity import ApiKey
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """API keys of a project. A secret is shown once, when its key is made, and stored hashed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from runwright.clock import Clock
@@ -10,6 +10,7 @@ from runwright.ids import new_id, new_secret, resolve
 from runwright.model.identity import ApiKey, CallerKind, Principal
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """The mail server of a project, as it is stored."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from runwright.model.identity import Project
+from runwright.values import dataclass
 
 SECURE: Final = ("tls", "ssl")
 

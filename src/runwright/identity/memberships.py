@@ -1,6 +1,6 @@
 """Memberships: who is in a team, and as what."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ from runwright.model.event import Event
 from runwright.model.identity import CONSOLE, Membership, Principal, Team, User
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

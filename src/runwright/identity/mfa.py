@@ -5,7 +5,7 @@ one for what could be used to lock its owner out; servers and admins manage thos
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from runwright.clock import Clock
@@ -36,6 +36,7 @@ from runwright.identity.policies import policies_of
 from runwright.model.factors import SecondFactors
 from runwright.model.identity import Project, Session, User
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 UPDATE: Final = "update.mfa"
 CONSOLE_NAME: Final = "Runwright"  # what authenticator apps call the console

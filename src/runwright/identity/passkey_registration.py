@@ -6,7 +6,6 @@ thread and outside of any transaction.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from runwright.clock import Clock
@@ -20,6 +19,7 @@ from runwright.ids import resolve
 from runwright.model.factors import Passkey, PasskeyCeremony
 from runwright.model.identity import Platform, Project, Session, User
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+from runwright.values import dataclass
 
 MAX_PASSKEYS: Final = 50  # of one user
 

@@ -7,7 +7,7 @@ whatever changes what a user may do is told to the caches.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from runwright.model.event import Event
 from runwright.model.identity import CONSOLE, Session, Target, User
 from runwright.model.query import ListQuery
 from runwright.ports.storage import AlreadyStored, UnitOfWork
+from runwright.values import dataclass
 
 EMAIL: Final = "email"
 SMS: Final = "sms"

@@ -1,7 +1,7 @@
 """Platforms: the client applications whose origins a project accepts."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from runwright.clock import Clock
@@ -11,6 +11,7 @@ from runwright.ids import resolve
 from runwright.model.identity import Platform
 from runwright.model.query import ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+from runwright.values import dataclass
 
 WEB: Final = "web"
 ANDROID: Final = "android"

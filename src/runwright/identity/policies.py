@@ -4,13 +4,14 @@ The stored mapping holds only known names; one that is missing has the default b
 built-in console project stores nothing and has `CONSOLE_POLICIES`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
 from runwright.model.identity import Project
+from runwright.values import dataclass
 
 MAX_SESSION_S: Final = 31_536_000
 MAX_SESSIONS: Final = 100

@@ -1,7 +1,7 @@
 """Projects: rows of the console project, each owned by one organization (a console team)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from runwright.ids import resolve
 from runwright.model.identity import CONSOLE, Principal, Project
 from runwright.model.query import Filter, ListQuery, Page
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+from runwright.values import dataclass
 
 REGION: Final = "default"
 

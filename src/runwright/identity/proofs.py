@@ -10,7 +10,7 @@
 
 import hmac
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -21,6 +21,7 @@ from runwright.identity.tokens import Tokens
 from runwright.ids import new_id, new_secret
 from runwright.model.identity import Token, User
 from runwright.ports.storage import UnitOfWork
+from runwright.values import dataclass
 
 T = TypeVar("T")
 

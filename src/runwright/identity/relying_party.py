@@ -15,7 +15,6 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ from runwright.identity import platforms as kinds
 from runwright.identity.factor_errors import PasskeysNotSetUp
 from runwright.identity.policies import policies_of
 from runwright.model.identity import Platform, Project
+from runwright.values import dataclass
 
 LOCALHOST: Final = "localhost"
 ANDROID_ORIGIN: Final = "android:apk-key-hash:"

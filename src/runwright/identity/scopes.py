@@ -1,8 +1,9 @@
 """Scopes: which exist, which may be given to keys, and which each role holds."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """The identity services together, as one process uses them."""
 
-from dataclasses import dataclass
 from typing import Literal, Self
 
 from runwright.clock import Clock
@@ -38,6 +37,7 @@ from runwright.identity.users import Users
 from runwright.identity.verification import Verification
 from runwright.ports.mailer import Mailer
 from runwright.ports.storage import Storage
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 The value that travels in cookies, headers and bodies is that of `identity/tokens.py`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from runwright.ids import new_id, new_secret
 from runwright.model.event import Event
 from runwright.model.identity import Session, User
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 CURRENT: Final = "current"
 OAUTH2: Final = "oauth2"

@@ -8,7 +8,6 @@ long it takes then says no more than what kinds of hashes the project has.
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import Final
 
 from runwright.clock import Clock
@@ -16,6 +15,7 @@ from runwright.identity.hashes import Hash
 from runwright.ids import new_secret
 from runwright.model.query import ListQuery, Order
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 SAMPLED: Final = 32  # of the oldest users, and as many of the newest
 KEPT_S: Final = 300.0

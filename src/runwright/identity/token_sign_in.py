@@ -1,6 +1,6 @@
 """Signing in without a password, by a secret that reached the user."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from runwright.clock import Clock
@@ -20,6 +20,7 @@ from runwright.ids import resolve
 from runwright.model.identity import CONSOLE, Project, Token, User
 from runwright.ports.mailer import Mailer
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 # What a session says of how it was begun: (provider, factor).
 WAYS: Final[dict[Purpose, tuple[str, str]]] = {

@@ -9,7 +9,6 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeGuard
 
 import jwt
@@ -20,6 +19,7 @@ from runwright.clock import Clock
 from runwright.errors import RunwrightError
 from runwright.model.lineage import NO_LINEAGE, Lineage
 from runwright.sealing import derive
+from runwright.values import dataclass
 
 KEY_PREFIX: Final = "ephemeral_"
 KEY_PREFIXES: Final = (KEY_PREFIX, "dynamic_")  # the second is what older functions were given

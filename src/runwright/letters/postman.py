@@ -13,7 +13,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -35,6 +35,7 @@ from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.rounds import POLL_S, RoundLimits, Rounds
 from runwright.sealing import CannotOpen
+from runwright.values import dataclass
 from runwright.vault import Vault
 
 log = logging.getLogger(__name__)

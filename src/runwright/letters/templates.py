@@ -4,7 +4,7 @@ They hold where the project itself answers for what is sent: at its own mail ser
 mail folder. Letters that leave by the installation's mail server have the installation's words.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Final
 
 from runwright.clock import Clock
@@ -15,6 +15,7 @@ from runwright.model.mail import MailTemplate
 from runwright.model.query import ListQuery, Page
 from runwright.ports.mailer import Occasion
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 DEFAULT_LOCALE: Final = "en"
 OCCASIONS: Final[tuple[Occasion, ...]] = (

@@ -3,7 +3,6 @@
 Text messages go to the folder, as there is nobody who would send them.
 """
 
-from dataclasses import dataclass
 from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Final, Literal
@@ -14,6 +13,7 @@ from runwright.identity.mail import MailServer, mail_of
 from runwright.model.identity import Project
 from runwright.ports.carrier import Relay, Security
 from runwright.sealing import CannotOpen, Sealer
+from runwright.values import dataclass
 
 Kind = Literal["email", "sms"]
 

@@ -4,10 +4,10 @@
 out. `{{redirect}}` alone in a paragraph becomes a link, `{{otp}}` alone is shown large.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from runwright.ports.mailer import Occasion
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """What people did and what was done to their accounts, as a log that they can read."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from runwright.model.event import Event
+from runwright.values import dataclass
 
 KEPT: Final = 100  # entries of each user, the newest
 

@@ -7,11 +7,11 @@ request makes is attributed to its caller without each method handing the caller
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Final, Self
 
 from runwright.model.identity import CallerKind, Principal
 from runwright.model.lineage import NO_LINEAGE, Lineage
+from runwright.values import dataclass
 
 _KINDS: Final = {
     CallerKind.GUEST: "user",  # who signs up or in is nobody yet

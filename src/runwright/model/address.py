@@ -1,8 +1,9 @@
 """Where a request of ours goes: an http address in its parts. Pure."""
 
-from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
+
+from runwright.values import dataclass
 
 MAX_CHARS: Final = 2048
 _PORTS: Final = {"http": 80, "https": 443}

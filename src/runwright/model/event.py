@@ -11,10 +11,12 @@ that follows.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache, cached_property
 from itertools import product
 from typing import Final, Self
+
+from runwright.values import dataclass
 
 MAX_CHARS: Final = 256
 CUSTOM: Final = "custom"

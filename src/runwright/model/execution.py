@@ -6,13 +6,13 @@ which is stored.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
 from runwright.model.network import Network
-from runwright.model.values import value
+from runwright.values import dataclass
 
 Headers = tuple[tuple[str, str], ...]  # lower-case name, value; repeats allowed, order kept
 
@@ -65,7 +65,7 @@ class IllegalMove(Exception):
         super().__init__(f"execution {execution_id} cannot go from {before} to {to}")
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Phases:
     """Where the time of one run went; seconds."""
 
@@ -74,7 +74,7 @@ class Phases:
     user_s: float = 0.0  # inside user code
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     id: str
     project_id: str
@@ -132,7 +132,7 @@ class Workload:
     network: Network = Network.EGRESS
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
     """One request to user code."""
 
@@ -154,7 +154,7 @@ def request_head(method: str, target: str, headers: Headers) -> bytes:
     return "\n".join(lines).encode("utf-8", "surrogateescape")
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What one run came to. A failure of user code is an outcome, never an exception."""
 

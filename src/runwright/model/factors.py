@@ -1,7 +1,8 @@
 """What people prove themselves with beside a password: second factors and passkeys."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What can be run: functions, their deployments and variables, and the domains they answer on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -10,6 +10,7 @@ from runwright.model.lineage import SAME_FUNCTION_RUNS
 from runwright.model.network import Network
 from runwright.model.retry import NO_RETRY, Retry
 from runwright.model.timer import CatchUp, Overlap
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,13 @@ Console accounts are users of the built-in project `console`; organizations are 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from runwright.model.lineage import NO_LINEAGE, Lineage
+from runwright.values import dataclass
 
 CONSOLE: Final = "console"
 

@@ -5,13 +5,12 @@ function asks for that, for a while after.
 of the lease of whoever holds it. So a lease that nobody extends is a job that is ready again.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from runwright.model.execution import Trigger
-from runwright.model.values import value
+from runwright.values import dataclass
 
 
 class JobKind(StrEnum):
@@ -29,7 +28,7 @@ OF_FUNCTIONS: Final = tuple(
 )
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     id: str  # of the execution; of a delivery and a letter, its own
     project_id: str

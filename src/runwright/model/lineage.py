@@ -5,8 +5,10 @@ execution that these cause; so it needs no help from user code and cannot be for
 dropped by using another credential.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Self
+
+from runwright.values import dataclass
 
 SAME_FUNCTION_RUNS: Final = 16  # the run that would be this one in its chain is stopped
 CHAIN_RUNS: Final = 64

@@ -1,7 +1,8 @@
 """The words of a project for one occasion and one language."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

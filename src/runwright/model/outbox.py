@@ -1,6 +1,5 @@
 """What has happened, on its way to those who want to know: events and their waiting form."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
@@ -9,6 +8,7 @@ import msgspec
 
 from runwright.model.event import Event
 from runwright.model.lineage import NO_LINEAGE, Lineage
+from runwright.values import dataclass
 
 SOURCE: Final = "source:"  # begins the origin of an event that a webhook of a server delivered
 

@@ -1,7 +1,8 @@
 """A parsed list query: filters, order, page. Pure values; `api/queries.py` makes them."""
 
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
+
+from runwright.values import dataclass
 
 T = TypeVar("T")
 

@@ -1,7 +1,8 @@
 """Idempotency keys: a call that was answered once is not carried out again."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

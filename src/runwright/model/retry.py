@@ -1,7 +1,8 @@
 """When a failed run is tried again, and when. Pure."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from runwright.values import dataclass
 
 # Failures that a second attempt may cure; the others would fail in the same way again.
 RETRYABLE: Final = frozenset(

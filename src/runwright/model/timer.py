@@ -1,10 +1,10 @@
 """When a function is due next: one row per function that has a schedule."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from runwright.model.schedule import MINUTE, next_run, whole_minute
+from runwright.values import dataclass
 
 
 class CatchUp(StrEnum):

@@ -1,7 +1,8 @@
 """Webhooks out, and sources of events from outside."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

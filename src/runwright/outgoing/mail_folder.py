@@ -9,7 +9,6 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -20,6 +19,7 @@ from typing import Final
 
 from runwright.clock import Clock
 from runwright.ports.carrier import Parcel
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,8 @@
 """How a letter leaves: by a mail server, or into the mail folder of this machine."""
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from runwright.values import dataclass
 
 # How a connection is encrypted: from its first byte, after a greeting, or as the server likes.
 Security = Literal["tls", "starttls", "any"]

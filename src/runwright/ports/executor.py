@@ -1,11 +1,12 @@
 """Running user code: the port that every executor answers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from runwright.errors import RunwrightError
 from runwright.model.execution import ErrorClass, Headers, Invocation, Outcome, Workload
+from runwright.values import dataclass
 
 
 class NoSlot(RunwrightError):

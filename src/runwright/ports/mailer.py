@@ -1,11 +1,11 @@
 """Letters to people: e-mails and text messages."""
 
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from runwright.errors import RateLimited
 from runwright.model.identity import Project
 from runwright.ports.storage import UnitOfWork
+from runwright.values import dataclass
 
 Occasion = Literal[
     "verification",

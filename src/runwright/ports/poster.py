@@ -1,7 +1,8 @@
 """Requests to addresses that users of this server chose."""
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from runwright.values import dataclass
 
 
 class NotPosted(Exception):

@@ -1,13 +1,13 @@
 """Who may hold a connection, judged when it opens and again whenever that may have changed."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from runwright.identity import access, refusals
 from runwright.identity.authentication import Authenticator, Credentials
 from runwright.identity.errors import ProjectNotFound
 from runwright.model.identity import CONSOLE, Platform, Principal
 from runwright.realtime.errors import AgainstPolicy
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

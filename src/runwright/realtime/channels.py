@@ -8,11 +8,11 @@ also read them over HTTP.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from runwright.model.event import Event
 from runwright.model.identity import CallerKind, Principal
+from runwright.values import dataclass
 
 CONSOLE_CHANNEL: Final = "console"
 ACCOUNT: Final = "account"

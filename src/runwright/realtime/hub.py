@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol
 
 from runwright.errors import RunwrightError
@@ -29,6 +29,7 @@ from runwright.realtime.channels import Audience
 from runwright.realtime.errors import AgainstPolicy, BadMessage, TooMuch
 from runwright.realtime.filters import Fits, compiled
 from runwright.realtime.outgoing import Outgoing
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

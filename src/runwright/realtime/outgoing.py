@@ -6,8 +6,9 @@ a client that missed events without knowing would be worse off than one that has
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
+
+from runwright.values import dataclass
 
 MOST_FRAMES: Final = 512
 MOST_CHARS: Final = 8 * 1024 * 1024  # a single frame may be longer

@@ -6,9 +6,10 @@ is part of SQLite's file format (https://sqlite.org/walformat.html).
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from runwright.values import dataclass
 
 _HEADER_BYTES: Final = 32
 _FRAME_HEADER_BYTES: Final = 24

@@ -8,7 +8,6 @@ SQLite, every letter in PostgreSQL).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -32,6 +31,7 @@ from runwright.model.query import Filter, Order
 from runwright.storage.columns import Choice, Instant, Words
 from runwright.storage.dialect import array_has
 from runwright.storage.tables import SEARCH, WORD
+from runwright.values import dataclass
 
 Expression = ColumnElement[Any]
 Condition = ColumnElement[bool]

@@ -6,7 +6,7 @@ A change here needs a migration; a test compares the two.
 """
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
 from types import NoneType, UnionType
@@ -51,6 +51,7 @@ from runwright.model.retry import Retry
 from runwright.model.timer import Timer
 from runwright.model.webhook import EventSource, Webhook
 from runwright.storage.columns import Choice, Document, Instant, Pairs, Struct, Words
+from runwright.values import dataclass
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from sqlalchemy.engine import Connection, Engine
@@ -33,6 +33,7 @@ from runwright.storage.checkpoints import Checkpoints
 from runwright.storage.errors import NotRead, NotStored, translated
 from runwright.storage.logroom import LogRoom
 from runwright.storage.work import SqlUnitOfWork, Touched, codecs_for
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ Rules:
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -39,6 +39,7 @@ from runwright.sealing import CannotOpen
 from runwright.triggers.complaints import tell_owners
 from runwright.triggers.delivery import Delivery, headers_of, resealed, signature, unseal
 from runwright.triggers.webhooks import WebhookSeal
+from runwright.values import dataclass
 from runwright.vault import Vault
 
 log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ Rules:
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -37,6 +37,7 @@ from runwright.model.timer import CatchUp, Overlap, Timer
 from runwright.ports.queue import Queue
 from runwright.ports.signals import Signals
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

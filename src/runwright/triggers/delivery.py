@@ -12,7 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +27,7 @@ from runwright.model.webhook import Webhook
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import CannotOpen, Sealer
 from runwright.triggers.bodies import encoded
+from runwright.values import dataclass
 from runwright.vault import Vault
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import hmac
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -25,6 +25,7 @@ from runwright.model.repeat import RepeatKey
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
 from runwright.triggers.errors import BadEvent, OutboxFull
 from runwright.triggers.outbox import Custom
+from runwright.values import dataclass
 
 PAYLOAD_BYTES: Final = 1024 * 1024
 AT_ONCE: Final = 100  # events of one call

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -20,6 +19,7 @@ from runwright.model.outbox import Announcement, OutboxEvent
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import Sealer
 from runwright.standing import StandingKey
+from runwright.values import dataclass
 
 # Subject of an event -> what subscribers are told of it, for somebody who sees what the actor
 # may show.

@@ -20,7 +20,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, Protocol
 
 from runwright.bell import Bell
@@ -42,6 +42,7 @@ from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import CannotOpen
 from runwright.triggers.outbox import opened
 from runwright.triggers.subscriptions import Subscriptions
+from runwright.values import dataclass
 from runwright.vault import Vault
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ delivery can send it again, and under another name. So deliveries belong on http
 import base64
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from runwright import ids
@@ -27,6 +26,7 @@ from runwright.triggers.errors import (
     SignatureInvalid,
 )
 from runwright.triggers.ingest import NO_PAYLOAD, Sent, named_elsewhere
+from runwright.values import dataclass
 
 SIGNATURE: Final = "x-appwrite-webhook-signature"
 NAMES: Final = "x-appwrite-webhook-events"

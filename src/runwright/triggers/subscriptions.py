@@ -1,6 +1,5 @@
 """Who subscribes to what in each project, in memory, dropped whenever something changes."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from runwright.cache import Cache
@@ -9,6 +8,7 @@ from runwright.model.function import Function
 from runwright.model.webhook import Webhook
 from runwright.ports.signals import Signals
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 _PROJECTS: Final = 4096
 

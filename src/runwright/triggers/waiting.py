@@ -1,10 +1,11 @@
 """How much of a project waits: jobs in the queue and events in the outbox."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from runwright.clock import Clock
 from runwright.model.job import QueueState
 from runwright.ports.storage import Storage, UnitOfWork
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ The signing secret is shown when it is made, and never again; it and the passwor
 rest. Deleting a webhook drops what still waits to be delivered to it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Final
 
@@ -20,6 +20,7 @@ from runwright.model.query import ListQuery, Page
 from runwright.model.webhook import Webhook
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
 from runwright.sealing import Sealer
+from runwright.values import dataclass
 
 SECRET_CHARS: Final = 128
 

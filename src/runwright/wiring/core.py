@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -17,6 +16,7 @@ from runwright.sealing import Sealer, derive, master_key
 from runwright.settings import Settings
 from runwright.signals.local import LocalSignals
 from runwright.storage.database import Database, open_database
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

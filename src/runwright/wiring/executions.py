@@ -1,7 +1,6 @@
 """Running functions: records, the queue and its workers."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from runwright.executions.cancelling import Cancelling
@@ -19,6 +18,7 @@ from runwright.executor.languages import LANGUAGES
 from runwright.ports.executor import Executor
 from runwright.sealing import derive
 from runwright.settings import Settings
+from runwright.values import dataclass
 from runwright.wiring.core import Core
 from runwright.wiring.functions import SANDBOX_API, Functions
 from runwright.wiring.network import check_network

@@ -1,7 +1,6 @@
 """Functions, their variables, domains, deployments and builds."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from runwright.identity.scopes import KEY_SCOPES
 from runwright.ports.executor import Executor
 from runwright.settings import BadSetting, Settings
 from runwright.storage.blobs import StoreBlobs
+from runwright.values import dataclass
 from runwright.wiring.core import Core
 
 # Where functions and builds find the API: a listener inside each sandbox leads to this server.

@@ -1,7 +1,6 @@
 """Sending letters."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from runwright.letters.postbox import Postbox
@@ -15,6 +14,7 @@ from runwright.outgoing.smtp import SmtpCarrier
 from runwright.ports.carrier import Carrier
 from runwright.queue.rows import RowQueue
 from runwright.settings import Settings
+from runwright.values import dataclass
 from runwright.wiring.core import Core
 from runwright.wiring.mail_settings import relay, sender
 from runwright.wiring.waiting import Waiting

@@ -9,7 +9,6 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +22,7 @@ from runwright.identity import first_start
 from runwright.settings import Settings
 from runwright.storage.errors import StorageRefused
 from runwright.storage.lock import locked
+from runwright.values import dataclass
 from runwright.wiring.application import make_application, rule_projects
 from runwright.wiring.containers import with_containers
 from runwright.wiring.core import Core, open_core

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -22,6 +22,7 @@ from runwright.realtime.hub import Hub, Interest
 from runwright.realtime.socket import Realtime
 from runwright.realtime.ticks import Ticks
 from runwright.settings import Settings
+from runwright.values import dataclass
 from runwright.wiring.core import Core
 
 CONNECTIONS: Final = Limit(calls=128, window_s=60)

@@ -1,7 +1,6 @@
 """What waits: the queue, the keys that seal it, and the outbox of events."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from runwright.queue.rows import RowQueue
 from runwright.settings import Settings
 from runwright.standing import StandingKey
 from runwright.triggers.outbox import Outbox
+from runwright.values import dataclass
 from runwright.vault import Vault
 from runwright.wiring.core import Core
 

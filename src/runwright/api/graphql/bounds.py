@@ -7,7 +7,7 @@ than its model. Introspection has bounds of its own, since what clients usually 
 lists multiply, so they are counted.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Final
 
@@ -22,6 +22,7 @@ from graphql import (
 )
 
 from runwright.api.graphql.requests import TooComplex
+from runwright.values import dataclass
 
 MAX_UNITS: Final = 250
 MAX_DEPTH: Final = 8

@@ -5,7 +5,7 @@ parameters of a GET, or as multipart with files. The SDKs send all of it as a pa
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from runwright.api import forms
 from runwright.api.routing import Call, Upload
 from runwright.errors import BadArgument, RunwrightError
+from runwright.values import dataclass
 
 MAX_QUERIES: Final = 10
 MAX_CHARS: Final = 100_000

@@ -5,9 +5,11 @@ are made from it, and the tests hold every answer they see against it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Final
+
+from runwright.values import dataclass
 
 Schema = dict[str, Any]
 

@@ -1,6 +1,5 @@
 """The caller's own account: sign up, sign in and out, change one's data."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright.api.cookies import signed_out
@@ -27,6 +26,7 @@ from runwright.identity.sessions import CURRENT, Sessions
 from runwright.identity.tokens import Tokens
 from runwright.model.identity import Session
 from runwright.user_agents import learn_user_agents
+from runwright.values import dataclass
 
 JWT_S: Final = 900
 MAX_JWT_S: Final = 3600

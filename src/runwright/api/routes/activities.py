@@ -1,6 +1,5 @@
 """The log of an account: for its owner, and for servers."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from runwright.api.lists import Listing, cursor_errors, listed
@@ -11,6 +10,7 @@ from runwright.api.routing import Answer, Call, Route
 from runwright.api.shapes.activities import activity
 from runwright.identity.activities import Activities
 from runwright.user_agents import learn_user_agents
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes("event")
 

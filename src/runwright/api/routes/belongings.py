@@ -1,6 +1,5 @@
 """What belongs to one user: sessions, memberships, targets."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from runwright.api.lists import Listing, SearchListing, cursor_errors, listed, listed_all
@@ -17,6 +16,7 @@ from runwright.identity.sessions import Sessions
 from runwright.identity.targets import Targets
 from runwright.model.query import Page
 from runwright.user_agents import learn_user_agents
+from runwright.values import dataclass
 
 MEMBERSHIP_FILTERS: Final = Attributes(
     "userId teamId invited joined confirm roles", arrays=("roles",), dates=("invited", "joined")

@@ -1,7 +1,6 @@
 """The certificate that https is served with for a domain."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from cryptography import x509
@@ -10,6 +9,7 @@ from cryptography.x509.oid import NameOID
 from runwright.api.params import Text
 from runwright.api.routing import Answer, Call, Route
 from runwright.errors import BadArgument
+from runwright.values import dataclass
 
 Find = Callable[[str], Awaitable[bytes | None]]  # lower-case domain -> PEM, or none
 

@@ -1,7 +1,6 @@
 """What a console asks the server about itself."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import listed_all
@@ -9,6 +8,7 @@ from runwright.api.params import Bool, OneOf, Text
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.errors import Conflict
 from runwright.identity.scopes import ORGANIZATION_SCOPES, PROJECT_SCOPES, Scope
+from runwright.values import dataclass
 
 IsTaken = Callable[[str], Awaitable[bool]]
 MAX_INDEX_CHARS: Final = 768

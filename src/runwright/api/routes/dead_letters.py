@@ -1,7 +1,6 @@
 """Routes of dead letters and of replays."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import Listing, listed
@@ -12,6 +11,7 @@ from runwright.api.shapes import executions as shapes
 from runwright.errors import BadArgument
 from runwright.executions.replays import Replays
 from runwright.model.query import Page
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes("functionId")
 _READ: Final = ("executions.read", "execution.read")

@@ -1,7 +1,7 @@
 """Deployments: uploaded, copied, made from templates; listed, cancelled, downloaded, deleted."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import SearchListing, cursor_errors
@@ -13,6 +13,7 @@ from runwright.errors import InvalidQuery, Unauthorized
 from runwright.functions.deployments import Deployments, NewFromTemplate
 from runwright.functions.downloads import DownloadTokens, FileKind
 from runwright.functions.receiving import NewUpload, SourceFile
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes(
     "buildSize sourceSize totalSize buildDuration status activate type", can_select=True

@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
 
 from runwright.api.openapi.document import document
 from runwright.api.routing import Answer, Call, Route
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

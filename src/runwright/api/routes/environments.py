@@ -1,6 +1,5 @@
 """Environments of a project."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from runwright.api.routes.projects import FILTERS
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import projects as shapes
 from runwright.identity.environments import Environments
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ server. The first two need a key with the scope `events.write`. A delivery canno
 so the route is open to everybody and the handler asks for the scope or for a signature.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -25,6 +24,7 @@ from runwright.triggers import cloudevents
 from runwright.triggers.errors import BadEvent
 from runwright.triggers.ingest import NO_PAYLOAD, PAYLOAD_BYTES, Ingest, Receipt, Sent, named
 from runwright.triggers.sources import EventSources
+from runwright.values import dataclass
 
 WRITE: Final = "events.write"
 BODY_BYTES: Final = 4 * PAYLOAD_BYTES

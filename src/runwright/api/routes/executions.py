@@ -1,6 +1,6 @@
 """Routes of executions."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final
 
 import anyio
@@ -20,7 +20,7 @@ from runwright.executions.service import Executions
 from runwright.executions.tails import Place, Tails
 from runwright.ids import new_id
 from runwright.model.execution import Headers
-from runwright.model.values import value
+from runwright.values import dataclass
 
 MODEL: Final = "execution"
 ACCEPTED: Final = 202
@@ -80,7 +80,7 @@ class HeaderObject:
         return Object().schema()
 
 
-@value(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CreateExecution:
     function_id: Annotated[str, Id()]
     body: Annotated[bytes, Body()] = b""

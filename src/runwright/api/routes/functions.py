@@ -1,7 +1,7 @@
 """Functions, the runtimes and sizes they may have, and templates to start from."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import SearchListing, cursor_errors, listed, listed_all
@@ -28,6 +28,7 @@ from runwright.model.query import Page
 from runwright.model.retry import Retry
 from runwright.model.schedule import MAX_CHARS as SCHEDULE_CHARS
 from runwright.model.timer import CatchUp, Overlap
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes(
     "name enabled runtime deploymentId schedule scheduleNext schedulePrevious timeout "

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import anyio.to_thread
@@ -11,6 +10,7 @@ from runwright.api import forms
 from runwright.api.graphql.requests import GRAPHQL, MAX_CHARS, MAX_QUERIES, queries
 from runwright.api.params import SCHEMA, Text
 from runwright.api.routing import Answer, Call, Limit, Route
+from runwright.values import dataclass
 
 if TYPE_CHECKING:
     from runwright.api.graphql.running import Engine

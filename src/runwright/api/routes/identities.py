@@ -1,6 +1,5 @@
 """The accounts with other providers by which users sign in."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import Listing, SearchListing, cursor_errors, listed
@@ -12,6 +11,7 @@ from runwright.api.shapes import oauth as shapes
 from runwright.identity.oauth.grants import GrantSeal
 from runwright.identity.oauth.identities import Identities
 from runwright.model.identity import Identity
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes(
     "userId provider providerUid providerEmail providerAccessTokenExpiry",

@@ -1,6 +1,5 @@
 """Users brought along from other systems, with their password hashes."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from runwright.api.params import CustomId, Email, OneOf, Password, Range, Text
@@ -13,6 +12,7 @@ from runwright.identity.hashes import Hash
 from runwright.identity.schemes import SHA_VERSIONS, BadCost
 from runwright.identity.scrypts import MAX_BLOCKS, MAX_BYTES, MIN_BYTES
 from runwright.identity.users import Users
+from runwright.values import dataclass
 
 _Salt = Annotated[str, Text(128)]
 

@@ -1,6 +1,5 @@
 """API keys of a project."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Final
@@ -13,6 +12,7 @@ from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import projects as shapes
 from runwright.identity.keys import Keys
 from runwright.identity.scopes import PROJECT_SCOPES
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes(
     "expire accessedAt name scopes", arrays=("scopes",), dates=("expire", "accessedAt")

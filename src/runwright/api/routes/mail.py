@@ -1,6 +1,5 @@
 """The mail server of a project."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from runwright.api.params import Bool, Email, ListOf, OneOf, OrEmpty, Range, Text
@@ -8,6 +7,7 @@ from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import projects as shapes
 from runwright.identity.mail import SECURE, MailChange
 from runwright.letters.servers import MOST_TESTED, MailServers
+from runwright.values import dataclass
 
 _Words = Annotated[str | None, Text(256, least=0)]
 _Email = Annotated[str | None, OrEmpty(Email())]

@@ -1,7 +1,6 @@
 """The words of a project's letters."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import Listing, cursor_errors, listed
@@ -18,6 +17,7 @@ from runwright.letters.templates import (
 )
 from runwright.model.mail import MailTemplate
 from runwright.ports.mailer import Occasion
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes("")
 

@@ -1,6 +1,5 @@
 """Second factors: people's own, and those of a project's users."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from runwright.api.locales import letter_locale
@@ -13,6 +12,7 @@ from runwright.api.shapes import identity
 from runwright.identity.challenges import Challenges
 from runwright.identity.factors import FACTORS, TOTP
 from runwright.identity.mfa import Mfa
+from runwright.values import dataclass
 
 # Against guessing: a few answers a challenge, a few challenges an hour, whatever the session.
 # Not by URL: the older path must not give more tries.

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -14,6 +13,7 @@ from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import projects as shapes
 from runwright.identity.mock_phones import MockPhones
 from runwright.model.query import Page
+from runwright.values import dataclass
 
 _NO_FILTERS: Final = Attributes("")
 

@@ -5,7 +5,6 @@ to one more, at which everything happens: a form that another site sends comes w
 what follows a redirect comes with them.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -34,6 +33,7 @@ from runwright.identity.oauth.state import LIFETIME, MAX_CHARS, Departure
 from runwright.identity.sessions import Opened
 from runwright.model.execution import Headers
 from runwright.model.identity import CallerKind, Session, User
+from runwright.values import dataclass
 
 ROOT: Final = "/v1/account/sessions/oauth2"
 MAX_SCOPES: Final = 100

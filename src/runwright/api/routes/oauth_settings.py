@@ -1,7 +1,7 @@
 """The providers of a project. One route for each row of the table of providers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, make_dataclass
+from dataclasses import make_dataclass
 from functools import cache
 from typing import Annotated, Any, Final
 
@@ -19,6 +19,7 @@ from runwright.identity.oauth.providers import PROVIDERS
 from runwright.identity.oauth.settings import OAuthSettings, every_setting, settings_of
 from runwright.identity.projects import Projects
 from runwright.model.address import WebAddress
+from runwright.values import dataclass
 
 MODEL: Final = "oAuth2Provider"
 _NONE: Final = Attributes("")

@@ -1,7 +1,6 @@
 """The organization that a header names: itself, its members and the keys of its projects."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from runwright.api.shapes.organization import organization
 from runwright.identity.keys import Keys
 from runwright.identity.projects import Projects
 from runwright.identity.teams import Teams
+from runwright.values import dataclass
 
 _Roles = Annotated[tuple[str, ...], ListOf(TeamRole())]
 

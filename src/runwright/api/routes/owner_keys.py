@@ -1,7 +1,6 @@
 """Keys of an organization, and of a console account."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -14,6 +13,7 @@ from runwright.api.shapes import projects as shapes
 from runwright.identity.owner_keys import OwnerKeys, OwnerKind, team_owner, user_owner
 from runwright.identity.scopes import ACCOUNT_SCOPES, ORGANIZATION_SCOPES
 from runwright.ids import UNIQUE
+from runwright.values import dataclass
 
 _OF_ORGANIZATION: Final = tuple(scope.id for scope in ORGANIZATION_SCOPES)
 _OrganizationScopes = Annotated[tuple[str, ...], ListOf(OneOf(_OF_ORGANIZATION), MAX_SCOPES)]

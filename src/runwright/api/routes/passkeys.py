@@ -1,6 +1,6 @@
 """Passkeys: people's own, signing in with one, and those of a project's users."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import Listing, cursor_errors, listed
@@ -15,6 +15,7 @@ from runwright.identity.passkey_registration import PasskeyRegistration
 from runwright.identity.passkey_sign_in import PasskeySignIn
 from runwright.identity.passkeys import Passkeys
 from runwright.ids import UNIQUE
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes("name accessedAt", dates=("accessedAt",))
 MAX_CREDENTIAL_BYTES: Final = 16_384  # certificates of devices included

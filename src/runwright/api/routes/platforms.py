@@ -1,6 +1,5 @@
 """Platforms of a project: its client applications."""
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -13,6 +12,7 @@ from runwright.api.shapes import projects as shapes
 from runwright.errors import InvalidParam
 from runwright.identity import platforms as kinds
 from runwright.identity.platforms import PlatformFields, Platforms, check_hostname
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes(
     "type name hostname bundleIdentifier applicationId packageIdentifierName packageName"

@@ -1,7 +1,7 @@
 """Policies of a project: what holds for its users' passwords, sessions and memberships."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import Listing, listed_all
@@ -16,6 +16,7 @@ from runwright.identity.passkeys import Passkeys
 from runwright.identity.policies import MAX_SESSION_S, MAX_SESSIONS, MAX_USERS, Policies
 from runwright.identity.projects import Projects
 from runwright.identity.relying_party import check_rp_id
+from runwright.values import dataclass
 
 POLICY_IDS: Final = (
     "password-dictionary",

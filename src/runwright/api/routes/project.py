@@ -1,7 +1,7 @@
 """One project from inside: its own data and what is switched on in it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated, Any, Final
 
 from runwright.api.params import Bool, Label, ListOf, OneOf, Text
@@ -10,6 +10,7 @@ from runwright.api.shapes import projects as shapes
 from runwright.errors import MissingParam
 from runwright.identity.projects import AUTH_METHODS, PROTOCOLS, SERVICES, Projects
 from runwright.model.identity import Project
+from runwright.values import dataclass
 
 MAX_LABELS: Final = 1000
 

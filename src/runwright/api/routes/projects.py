@@ -1,7 +1,6 @@
 """Projects as the console manages them: its own list, and that of one organization."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import SearchListing, cursor_errors, listed
@@ -12,6 +11,7 @@ from runwright.api.routing import USUAL_STATUS, Answer, Call, Route, empty
 from runwright.api.shapes import projects as shapes
 from runwright.identity.projects import REGION, Projects
 from runwright.model.identity import Project
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes(
     "name teamId parentId labels search accessedAt",

@@ -1,7 +1,7 @@
 """Proxy rules: host names of a project. Keys and admins only, whatever scopes a user holds."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from runwright.errors import UnauthorizedScope
 from runwright.functions.domains import Domains
 from runwright.functions.errors import RuleResourceNotFound
 from runwright.model.query import Filter, ListQuery
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes(
     "domain type trigger deploymentResourceType deploymentResourceId deploymentId "

@@ -1,6 +1,6 @@
 """The devices of a signed-in user."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Final
 
 from runwright.api.params import Checked, CustomId, Email, Id, OrEmpty, Phone, Text
@@ -9,6 +9,7 @@ from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import identity as shapes
 from runwright.identity.push_targets import PushTargets
 from runwright.user_agents import learn_user_agents, parse_user_agent
+from runwright.values import dataclass
 
 _NAME_CHARS: Final = 128
 

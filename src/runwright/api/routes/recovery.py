@@ -1,6 +1,5 @@
 """A new password for who has forgotten the old one."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from runwright.api.locales import letter_locale
@@ -10,6 +9,7 @@ from runwright.api.routes.account_parts import open_route, token_answer
 from runwright.api.routing import Answer, Call, Limit, Route
 from runwright.identity.proofs import Purpose
 from runwright.identity.recovery import Recovery
+from runwright.values import dataclass
 
 # Not by URL: each kind of letter fills the same mailbox, and links and codes open the same door.
 _SEND: Final = Limit(

@@ -1,7 +1,7 @@
 """Policies about passwords and addresses that came after the first ones."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,6 +13,7 @@ from runwright.api.shapes import projects as shapes
 from runwright.errors import FeatureUnsupported, InvalidParam
 from runwright.identity.policies import Policies, stored
 from runwright.identity.projects import Projects
+from runwright.values import dataclass
 
 MAX_DENIED: Final = 100
 MAX_DENIED_CHARS: Final = 256

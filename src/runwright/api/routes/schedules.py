@@ -1,6 +1,5 @@
 """When functions come due: of a stored schedule, and of one that is only being thought about."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from runwright.api.params import Id, Range, Text
@@ -10,6 +9,7 @@ from runwright.errors import InvalidParam
 from runwright.functions.settings import MAX_INTERVAL_MIN
 from runwright.functions.timers import Schedules
 from runwright.model.schedule import MAX_CHARS, BadSchedule, UnknownZone
+from runwright.values import dataclass
 
 MOST: Final = 100
 

@@ -1,6 +1,5 @@
 """Ping and health."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright import API_VERSION
@@ -11,6 +10,7 @@ from runwright.errors import RunwrightError
 from runwright.identity.errors import ProjectNotFound
 from runwright.identity.pings import Pings
 from runwright.model.identity import CONSOLE
+from runwright.values import dataclass
 
 QUEUES: Final = (
     "v1-audits",

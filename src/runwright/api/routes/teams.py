@@ -1,7 +1,6 @@
 """Teams and memberships, for their members and for servers."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright.api.cookies import signed_in
@@ -30,6 +29,7 @@ from runwright.identity.memberships import Invitee, Member, Memberships
 from runwright.identity.policies import MembershipPrivacy, policies_of
 from runwright.identity.teams import OWNER, Teams, sees_all_teams
 from runwright.model.identity import Team
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes("name total billingPlan")
 

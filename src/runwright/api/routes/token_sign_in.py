@@ -1,6 +1,5 @@
 """Signing in without a password: by a link, a code, or a token that a server made."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 from runwright.api.locales import letter_locale
@@ -10,6 +9,7 @@ from runwright.api.routes.account_parts import device, open_route, opened_answer
 from runwright.api.routes.sign_in_page import sign_in_page, sign_in_page_route
 from runwright.api.routing import Answer, Call, Limit, Route
 from runwright.identity.token_sign_in import Asked, TokenSignIn
+from runwright.values import dataclass
 
 # Not by URL: three paths take the same secrets, and another path must not give more tries.
 _PER_USER: Final = Limit(

@@ -1,7 +1,6 @@
 """Users of a project, as servers and admins see and change them."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import SearchListing, cursor_errors, listed
@@ -28,6 +27,7 @@ from runwright.identity.people import Person
 from runwright.identity.policies import MAX_SESSION_S
 from runwright.identity.users import RECENT, Users
 from runwright.model.identity import Project
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes(
     "name email phone status passwordUpdate registration emailVerification phoneVerification "

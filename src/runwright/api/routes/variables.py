@@ -1,7 +1,6 @@
 """Variables of functions and of projects: the same five calls at two places."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from runwright.api.lists import Listing, cursor_errors, listed
@@ -10,6 +9,7 @@ from runwright.api.queries import Attributes
 from runwright.api.routing import Answer, Call, Route, empty
 from runwright.api.shapes import functions as shapes
 from runwright.functions.variables import PROJECT, NewVariable, VariableChange, Variables
+from runwright.values import dataclass
 
 FILTERS: Final = Attributes("key resourceType resourceId secret")
 

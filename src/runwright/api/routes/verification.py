@@ -1,7 +1,6 @@
 """Proving that the addresses of one's account are one's own."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright.api.locales import letter_locale
@@ -17,6 +16,7 @@ from runwright.api.routes.account_parts import (
 from runwright.api.routing import Answer, Call, Limit, Nothing, Route
 from runwright.identity.proofs import Purpose
 from runwright.identity.verification import Verification
+from runwright.values import dataclass
 
 
 def _send_limit(kind: str) -> Limit:

@@ -1,7 +1,6 @@
 """Webhooks of a project."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from runwright.api.lists import Listing, cursor_errors, listed
@@ -12,6 +11,7 @@ from runwright.api.shapes import webhooks as shapes
 from runwright.model import address
 from runwright.model.event import MAX_CHARS, is_pattern
 from runwright.triggers.webhooks import ShownWebhook, Webhooks, WebhookSettings
+from runwright.values import dataclass
 
 # Some attributes have the names that older servers gave them, too.
 FILTERS: Final = Attributes(

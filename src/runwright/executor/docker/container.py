@@ -17,7 +17,6 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
@@ -36,6 +35,7 @@ from runwright.executor.output import describe_code
 from runwright.executor.spawn import SpawnFailed
 from runwright.model.execution import ErrorClass, Invocation, Workload
 from runwright.model.network import Network
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

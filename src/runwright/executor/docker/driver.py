@@ -14,7 +14,6 @@ import math
 import os
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,6 +47,7 @@ from runwright.ports.executor import (
     ResponseSink,
     RuntimeStatus,
 )
+from runwright.values import dataclass
 
 log = logging.getLogger(__name__)
 

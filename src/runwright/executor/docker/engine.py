@@ -9,11 +9,12 @@ import json
 import struct
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
 import httpx
+
+from runwright.values import dataclass
 
 _VERSION: Final = "v1.40"  # of the API; daemons since 19.03 speak it
 _ANSWER_S: Final = 30.0

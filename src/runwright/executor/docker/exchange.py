@@ -12,7 +12,7 @@ import math
 import re
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from urllib.parse import unquote
 
@@ -21,6 +21,7 @@ import httptools
 from runwright.executor.docker.recipe import PORT
 from runwright.model.execution import Headers, Invocation
 from runwright.ports.executor import ResponseSink
+from runwright.values import dataclass
 
 _READ_BYTES: Final = 64 * 1024
 _HEAD_BYTES: Final = 64 * 1024 + 4096  # the contract's limit, and the server's own lines

@@ -12,8 +12,10 @@ user code may run inside before the gate opens, and what it does there may fail 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from runwright.values import dataclass
 
 LOGS_DIR: Final = "/mnt/logs"
 GATE: Final = ".begin"

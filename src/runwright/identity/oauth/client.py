@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
@@ -19,6 +18,7 @@ from runwright.identity.oauth.grants import Grant
 from runwright.identity.oauth.id_tokens import Expected, IdTokens
 from runwright.identity.oauth.state import Departure
 from runwright.ports.poster import Poster
+from runwright.values import dataclass
 
 _SIGNED_S: Final = 300
 _APPLE: Final = "https://appleid.apple.com"

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -10,6 +9,7 @@ from runwright.identity.oauth.documents import Documents
 from runwright.identity.oauth.errors import ProviderFailed
 from runwright.identity.oauth.provider import Provider
 from runwright.identity.oauth.settings import ProviderSettings
+from runwright.values import dataclass
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _WELL_KNOWN: Final = "wellKnownURL"

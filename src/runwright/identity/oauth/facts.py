@@ -1,9 +1,9 @@
 """What a provider says about a person, read along the paths of the table. Pure."""
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from runwright.identity.oauth.provider import Profile
+from runwright.values import dataclass
 
 MAX_UID: Final = 255
 MAX_EMAIL: Final = 320

@@ -5,7 +5,6 @@ of one sign-in hold the same bytes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -13,6 +12,7 @@ import msgspec
 
 from runwright.model.identity import Identity, Session
 from runwright.sealing import Sealer
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

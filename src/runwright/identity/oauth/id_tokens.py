@@ -6,7 +6,6 @@ here. Time is judged by our clock.
 
 import hmac
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
@@ -15,6 +14,7 @@ from jwt.types import Options
 from runwright.clock import Clock
 from runwright.identity.oauth.documents import HASTE_S, Documents
 from runwright.identity.oauth.errors import InvalidIdToken
+from runwright.values import dataclass
 
 MAX_CHARS: Final = 16_384
 LEEWAY_S: Final = 60.0

@@ -8,7 +8,7 @@ taken away: the password, sessions, tokens, and identities that rest on the same
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from runwright.identity.policies import Policies
 from runwright.ids import new_id
 from runwright.model.identity import Identity, User
 from runwright.ports.storage import UnitOfWork
+from runwright.values import dataclass
 
 MAX_NAME: Final = 128
 

@@ -5,8 +5,9 @@ written `data.0.id`; a part `*primary` means the first member of a list in which
 and `|` stands between paths of which the first that leads to something counts.
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+from runwright.values import dataclass
 
 Kind = Literal["text", "address", "host", "list", "bool", "seconds"]
 

@@ -7,7 +7,7 @@ is seen at the first sign-in.
 
 import base64
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ from runwright.identity.projects import required_project, touch_project
 from runwright.model.identity import Project
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import Sealer
+from runwright.values import dataclass
 
 _WELL_KNOWN: Final = "wellKnownURL"
 _BY_HAND: Final = ("authorizationURL", "tokenURL", "userInfoURL")

@@ -6,7 +6,7 @@ state is one that was given out here, to this browser, and for the first time.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Self
 
@@ -41,6 +41,7 @@ from runwright.ports.mailer import Mailer
 from runwright.ports.poster import Poster
 from runwright.ports.storage import Storage, UnitOfWork
 from runwright.sealing import Sealer
+from runwright.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

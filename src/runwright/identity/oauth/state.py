@@ -13,7 +13,6 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -24,6 +23,7 @@ from runwright.identity.oauth.errors import BadReturn
 from runwright.model.repeat import RepeatKey
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
 from runwright.sealing import CannotOpen, Sealer
+from runwright.values import dataclass
 
 LIFETIME: Final = timedelta(minutes=15)
 MAX_CHARS: Final = 16_384
