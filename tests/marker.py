@@ -2,10 +2,21 @@
 
 import base64
 import gzip
+import os
 import secrets
 import urllib.parse
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Its files, links left aside. Somebody at work may remove some, and folders, meanwhile."""
+    for parent, _, names in os.walk(folder):  # leaves out what is gone
+        for path in (Path(parent, name) for name in names):
+            if path.is_file() and not path.is_symlink():
+                yield path
 
 
 class Marker:
@@ -16,13 +27,13 @@ class Marker:
 
     def found_below(self, folder: Path) -> list[Path]:
         """Files that hold the marker: plain, in common encodings, or in a gzip or zlib file."""
-        return [path for path in sorted(folder.rglob("*")) if self._is_in(path)]
+        return sorted(path for path in files_below(folder) if self._is_in(path))
 
     def _is_in(self, path: Path) -> bool:
-        if path.is_symlink() or not path.is_file():
-            return False
-        content = path.read_bytes()
-        return any(self._is_in_bytes(view) for view in (content, *_unpacked(content)))
+        with suppress(FileNotFoundError):  # a server at work removed it
+            content = path.read_bytes()
+            return any(self._is_in_bytes(view) for view in (content, *_unpacked(content)))
+        return False
 
     def _is_in_bytes(self, content: bytes) -> bool:
         return any(needle in content for needle in self._needles())

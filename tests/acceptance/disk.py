@@ -3,12 +3,14 @@
 from contextlib import suppress
 from pathlib import Path
 
+from tests.marker import files_below
+
 
 def holding(folder: Path, text: bytes) -> list[Path]:
     """Files that hold the text. The server goes on meanwhile and may remove some of them."""
     found = []
-    for path in folder.rglob("*"):
+    for path in files_below(folder):
         with suppress(FileNotFoundError):
-            if path.is_file() and not path.is_symlink() and text in path.read_bytes():
+            if text in path.read_bytes():
                 found.append(path)
     return found

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -19,28 +18,29 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import httpx
 
-START_S: Final = 60.0
+from tests.ports import reserved_port
+
+START_S: Final = 120.0
+PROVIDER: Final = (sys.executable, "-m", "oidc_provider_mock")
 
 
 @contextmanager
 def openid_provider() -> Iterator[str]:
     """The address of an OpenID Connect provider that takes every client and every user."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "oidc_provider_mock", "--port", str(port), "--require-nonce=true"],
-        env=os.environ | {"AUTHLIB_INSECURE_TRANSPORT": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_for(f"{url}/.well-known/openid-configuration", process)
-        yield url
-    finally:
-        process.kill()
-        process.wait()
+    with reserved_port() as port:
+        process = subprocess.Popen(
+            [*PROVIDER, "--port", str(port), "--require-nonce=true"],
+            env=os.environ | {"AUTHLIB_INSECURE_TRANSPORT": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _wait_for(f"{url}/.well-known/openid-configuration", process)
+            yield url
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
