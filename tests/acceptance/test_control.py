@@ -14,11 +14,14 @@ import httpx
 import pytest
 
 from tests.acceptance.deploying import deploy, domain, on_domain
+from tests.acceptance.gates import HELD, OPENED, open_gate
 from tests.acceptance.running import START_S, Running
 
 WAIT_S: Final = 60.0
 REPLAYED: Final = "x-runwright-idempotent-replay"
-NODE: Final = """
+NODE: Final = (
+    OPENED
+    + """
 export default async ({ req, res, log, error }) => {
   log("begun");
   if (req.path === "/loop") for (;;);
@@ -33,6 +36,7 @@ export default async ({ req, res, log, error }) => {
   }
   if (req.path === "/lines") {
     for (let n = 1; n <= 20; n += 1) {
+      if (n === 10) await opened("lines", req);
       await new Promise((done) => setTimeout(done, 100));
       if (n % 5) log(`line ${n}`); else error(`error ${n}`);
     }
@@ -49,6 +53,7 @@ export default async ({ req, res, log, error }) => {
   return res.text("done");
 };
 """
+)
 PYTHON: Final = """
 import time
 
@@ -65,7 +70,7 @@ def main(context):
 @pytest.fixture(scope="module")
 def api(server: Running) -> Iterator[httpx.Client]:
     with server.client() as client:
-        deploy(client, "control", "node", NODE, timeout=900)
+        deploy(client, "control", "node", NODE, **HELD)
         deploy(client, "control-py", "python", PYTHON, timeout=900)
         yield client
 
@@ -154,6 +159,7 @@ def test_of_many_calls_at_once_one_makes_the_execution(api: httpx.Client) -> Non
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["$id"] for answer in answers}) == 1
     assert sum(REPLAYED not in answer.headers for answer in answers) == 1
+    end_of(api, "control", answers[0].json()["$id"])  # lest another test takes it for its own
 
 
 # Runs ended from outside
@@ -226,7 +232,7 @@ def test_a_stream_is_cut_when_its_run_is_cancelled(api: httpx.Client, server: Ru
         parts = answer.iter_raw()
         first = next(parts)
         assert first == b"part", (answer.status_code, first, end_of(api, "control", execution_id))
-        assert api.post(f"{of('control', _running(api))}/cancel").status_code == 200
+        assert api.post(f"{of('control', execution_id)}/cancel").status_code == 200
         with pytest.raises(httpx.RemoteProtocolError):  # nobody takes half for whole
             list(parts)
 
@@ -263,6 +269,7 @@ def test_lines_are_read_while_the_function_runs_and_after_a_lost_connection(
             if "line 9" in event.data["text"]:
                 break
     assert api.get(of("control", made["$id"])).json()["status"] == "processing"
+    open_gate(api, "lines")
     with api.stream(
         "GET", url, params={"follow": "true"}, headers={"last-event-id": seen[-1].mark}
     ) as answer:
