@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-WAIT_S: Final = 60.0
+WAIT_S: Final = 120.0
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tests.acceptance.console import Console
 from tests.acceptance.deploying import deploy
 from tests.acceptance.running import Running
 
-WAIT_S: Final = 60.0
+WAIT_S: Final = 120.0
 PASSWORD: Final = "correct horse"
 SCOPES: Final = [
     "users.read",
@@ -57,11 +57,12 @@ class Project:
         return self.client(x_appwrite_key=self.key)
 
     def runs(self, function_id: str) -> list[dict[str, Any]]:
-        """What a witness was told so far, each with its run."""
-        query = json.dumps({"method": "limit", "values": [100]})
+        """What a witness was told so far, each with its run, in the order of the events."""
+        queries = [{"method": "limit", "values": [100]}, {"method": "orderAsc"}]
+        params = {f"queries[{at}]": json.dumps(query) for at, query in enumerate(queries)}
         path = f"/functions/{function_id}/executions"
         with self.by_key() as api:
-            found = api.get(path, params={"queries[0]": query}).json()["executions"]
+            found = api.get(path, params=params).json()["executions"]
         ended = [run for run in found if run["status"] in ("completed", "failed")]
         assert [run for run in ended if run["status"] == "failed"] == []
         return [json.loads(run["logs"]) | {"run": run} for run in ended]

@@ -1,4 +1,7 @@
-"""Events over HTTP: who hears of them, what subscribers see, and that they are independent."""
+"""Events over HTTP: who hears of them, what subscribers see, and that they are independent.
+
+Executions are announced to webhooks, too.
+"""
 
 import json
 import time
@@ -12,11 +15,12 @@ import pytest
 
 from runwright.triggers.sources import signature
 from tests.acceptance.console import Console
-from tests.acceptance.deploying import create, deploy
+from tests.acceptance.deploying import create, deploy, execute
+from tests.acceptance.receiving import Received, Receiver, receiving
 from tests.acceptance.running import Running
 from tests.marker import Marker
 
-WAIT_S: Final = 60.0
+WAIT_S: Final = 120.0
 ECHO: Final = """
 export default async ({ req, res, log }) => {
   log(req.headers["x-appwrite-event"], req.headers["x-appwrite-event-name"], req.method, req.path);
@@ -24,15 +28,21 @@ export default async ({ req, res, log }) => {
   log(`from ${req.headers["x-runwright-event-origin"]}`);
   const name = process.env.APPWRITE_FUNCTION_ID;
   if (name === "throws") throw new Error("deliberate");
-  if (name === "slow") await new Promise((end) => setTimeout(end, 60e3));
+  if (name === "slow") await new Promise((end) => setTimeout(end, 900e3));
   return res.text("heard");
+};
+"""
+ANSWERING: Final = """
+export default async ({ req, res, log }) => {
+  log("line of " + req.bodyText);
+  return res.text("answer to " + req.bodyText, 200, { "x-answer": "header of it" });
 };
 """
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server of its own, whose stop does not wait for the function that takes a minute."""
+    """A server of its own, whose stop does not wait for the function that never ends."""
     folder = tmp_path_factory.mktemp("events")
     settings = {"RUNWRIGHT_DRAIN_S": "0.5", "RUNWRIGHT_WEBHOOKS_ALLOW_PRIVATE": "on"}
     running = Running(folder / "data", **settings).start()
@@ -67,6 +77,14 @@ def until(
         time.sleep(0.01)
 
 
+def until_told(api: httpx.Client) -> None:
+    """Until no event waits to be handed on."""
+    deadline = time.monotonic() + WAIT_S
+    while waiting := api.get("/queue").json()["events"]:
+        assert time.monotonic() < deadline, waiting
+        time.sleep(0.01)
+
+
 def send(api: httpx.Client, **event: Any) -> dict[str, Any]:
     answer = api.post("/events", json=event)
     assert answer.status_code == 202, answer.text
@@ -96,7 +114,7 @@ def test_ten_subscribers_of_one_event_do_not_wait_for_each_other(api: httpx.Clie
     events = ["custom.fan.out"]
     good = [f"good-{at}" for at in range(6)]
     for function_id in ("throws", "slow", *good):
-        deploy(api, function_id, "node", ECHO, events=events, timeout=90)
+        deploy(api, function_id, "node", ECHO, events=events, timeout=900)
     deploy(api, "off", "node", ECHO, events=events, enabled=False)
     create(api, "empty", "node", events=events)
     began = time.monotonic()
@@ -166,6 +184,81 @@ def test_what_one_project_announces_starts_a_function_of_another(
     assert origin == "from source:next-door"
 
 
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as made:
+        yield made
+
+
+def listens(api: httpx.Client, receiver: Receiver, *events: str) -> str:
+    url = receiver.url("/hook")
+    body = {"webhookId": "unique()", "name": "Hook", "url": url, "events": list(events)}
+    answer = api.post("/webhooks", json=body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["$id"])
+
+
+def told_of(receiver: Receiver, execution_id: str, *actions: str) -> list[dict[str, Any]]:
+    """Payloads of exactly these events of an execution, in this order, once all have come."""
+    told: dict[str, Any] = {}
+
+    def have_come(newest: Received) -> bool:
+        _, _, execution_and_action = newest.events[0].partition(".executions.")
+        found, _, action = execution_and_action.partition(".")
+        if found == execution_id:
+            told[action] = newest.payload
+        return told.keys() >= set(actions)
+
+    receiver.wait("/hook", have_come)
+    assert sorted(told) == sorted(actions)
+    return [told[action] for action in actions]
+
+
+def test_runs_are_told_to_a_webhook_from_the_moment_at_which_there_is_one(
+    api: httpx.Client, receiver: Receiver
+) -> None:
+    deploy(api, "talks", "node", ANSWERING)
+    for _ in range(3):  # nobody listens, and by now the server knows
+        execute(api, "talks", body="nobody")
+    hook = listens(api, receiver, "functions.*.executions.*")
+    done = execute(api, "talks", body="marker-one")
+    (told,) = told_of(receiver, done["$id"], "create")
+    assert (told["status"], told["logs"]) == ("completed", "line of marker-one\n")
+
+    answer = api.post("/functions/talks/executions", json={"body": "marker-two", "async": True})
+    accepted = answer.json()
+    begun, ended = told_of(receiver, accepted["$id"], "create", "update")
+    assert (begun["status"], ended["status"]) == ("waiting", "completed")
+    assert ended["logs"] == "line of marker-two\n"
+
+    assert api.delete(f"/functions/talks/executions/{done['$id']}").status_code == 204
+    _, deleted = told_of(receiver, done["$id"], "create", "delete")
+    assert deleted["$id"] == done["$id"]
+
+    assert api.delete(f"/webhooks/{hook}").status_code == 204
+    for item in receiver.at("/hook"):
+        assert b"answer to" not in item.body
+        assert b"header of it" not in item.body
+        assert (item.payload["responseBody"], item.payload["responseHeaders"]) == ("", [])
+
+
+def test_a_guest_tells_nobody_else_what_the_run_printed(
+    alone: Running, api: httpx.Client, receiver: Receiver
+) -> None:
+    deploy(api, "open", "node", ANSWERING)
+    hook = listens(api, receiver, "functions.open.executions.*.create")
+    answer = httpx.post(
+        f"{alone.endpoint}/functions/open/executions",
+        json={"body": "x"},
+        headers={"x-appwrite-project": alone.project_id},
+        timeout=60,
+    )
+    assert answer.status_code == 201, answer.text
+    (told,) = told_of(receiver, answer.json()["$id"], "create")
+    assert (told["status"], told["logs"], told["errors"]) == ("completed", "", "")
+    assert api.delete(f"/webhooks/{hook}").status_code == 204
+
+
 def test_an_event_that_is_repeated_after_a_crash_is_announced_once(alone: Running) -> None:
     headers = {"idempotency-key": "order-7"}
     event = {"event": "custom.once", "payload": {"order": 7}}
@@ -193,6 +286,7 @@ def test_an_event_that_waits_for_a_full_queue_is_kept_and_cannot_be_read(tmp_pat
     try:
         with server.client() as api:
             deploy(api, "waits", "node", length, events=["custom.secret"])
+            until_told(api)  # of what was just made; a full queue would keep that, too
             delayed = {"async": True, "scheduledAt": later}
             made = [api.post("/functions/waits/executions", json=delayed).json() for _ in range(2)]
             event = {"event": "custom.secret", "payload": marker.text}
@@ -205,7 +299,7 @@ def test_an_event_that_waits_for_a_full_queue_is_kept_and_cannot_be_read(tmp_pat
                 assert gone.status_code == 204
             [run] = until(api, "waits", "completed")
             assert run["logs"] == f"{len(marker.text) + 2}\n"
-            assert api.get("/queue").json()["events"] == 0
+            until_told(api)
             assert marker.found_below(tmp_path) == []
     finally:
         assert server.stop() == 0
