@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from runwright.outgoing.mail_folder import kept_letter, kept_letters
 
-ARRIVE_S: Final = 60.0
+ARRIVE_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)

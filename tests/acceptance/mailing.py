@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-WAIT_S: Final = 60.0
+WAIT_S: Final = 120.0
 PASSWORD: Final = "p@ss:w/ord"
 
 

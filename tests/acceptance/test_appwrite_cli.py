@@ -16,6 +16,7 @@ from tests.acceptance.running import Running
 
 NODE = Path(executable.ROOT_DIR) / "bin" / "node"
 PROGRAM = Path(__file__).parent / "node" / "node_modules" / "appwrite-cli" / "index.js"
+END_S = 300.0  # of a command; each loads many modules first
 SOURCE = "export default ({ res, log }) => { log('hi'); return res.json({ pushed: true }); };"
 FUNCTION = {
     "$id": "pushed",
@@ -52,7 +53,7 @@ class Cli:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=120,
+            timeout=END_S,
         )
         printed = done.stdout + done.stderr
         assert done.returncode == 0, printed
@@ -70,7 +71,7 @@ class Cli:
             cwd=self.work,
             env=self.environ,
             encoding="utf-8",
-            timeout=60,
+            timeout=END_S,
             dimensions=(40, 160),
         )
         for prompt, reply in replies:

@@ -13,7 +13,7 @@ export async function person(sdk, options) {
   seen.cookies = document.cookie; // the session is not for scripts to read
   seen.kept.push(Object.keys(JSON.parse(localStorage.getItem('cookieFallback') ?? '{}')));
 
-  const { jwt } = await account.createJWT({ duration: 60 });
+  const { jwt } = await account.createJWT({ duration: 900 });
   const run = await functions.createExecution({ functionId, body: 'by sdk', method: 'PUT' });
   seen.bySdk = JSON.parse(run.responseBody);
   const call = (headers) =>
@@ -66,7 +66,7 @@ async function tried(work) {
 }
 
 async function until(isTrue, meanwhile = () => undefined) {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 120_000;
   while (!isTrue()) {
     if (Date.now() > deadline) throw new Error(`never became true: ${isTrue}`);
     await meanwhile();
