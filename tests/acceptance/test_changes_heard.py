@@ -107,7 +107,8 @@ def project(server: Running) -> Iterator[Project]:
     project_id = console.new_project()
     made = Project(server, project_id, console.new_key(project_id, SCOPES))
     with made.by_key() as api:
-        deploy(api, "witness", "node", WITNESS, events=["users.*", "teams.*"])
+        # The user's token that it is given lives no longer than a run may last, and some time.
+        deploy(api, "witness", "node", WITNESS, events=["users.*", "teams.*"], timeout=900)
         deploy(api, "second", "node", WITNESS, events=["users.*.create", "users.*"])
         deploy(api, "off", "node", WITNESS, events=["users.*"], enabled=False)
     yield made

@@ -182,7 +182,8 @@ def test_the_key_of_a_run_has_the_functions_scopes_in_its_own_project_alone(
     server: Running, other_project: str
 ) -> None:
     with server.client() as own:
-        deploy(own, "scoped", "node", ECHO, scopes=["teams.read"])
+        # The key outlives the run by the function's timeout, and is used below all the while.
+        deploy(own, "scoped", "node", ECHO, scopes=["teams.read"], timeout=900)
         ran = own.post("/functions/scoped/executions", json={}).json()
     secret = httpx.Response(200, content=ran["responseBody"]).json()["x-appwrite-key"]
     assert secret.startswith("ephemeral_")
