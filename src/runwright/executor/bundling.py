@@ -24,6 +24,7 @@ function requireOwn(name) {{
   }}
   return made[name].exports;
 }}
+requireOwn.main = require.main;
 requireOwn.cache = require.cache;
 requireOwn.resolve = require.resolve;
 requireOwn('./{RUNNER.removeprefix(_FOLDER)}');

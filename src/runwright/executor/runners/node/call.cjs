@@ -7,10 +7,10 @@ const { CallerGone } = require('./inlet.cjs');
 const { accept } = require('./websocket.cjs');
 const { RESULT, PART_BYTES, WINDOW_BYTES, FLAG_END } = require('./wire.cjs');
 const text = require('./text.cjs');
+const { now } = require('./clock.cjs');
 
 // User code may replace these.
 const soon = setImmediate;
-const { performance } = require('node:perf_hooks');
 
 const LOGS = 0;
 const ERRORS = 1;
@@ -131,7 +131,7 @@ class Call {
     this.batch.push(bytes);
     this.batchBytes += bytes.length;
     // A program that never yields gives the loop no turn, and somebody may be reading along.
-    if (performance.now() - this.flushedAt >= BATCH_MS) this.flushLogs();
+    if (now() - this.flushedAt >= BATCH_MS) this.flushLogs();
     else this.flushSoon();
   }
 
@@ -146,7 +146,7 @@ class Call {
     const bytes = this.batch.length === 1 ? this.batch[0] : Buffer.concat(this.batch, this.batchBytes);
     this.batch = [];
     this.batchBytes = 0;
-    this.flushedAt = performance.now();
+    this.flushedAt = now();
     if (this.isDropping && !this.wire.flushFirmly()) {
       this.droppedBytes += bytes.length;
       return;
@@ -166,7 +166,7 @@ class Call {
   // --- the end ---
 
   micros() {
-    return Math.min(0xffffffff, Math.max(0, Math.round((performance.now() - this.began) * 1000)));
+    return Math.min(0xffffffff, Math.max(0, Math.round((now() - this.began) * 1000)));
   }
 
   succeed(value) {

@@ -2,7 +2,6 @@
 // From an entrypoint to the function that answers requests.
 
 const fs = require('node:fs');
-const Module = require('node:module');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
@@ -84,12 +83,18 @@ function callableOf(module, file) {
   throw new LoadError("Function signature invalid. Did you forget to export a 'main' function?");
 }
 
+// Without a parent, as `import()` does it: `!module.parent` is how old code knows a start.
+function loadCommonJs(file) {
+  // What `node:module` exports, which itself brings along what hardly a function uses.
+  const Module = require.main.constructor;
+  return Module._load(file, undefined, false);
+}
+
 async function load({ root, entrypoint }) {
   const file = fileOf(root, entrypoint);
   let module;
   try {
-    // Without a parent, as `import()` does it: `!module.parent` is how old code knows a start.
-    if (isCommonJs(file)) module = { default: Module._load(file, undefined, false) };
+    if (isCommonJs(file)) module = { default: loadCommonJs(file) };
     else module = await import(pathToFileURL(file).href);
   } catch (error) {
     throw new LoadError(reason(error, entrypoint));

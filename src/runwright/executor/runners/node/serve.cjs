@@ -2,8 +2,8 @@
 // Serves the requests of one deployment, inside its sandbox, over the frame socket.
 
 const { AsyncLocalStorage } = require('node:async_hooks');
-const { performance } = require('node:perf_hooks');
 const { Call } = require('./call.cjs');
+const { now } = require('./clock.cjs');
 const { Inlet } = require('./inlet.cjs');
 const { enforceHeaders } = require('./request.cjs');
 const loading = require('./load.cjs');
@@ -136,7 +136,7 @@ function invoke(call) {
 }
 
 function answer(call, main) {
-  call.began = performance.now();
+  call.began = now();
   let value;
   let isAwaited;
   try {
