@@ -27,6 +27,7 @@ var (
 	mutex    sync.Mutex
 	arrivals []chan bool
 	held     []chan bool
+	late     []chan bool
 )
 
 func init() { fmt.Println("module loaded") }
@@ -200,18 +201,44 @@ var actions = map[string]func(context) response{
 		<-mine
 		return c.Res.Text("released")
 	},
+	// What was late has been said when this answers.
 	"release": func(c context) response {
 		mutex.Lock()
 		defer mutex.Unlock()
 		for _, one := range held {
 			close(one)
 		}
-		held = nil
+		for _, said := range late {
+			<-said
+		}
+		held, late = nil, nil
 		return c.Res.Text("")
 	},
 	"lateOutput": func(c context) response {
-		time.AfterFunc(20*time.Millisecond, func() { c.Log("too late") })
+		mine, said := make(chan bool), make(chan bool)
+		mutex.Lock()
+		held, late = append(held, mine), append(late, said)
+		mutex.Unlock()
+		go func() {
+			<-mine
+			c.Log("too late")
+			close(said)
+		}()
 		return c.Res.Text("done")
+	},
+	// Prints beside its answer, and for longer than the answer takes.
+	"chatter": func(c context) response {
+		begun := make(chan bool)
+		go func() {
+			for i := range 100 {
+				fmt.Print("x")
+				if i == 0 {
+					close(begun)
+				}
+			}
+		}()
+		<-begun
+		return c.Res.Text("said")
 	},
 	"nothing": func(c context) response { return response{} },
 	"handMade": func(c context) response {
@@ -285,7 +312,7 @@ var actions = map[string]func(context) response{
 	"rejectUnhandled": func(c context) response {
 		c.Log("before the rejection")
 		go func() { panic("nobody handles this") }()
-		time.Sleep(10 * time.Second)
+		time.Sleep(time.Hour)
 		return response{}
 	},
 	"openFiles": func(c context) response {

@@ -8,6 +8,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 let counter = 0;
 const arrivals = [];
 const held = [];
+const late = [];
 console.log('module loaded');
 
 const actions = {
@@ -125,20 +126,27 @@ const actions = {
     await new Promise((resolve) => held.push(resolve));
     return res.text('released');
   },
-  release: ({ res }) => {
+  // What was late has been said when this answers.
+  release: async ({ res }) => {
     for (const go of held.splice(0)) go();
+    await Promise.all(late.splice(0));
     return res.text('');
   },
   printLater: async ({ req, res }) => {
-    setTimeout(() => console.log(`late ${req.query.id}`), 5);
-    await sleep(30);
+    await new Promise((resolve) => {
+      setTimeout(() => {
+        console.log(`late ${req.query.id}`);
+        resolve();
+      }, 5);
+    });
     return res.text('');
   },
   lateOutput: ({ res, log }) => {
-    setTimeout(() => {
+    const said = new Promise((resolve) => held.push(resolve)).then(() => {
       log('too late');
       console.log('too late');
-    }, 20);
+    });
+    late.push(said);
     return res.text('done');
   },
   bare: () => 'just text',
@@ -218,7 +226,7 @@ const actions = {
   rejectUnhandled: async ({ log }) => {
     log('before the rejection');
     Promise.reject(new Error('nobody handles this'));
-    await sleep(10_000);
+    await sleep(3_600_000);
   },
   openFiles: ({ res }) =>
     res.text(execFileSync('/bin/ls', ['-l', '/proc/self/fd'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })),

@@ -12,7 +12,8 @@ import time
 ACTIONS = {}
 _counter = 0
 _barriers = {}
-_held = threading.Event()
+_held = []
+_late = []
 print("module loaded")
 
 
@@ -239,22 +240,27 @@ def sleep(context):
 def meet(context):
     """Answers when `n` of these calls are running at the same time."""
     parties = int(context.req.query["n"])
-    _barriers.setdefault(parties, threading.Barrier(parties)).wait(30)
+    _barriers.setdefault(parties, threading.Barrier(parties)).wait()
     return context.res.text("met")
 
 
 @action
 def hold(context):
     """Answers when `release` is called."""
-    _held.clear()
+    gate = threading.Event()
+    _held.append(gate)
     context.log("holding")
-    _held.wait(30)
+    gate.wait()
     return context.res.text("released")
 
 
 @action
 def release(context):
-    _held.set()
+    """Lets go on what is held; what was late has been said when this answers."""
+    while _held:
+        _held.pop().set()
+    while _late:
+        _late.pop().join()
     return context.res.text("")
 
 
@@ -269,13 +275,32 @@ def print_later(context):
 
 @action
 def late_output(context):
+    gate = threading.Event()
+
     def late():
-        time.sleep(0.02)
+        gate.wait()
         context.log("too late")
         print("too late")
 
-    threading.Thread(target=late, daemon=True).start()
+    _held.append(gate)
+    _late.append(threading.Thread(target=late, daemon=True))
+    _late[-1].start()
     return context.res.text("done")
+
+
+@action
+def chatter(context):
+    """Prints beside its answer, and for longer than the answer takes."""
+    begun = threading.Event()
+
+    def talk():
+        for _ in range(100):
+            print("x", end="")
+            begun.set()
+
+    threading.Thread(target=talk, daemon=True).start()
+    begun.wait()
+    return context.res.text("said")
 
 
 @action

@@ -38,8 +38,10 @@ async def hold(context):
 
 async def release(context):
     for future in _held:
-        future.set_result(None)
+        if not future.done():  # its call was cancelled
+            future.set_result(None)
     _held.clear()
+    await asyncio.sleep(0)  # what was late has been said after this
     return context.res.text("")
 
 
@@ -96,11 +98,12 @@ async def print_later(context):
 
 
 async def late_output(context):
-    def late():
+    def late(_future):
         context.log("too late")
         print("too late")
 
-    asyncio.get_running_loop().call_later(0.02, late)
+    _held.append(asyncio.get_running_loop().create_future())
+    _held[-1].add_done_callback(late)
     return context.res.text("done")
 
 

@@ -11,6 +11,7 @@ COUNT = { counter: 0 }
 LOCK = Mutex.new
 ARRIVALS = []
 HELD = []
+LATE = []
 
 def all_at_once(queues)
   queues.each { |queue| queue << true }
@@ -129,25 +130,37 @@ ACTIONS = {
     mine.pop
     c.res.text('released')
   },
+  # What was late has been said when this answers.
   'release' => lambda { |c|
     LOCK.synchronize { all_at_once(HELD) }
+    LATE.shift.join until LATE.empty?
     c.res.text('')
   },
   'printLater' => lambda { |c|
-    Thread.new do
-      sleep 0.005
-      puts "late #{c.req.query['id']}"
-    end
-    sleep 0.03
+    Thread.new { puts "late #{c.req.query['id']}" }.join
     c.res.text('')
   },
   'lateOutput' => lambda { |c|
-    Thread.new do
-      sleep 0.02
+    mine = Queue.new
+    LOCK.synchronize { HELD << mine }
+    LATE << Thread.new do
+      mine.pop
       c.log('too late')
       puts 'too late'
     end
     c.res.text('done')
+  },
+  # Prints beside its answer, and for longer than the answer takes.
+  'chatter' => lambda { |c|
+    begun = Queue.new
+    Thread.new do
+      100.times do
+        print 'x'
+        begun << true
+      end
+    end
+    begun.pop
+    c.res.text('said')
   },
   'bare' => ->(_) { 'just text' },
   'bareNumber' => ->(_) { 42 },

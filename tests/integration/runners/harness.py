@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -370,21 +369,27 @@ class Runner:
             self.process.kill()
             self.process.communicate()
 
-    def load(self, root: Path, entrypoint: str, env: Mapping[str, str] | None = None) -> None:
+    def load(
+        self,
+        root: Path,
+        entrypoint: str,
+        env: Mapping[str, str] | None = None,
+        *,
+        cpus: float = 1.0,
+    ) -> None:
         assignment = {
             "root": str(root),
             "entrypoint": entrypoint,
             "env": dict(env or {}),
-            "cpus": 1.0,
+            "cpus": cpus,
         }
         self.send(frame(Kind.LOAD, 0, json.dumps(assignment).encode()))
 
     def send(self, data: bytes) -> None:
         """Send all of it; takes what comes meanwhile, as a host must."""
         self._outgoing += data
-        until = time.monotonic() + DEADLINE_S
         while self._outgoing:
-            self._turn(until)
+            self._turn()
 
     def begin(
         self,
@@ -485,16 +490,14 @@ class Runner:
         self.wait(lambda: self.pongs == [1])
 
     def wait(self, is_done: Callable[[], bool]) -> None:
-        """Take frames until the condition holds. Raises Closed, or TimeoutError at the deadline."""
-        until = time.monotonic() + DEADLINE_S
+        """Take frames until the condition holds. Raises Closed, or TimeoutError after a silence."""
         while not is_done():
-            self._turn(until)
+            self._turn()
 
-    def _turn(self, until: float) -> None:
+    def _turn(self) -> None:
         """Move bytes once, in the direction that is possible first."""
         wants_to_send = [self.socket] if self._outgoing else []
-        timeout_s = max(0.0, until - time.monotonic())
-        readable, writable, _ = select.select([self.socket], wants_to_send, [], timeout_s)
+        readable, writable, _ = select.select([self.socket], wants_to_send, [], DEADLINE_S)
         if not readable and not writable:
             raise TimeoutError
         if writable:
@@ -559,7 +562,9 @@ class Runner:
 
 
 @contextmanager
-def started(variant: Variant, env: Mapping[str, str] | None = None) -> Iterator[Runner]:
+def started(
+    variant: Variant, env: Mapping[str, str] | None = None, *, cpus: float = 1.0
+) -> Iterator[Runner]:
     with Runner(variant.argv) as runner:
-        runner.load(variant.root, variant.entrypoint, env)
+        runner.load(variant.root, variant.entrypoint, env, cpus=cpus)
         yield runner

@@ -12,7 +12,7 @@ from runwright.executor.wire import (
     encode_window,
     frame,
 )
-from tests.integration.runners.harness import Runner, Variant
+from tests.integration.runners.harness import DEADLINE_S, Runner, Variant, started
 
 
 def test_calls_run_at_the_same_time(runner: Runner, variant: Variant) -> None:
@@ -52,8 +52,16 @@ def test_output_after_the_answer_is_dropped(runner: Runner, variant: Variant) ->
     request_id = runner.begin("lateOutput")
     assert runner.end(request_id).logs == ""
 
-    runner.call("sleep", target="/?id=1&ms=100")  # the late output comes meanwhile
+    runner.call("release")  # the late output has come
     assert runner.results[request_id].logs == ""
+
+
+def test_output_beside_the_answer_holds_nothing_up(variant: Variant) -> None:
+    if variant.is_javascript or not variant.can("calls at once"):
+        pytest.skip("a function has one thread")
+    with started(variant, cpus=4) as runner:
+        # What is said after the end of a call stays in the pipe of stderr: 100 bytes each.
+        assert [runner.call("chatter").text for _ in range(300)] == ["said"] * 300
 
 
 def held_up(runner: Runner) -> int:
@@ -191,10 +199,19 @@ def test_an_exception_in_a_stream_ends_it_as_failed(runner: Runner) -> None:
 # --- cancelling ---
 
 
-def test_a_cancelled_call_is_not_answered(runner: Runner) -> None:
-    request_id = runner.begin("sleep", target="/?id=1&ms=50")
-    runner.send(frame(Kind.CANCEL, request_id))
-    runner.call("sleep", target="/?id=2&ms=150")
+def test_a_cancelled_call_is_not_answered(runner: Runner, variant: Variant) -> None:
+    if variant.can("calls at once"):
+        request_id = held_up(runner)
+        runner.send(frame(Kind.CANCEL, request_id))
+        runner.pongs.clear()
+        runner.ping(78)
+        runner.wait(lambda: runner.pongs == [78])  # so it has been cancelled
+        runner.call("release")
+    else:
+        # Both come at once: a call whose frames are taken when it ends is cancelled by then.
+        request_id, data = runner.prepare("sleep", target="/?id=1&ms=50")
+        runner.send(data + frame(Kind.CANCEL, request_id))
+    runner.call("sleep", target="/?id=2&ms=50")
 
     assert runner.results[request_id].status == 0
 
@@ -280,11 +297,14 @@ def test_an_unhandled_rejection_ends_the_process_with_its_stack(
     assert b"nobody handles this" in own.process.stderr.read()
 
 
-def test_a_runner_ends_with_its_host(own: Runner) -> None:
-    own.begin("sleep", target="/?id=1&ms=60000")
+def test_a_runner_ends_with_its_host(own: Runner, variant: Variant) -> None:
+    if variant.can("calls at once"):
+        held_up(own)
+    else:
+        own.call("text")  # during a call it looks at nothing but the call
     own.socket.close()
 
-    assert own.process.wait(10) == 0
+    assert own.process.wait(DEADLINE_S) == 0
 
 
 @pytest.mark.parametrize(
@@ -309,9 +329,11 @@ def test_a_broken_frame_ends_the_runner(data: bytes, own: Runner) -> None:
     assert own.drain() == 70
 
 
-def test_a_body_after_its_end_ends_the_runner(own: Runner) -> None:
-    request_id = own.begin("sleep", target="/?id=1&ms=5000")
-    own.send(frame(Kind.BODY, request_id, bytes([FLAG_END]) + b"more"))
+def test_a_body_after_its_end_ends_the_runner(own: Runner, variant: Variant) -> None:
+    action = "hold" if variant.can("calls at once") else "sleep"
+    # Both come at once, so that the second is there before the call has ended.
+    request_id, data = own.prepare(action, target="/?id=1&ms=50")
+    own.send(data + frame(Kind.BODY, request_id, bytes([FLAG_END]) + b"more"))
 
     assert own.drain() == 70
 

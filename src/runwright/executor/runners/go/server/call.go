@@ -196,13 +196,13 @@ func (c *call) sendLog(isError bool, text string) {
 
 // No output after this belongs to the request.
 func (c *call) close() {
+	running.end(c) // before the lock: who holds the registry's hands text to the call
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if !c.isCancelled {
 		c.endLine()
 	}
 	c.isEnded = true
-	running.end(c)
 }
 
 // Streams
