@@ -475,7 +475,7 @@ def test_calls_wait_for_a_slow_module_and_then_run_together(
             "import os, threading, time\n"
             "while not os.path.exists(os.environ['GATE']): time.sleep(0.005)\n"
             "barrier = threading.Barrier(8)\n"
-            "def main(context):\n    barrier.wait(30)\n    return context.res.text('met')\n"
+            "def main(context):\n    barrier.wait()\n    return context.res.text('met')\n"
         ),
         "async_main.py": (
             "import asyncio, os, time\n"
@@ -537,21 +537,24 @@ def test_a_main_that_is_only_sometimes_async_works(variant: Variant, tmp_path: P
 @pytest.mark.parametrize("variant", PYTHONS, ids=lambda variant: variant.version)
 def test_one_thread_serves_all_calls_when_asked(variant: Variant, tmp_path: Path) -> None:
     code = (
-        "import threading, time\n"
-        "def main(context):\n    time.sleep(0.05)\n"
+        "import os, threading, time\n"
+        "def main(context):\n"
+        "    while not os.path.exists(os.environ['GATE']): time.sleep(0.005)\n"
         "    return context.res.text(threading.current_thread().name)\n"
     )
+    gate = tmp_path / "gate"
     layout = Layout(
         name="",
         files={"main.py": code},
         entrypoint="main.py",
-        env={"RUNWRIGHT_PYTHON_THREADS": "1"},
+        env={"RUNWRIGHT_PYTHON_THREADS": "1", "GATE": str(gate)},
     )
     with laid_out(variant, layout, tmp_path) as runner:
         ids = [runner.begin() for _ in range(6)]
         runner.ping(1)
         runner.wait(lambda: runner.pongs == [1])
         assert runner.results[ids[-1]].result is None
+        gate.touch()
         names = {runner.end(request_id).text for request_id in ids}
         names |= {runner.call().text for _ in range(3)}
 

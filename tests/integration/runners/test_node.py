@@ -200,10 +200,12 @@ def test_a_host_that_takes_nothing_costs_output_but_no_memory(
 
 def test_a_function_may_catch_what_nobody_caught(node: Variant, tmp_path: Path) -> None:
     code = (
-        "process.on('uncaughtException', (error) => console.log(`caught ${error.message}`));"
+        "let caught;"
+        "process.on('uncaughtException', (error) => {"
+        "  console.log(`caught ${error.message}`); caught(); });"
         "module.exports = async ({ res }) => {"
         "  setTimeout(() => { throw new Error('in a timer'); }, 1);"
-        "  await new Promise((go) => setTimeout(go, 20));"
+        "  await new Promise((go) => { caught = go; });"
         "  return res.text('survived'); };"
     )
     with function(node, tmp_path, code) as runner:

@@ -6,7 +6,7 @@ import pytest
 
 from runwright.executor.wire import ResultClass
 from tests.integration.runners.deploy import deployed
-from tests.integration.runners.harness import Variant, others
+from tests.integration.runners.harness import RUNNERS, Variant, others
 
 FOUND = {found.language: found for found in others()}
 NO_CALLABLE = "Function signature invalid. Did you forget to export a 'main' function?\n"
@@ -76,7 +76,7 @@ def test_an_error_of_php_that_is_no_exception_fails_the_call(tmp_path: Path) -> 
     assert body == ""
     assert errors.startswith("Error: Call to undefined function none()\nAt ")
     assert "src/fn.php:1" in errors
-    assert "runner" not in errors
+    assert str(RUNNERS) not in errors
 
 
 def test_state_and_constants_of_a_ruby_file_are_kept(tmp_path: Path) -> None:
