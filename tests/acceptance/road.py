@@ -62,7 +62,7 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 
 def wait_ready(functions: Any, function_id: str, deployment_id: str) -> Any:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         deployment = functions.get_deployment(function_id, deployment_id)
         if str(getattr(deployment.status, "value", deployment.status)) in ("ready", "failed"):
@@ -72,7 +72,7 @@ def wait_ready(functions: Any, function_id: str, deployment_id: str) -> Any:
 
 
 def wait_ended(functions: Any, function_id: str, execution_id: str) -> Any:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         execution = functions.get_execution(function_id, execution_id)
         if plain(execution.status) in ("completed", "failed"):

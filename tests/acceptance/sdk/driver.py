@@ -18,7 +18,7 @@ NODE_FOLDER: Final = HERE.parent / "node"
 NODE: Final = Path(executable.ROOT_DIR) / "bin" / "node"
 OLDER: Final = Path(sys.prefix) / "sdk22"
 SDKS: Final = ("python-27", "python-22", "node-27")
-CALL_S: Final = 60.0
+CALL_S: Final = 120.0
 
 
 class Refused(AssertionError):
