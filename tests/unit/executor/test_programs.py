@@ -1,0 +1,46 @@
+"""Which program files can be mapped by large pages."""
+
+import struct
+
+import pytest
+
+from runwright.executor.programs import lies_as_large_pages
+
+MIB = 1024 * 1024
+FIXED, MOVED = 2, 3
+
+
+def a_program(
+    *, kind: int = FIXED, offset: int = 0x1000, address: int = 0x401000, code: int = 32 * MIB,
+    alignment: int = 0x1000,
+) -> bytes:  # fmt: skip
+    head = b"\x7fELF\2\1\1" + bytes(9)
+    head += struct.pack("<HHIQQQIHHHHHH", kind, 62, 1, address, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    data = struct.pack("<IIQQQQQQ", 1, 4, 0, 0x400000, 0x400000, 64, 64, 0x1000)
+    return head + data + struct.pack(
+        "<IIQQQQQQ", 1, 5, offset, address, address, code, code, alignment
+    )  # fmt: skip
+
+
+def test_code_at_a_fixed_place_that_is_as_far_into_a_large_page_as_in_its_file() -> None:
+    assert lies_as_large_pages(a_program())
+
+
+def test_code_that_is_moved_by_whole_large_pages() -> None:
+    assert lies_as_large_pages(a_program(kind=MOVED, alignment=2 * MIB))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"",
+        b"#!/bin/sh\n" + bytes(200),
+        a_program(kind=MOVED),
+        a_program(address=0x402000),
+        a_program(code=MIB),
+        a_program()[:100],
+    ],
+    ids=["nothing", "a script", "moved anywhere", "shifted", "little code", "a part of a head"],
+)
+def test_what_cannot_be_mapped_so(program: bytes) -> None:
+    assert not lies_as_large_pages(program)
