@@ -6,6 +6,8 @@ wait in a queue of their own: some cost seconds, and nobody else should wait for
 """
 
 import asyncio
+import base64
+import secrets
 from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import cache
@@ -14,12 +16,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.low_level import ARGON2_VERSION
 
 from runwright.errors import InvalidParam, ServiceUnavailable
 from runwright.identity.errors import PasswordReused, PersonalDataInPassword
 from runwright.identity.hashes import ARGON2, Hash
 from runwright.identity.policies import PasswordStrength, Policies
-from runwright.ids import new_secret
 from runwright.model.identity import User
 from runwright.ports.breaches import BreachList
 
@@ -47,6 +49,17 @@ class _Lane:
             self._waiting -= 1
 
 
+def _fitting_nothing(hasher: PasswordHasher) -> str:
+    """What a hash looks like, of random bytes. To check it costs what a real one does, so who
+    signs in with an unknown address waits as long; to make it costs nothing."""
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(length)).decode().rstrip("=")
+        for length in (hasher.salt_len, hasher.hash_len)
+    )
+    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    return f"$argon2{hasher.type.name.lower()}$v={ARGON2_VERSION}${cost}${salt}${digest}"
+
+
 class Passwords:
     """Makes and checks password hashes."""
 
@@ -63,8 +76,7 @@ class Passwords:
         self._breaches = breaches
         self._own = _Lane(at_once)
         self._brought = _Lane(brought_at_once)
-        # Same cost as a real hash: who signs in with an unknown address waits as long.
-        self._nobody = self._hasher.hash(new_secret(32))
+        self._nobody = _fitting_nothing(self._hasher)
 
     async def fits(self, password: str, user: User | None, stand_in: Hash | None = None) -> bool:
         """Whether the password is the user's. For nobody it never is, and that takes as long

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 
 from runwright.errors import InvalidParam, ServiceUnavailable
 from runwright.identity import passwords as module
@@ -59,11 +60,16 @@ async def test_nobody_and_users_without_a_password_never_fit() -> None:
 
 async def test_an_unknown_user_costs_a_whole_hash() -> None:
     checked: list[str] = []
+    failures: list[type[Exception]] = []
 
     class Counting(PasswordHasher):
         def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:
             checked.append(str(hash))
-            return super().verify(hash, password)
+            try:
+                return super().verify(hash, password)
+            except Exception as exc:
+                failures.append(type(exc))
+                raise
 
     passwords = Passwords(Counting(time_cost=1, memory_cost=8, parallelism=1))
     await passwords.fits(PASSWORD, None)
@@ -72,6 +78,8 @@ async def test_an_unknown_user_costs_a_whole_hash() -> None:
     assert len(checked) == 2
     parameters = {item.rpartition("$")[0].rpartition("$")[0] for item in checked}
     assert len(parameters) == 1, "the stand-in costs what a real hash costs"
+    assert len({len(item) for item in checked}) == 1, "salts and digests as long"
+    assert failures == [VerifyMismatchError] * 2, "it is computed, not refused for its form"
 
 
 async def test_the_default_hash_is_argon2id_with_64_mib() -> None:
