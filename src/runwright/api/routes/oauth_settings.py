@@ -1,7 +1,6 @@
 """The providers of a project. One route for each row of the table of providers."""
 
 from collections.abc import Mapping
-from dataclasses import make_dataclass
 from functools import cache
 from typing import Annotated, Any, Final
 
@@ -75,11 +74,12 @@ def _params(provider: Provider) -> type[Any]:
         validators["prompt"] = Checked(ListOf(OneOf(provider.prompts)), _alone)
     validators |= {extra.name: _VALIDATORS[extra.kind] for extra in provider.extras}
     validators["enabled"] = Bool()
-    fields = [
-        (f"given_{place}", Annotated[Any, Named(name), validator], None)
+    fields = {
+        f"given_{place}": Annotated[Any, Named(name), validator]
         for place, (name, validator) in enumerate(validators.items())
-    ]
-    return make_dataclass(f"Set{provider.title}", fields, kw_only=True, eq=False, repr=False)
+    }
+    body = {"__annotations__": fields, "__module__": __name__, **dict.fromkeys(fields)}
+    return dataclass(frozen=True, kw_only=True)(type(f"Set{provider.title}", (), body))
 
 
 def _given(provider: Provider, params: Any) -> dict[str, Any]:
