@@ -2,22 +2,16 @@
 
 The answers come from anybody, and are JSON, CBOR and certificates inside each other. Whatever
 the library makes of one that is not as it should be, it is refused in the same way.
+
+What needs the library is called on threads and imports it there: loading it takes a sixth of a
+second, which every start would pay and few projects need.
 """
 
+import base64
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
-
-import webauthn
-from webauthn.helpers import base64url_to_bytes, bytes_to_base64url, options_to_json_dict
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    AuthenticatorTransport,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from runwright.identity.factor_errors import PasskeyRefused
 from runwright.identity.relying_party import RelyingParty
@@ -32,7 +26,7 @@ Json = dict[str, Any]
 
 MAX_CREDENTIAL_ID_CHARS: Final = 1364  # 1023 bytes in base64url, the most that devices may use
 MAX_SIGN_COUNT: Final = 2**32 - 1
-_TRANSPORTS: Final = frozenset(item.value for item in AuthenticatorTransport)
+TRANSPORTS: Final = frozenset({"usb", "nfc", "ble", "smart-card", "internal", "cable", "hybrid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +55,9 @@ def creation_options(
     timeout_s: float,
 ) -> Json:
     """A passkey that the device finds by itself and gives after it made sure of its user."""
+    import webauthn
+    from webauthn.helpers import options_to_json_dict, structs
+
     name = user.email or user.phone or user.name or user.id
     options = webauthn.generate_registration_options(
         rp_id=party.id,
@@ -70,23 +67,32 @@ def creation_options(
         user_display_name=user.name or name,
         challenge=challenge,
         timeout=int(timeout_s * 1000),
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.REQUIRED,
+        authenticator_selection=structs.AuthenticatorSelectionCriteria(
+            resident_key=structs.ResidentKeyRequirement.REQUIRED,
             require_resident_key=True,
-            user_verification=UserVerificationRequirement.REQUIRED,
+            user_verification=structs.UserVerificationRequirement.REQUIRED,
         ),
-        exclude_credentials=[_descriptor(item) for item in known],
+        exclude_credentials=[
+            structs.PublicKeyCredentialDescriptor(
+                id=_decoded(item.credential_id),
+                transports=[structs.AuthenticatorTransport(way) for way in item.transports] or None,
+            )
+            for item in known
+        ],
     )
     return options_to_json_dict(options)
 
 
 def request_options(rp_id: str, challenge: bytes, *, timeout_s: float) -> Json:
     """The device offers its user every passkey that it has for the domain."""
+    import webauthn
+    from webauthn.helpers import options_to_json_dict, structs
+
     options = webauthn.generate_authentication_options(
         rp_id=rp_id,
         challenge=challenge,
         timeout=int(timeout_s * 1000),
-        user_verification=UserVerificationRequirement.REQUIRED,
+        user_verification=structs.UserVerificationRequirement.REQUIRED,
     )
     return options_to_json_dict(options)
 
@@ -98,6 +104,7 @@ def read_answer(credential: Json) -> Answered:
 
 def registered(credential: Json, *, challenge: bytes, rp_id: str, origin: str) -> Registered:
     """Verify a new passkey. Raises PasskeyRefused."""
+    import webauthn
 
     def read() -> Registered:
         made = webauthn.verify_registration_response(
@@ -108,7 +115,7 @@ def registered(credential: Json, *, challenge: bytes, rp_id: str, origin: str) -
             require_user_verification=True,
         )
         return Registered(
-            bytes_to_base64url(made.credential_id),
+            base64.urlsafe_b64encode(made.credential_id).decode().rstrip("="),
             made.credential_public_key,
             made.sign_count,
             _transports(credential["response"]),
@@ -124,6 +131,7 @@ def signed_in(
 
     A count that does not grow is refused: the passkey may have been copied.
     """
+    import webauthn
 
     def read() -> int:
         seen = webauthn.verify_authentication_response(
@@ -155,7 +163,7 @@ def _reason(error: Exception) -> str:
 
 def _answered(credential: Json) -> Answered:
     response = credential["response"]
-    client_data = json.loads(base64url_to_bytes(response["clientDataJSON"]))
+    client_data = json.loads(_decoded(response["clientDataJSON"]))
     credential_id, origin = credential["id"], client_data["origin"]
     handle = response.get("userHandle")
     if not isinstance(credential_id, str) or not 0 < len(credential_id) <= MAX_CREDENTIAL_ID_CHARS:
@@ -165,7 +173,7 @@ def _answered(credential: Json) -> Answered:
     # A page inside another one, which may cover it with something to click on.
     if client_data.get("crossOrigin") is True:
         raise ValueError("used inside another site's page")
-    user = base64url_to_bytes(handle).decode() if handle else None
+    user = _decoded(handle).decode() if handle else None
     return Answered(credential_id, origin, user)
 
 
@@ -174,11 +182,8 @@ def _transports(response: Mapping[str, Any]) -> tuple[str, ...]:
     given = response.get("transports")
     if not isinstance(given, list):
         return ()
-    return tuple(dict.fromkeys(item for item in given if item in _TRANSPORTS))
+    return tuple(dict.fromkeys(item for item in given if item in TRANSPORTS))
 
 
-def _descriptor(passkey: Passkey) -> PublicKeyCredentialDescriptor:
-    return PublicKeyCredentialDescriptor(
-        id=base64url_to_bytes(passkey.credential_id),
-        transports=[AuthenticatorTransport(item) for item in passkey.transports] or None,
-    )
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(f"{text}===")  # too much padding does no harm

@@ -14,7 +14,7 @@ from runwright.identity.ceremonies import Registration
 from runwright.identity.factor_errors import PasskeyExists, PasskeyRefused, TooManyPasskeys
 from runwright.identity.passkeys import announced, platforms_of, require_recent
 from runwright.identity.people import required_user
-from runwright.identity.relying_party import RelyingParties
+from runwright.identity.relying_party import RelyingParties, RelyingParty
 from runwright.ids import resolve
 from runwright.model.factors import Passkey, PasskeyCeremony
 from runwright.model.identity import Platform, Project, Session, User
@@ -57,7 +57,7 @@ class PasskeyRegistration:
         recent = require_recent(session, self._clock.now())
         wanted = Registration(user.id, recent.id, resolve(passkey_id), name)
 
-        def work(uow: UnitOfWork) -> Begun:
+        def work(uow: UnitOfWork) -> tuple[RelyingParty, User, PasskeyCeremony, list[Passkey]]:
             current = required_user(uow, user.project_id, user.id)
             party = self._parties.of(project, platforms_of(uow, project), origin)
             known = uow.passkeys.find(user.project_id, user_id=user.id)
@@ -68,13 +68,18 @@ class PasskeyRegistration:
                 uow, user.project_id, party.id, self._clock.now(), registration=wanted
             )
             same = [item for item in known if item.rp_id == party.id]
-            timeout_s = ceremonies.LIFETIME.total_seconds()
-            options = authenticators.creation_options(
-                party, current, begun.challenge, same, timeout_s=timeout_s
-            )
-            return Begun(begun, options)
+            return party, current, begun, same
 
-        return await self._storage.write(work)
+        party, current, begun, same = await self._storage.write(work)
+        options = await asyncio.to_thread(
+            authenticators.creation_options,
+            party,
+            current,
+            begun.challenge,
+            same,
+            timeout_s=ceremonies.LIFETIME.total_seconds(),
+        )
+        return Begun(begun, options)
 
     async def finish(
         self,

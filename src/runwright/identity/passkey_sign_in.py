@@ -45,7 +45,9 @@ class PasskeySignIn:
 
         begun = await self._storage.write(work)
         timeout_s = ceremonies.LIFETIME.total_seconds()
-        options = authenticators.request_options(begun.rp_id, begun.challenge, timeout_s=timeout_s)
+        options = await asyncio.to_thread(
+            authenticators.request_options, begun.rp_id, begun.challenge, timeout_s=timeout_s
+        )
         return Begun(begun, options)
 
     async def finish(

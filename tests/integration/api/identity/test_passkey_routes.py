@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
+from webauthn.helpers.structs import AuthenticatorTransport
 
-from runwright.identity import ceremonies, passkey_registration
+from runwright.identity import authenticators, ceremonies, passkey_registration
 from runwright.ports.storage import UnitOfWork
 from tests.fakes.identity import PASSWORD, Person, Reply, World, open_world, query
 from tests.fakes.passkey_device import Device, Json, decoded, encoded
@@ -558,3 +559,7 @@ async def test_older_formats_do_not_know_the_method(world: World) -> None:
     assert [item["$id"] for item in older.body["authMethods"]] == [
         item["$id"] for item in newest if item["$id"] != "passkey"
     ]
+
+
+def test_every_transport_of_the_library_is_known() -> None:
+    assert {item.value for item in AuthenticatorTransport} == authenticators.TRANSPORTS
