@@ -1,22 +1,15 @@
-"""DNS look-ups with dnspython, put to several resolvers at once."""
+"""DNS look-ups, put to several resolvers at once."""
 
 import asyncio
-import contextlib
 import ipaddress
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import dns.asyncresolver
-import dns.exception
-import dns.nameserver
-import dns.rdata
-import dns.resolver
-
-from runwright.ports.dns import LookupFailed
+if TYPE_CHECKING:
+    from runwright.dns.asking import Server
 
 _PORT: Final = 53
-_TRY_S: Final = 2.0  # one question to one server; asked again until the whole time is over
 _TOTAL_S: Final = 5.0
 
 
@@ -28,22 +21,31 @@ class DnsResolver:
     """`servers` are `address` or `address:port` (`[v6]:port`); none = those of the host."""
 
     def __init__(self, servers: Sequence[str] = (), *, total_s: float = _TOTAL_S) -> None:
-        self._resolvers = [(text, _resolver(_nameserver(text), total_s)) for text in servers] or [
-            ("the host's resolver", _resolver(None, total_s))
-        ]
+        self._addresses: list[tuple[str, tuple[str, int] | None]] = [
+            (text, _address(text)) for text in servers
+        ] or [("the host's resolver", None)]
+        self._total_s = total_s
+        self._servers: Sequence[Server] | None = None
 
     async def records(self, name: str, kind: str) -> list[str]:
-        answers = await asyncio.gather(
-            *(_ask(resolver, text, name, kind) for text, resolver in self._resolvers)
-        )
+        if self._servers is None:
+            self._servers = await asyncio.to_thread(self._found)
+        answers = await asyncio.gather(*(server.ask(name, kind) for server in self._servers))
         agreed = set(answers[0]).intersection(*answers[1:])
         return [value for value in answers[0] if value in agreed]
+
+    def _found(self) -> Sequence["Server"]:
+        # A twelfth of a second that only those spend who have a domain of their own.
+        from runwright.dns.asking import Server
+
+        return [Server(text, address, self._total_s) for text, address in self._addresses]
 
 
 _BRACKETED: Final = re.compile(r"\[([^]]*)\](?::(.*))?")
 
 
-def _nameserver(text: str) -> dns.nameserver.Nameserver:
+def _address(text: str) -> tuple[str, int]:
+    """Raises BadResolver."""
     host, port = text, None
     bracketed = _BRACKETED.fullmatch(text)
     if bracketed:
@@ -57,40 +59,4 @@ def _nameserver(text: str) -> dns.nameserver.Nameserver:
     port = str(_PORT) if port is None else port
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise BadResolver(f"{text!r}: {port!r} is not a port")
-    return dns.nameserver.Do53Nameserver(address, int(port))
-
-
-def _resolver(
-    server: dns.nameserver.Nameserver | None, total_s: float
-) -> dns.asyncresolver.Resolver:
-    resolver = dns.asyncresolver.Resolver(configure=False)
-    if server is not None:
-        resolver.nameservers = [server]
-    else:
-        # A host without resolvers may still serve; each look-up then fails and says so.
-        with contextlib.suppress(dns.resolver.NoResolverConfiguration):
-            resolver = dns.asyncresolver.Resolver(configure=True)
-    resolver.timeout = min(_TRY_S, total_s)
-    resolver.lifetime = total_s
-    resolver.search = []
-    return resolver
-
-
-async def _ask(
-    resolver: dns.asyncresolver.Resolver, server: str, name: str, kind: str
-) -> list[str]:
-    try:
-        answer = await resolver.resolve(f"{name}.", kind, raise_on_no_answer=False, search=False)
-    except dns.resolver.NXDOMAIN:
-        return []
-    except dns.exception.Timeout as exc:
-        raise LookupFailed(f"{server} did not answer in time") from exc
-    except dns.exception.DNSException as exc:
-        raise LookupFailed(f"{server} could not answer for {name}") from exc
-    if answer.rrset is None:
-        return []
-    return [_text(record) for record in answer.rrset]
-
-
-def _text(record: dns.rdata.Rdata) -> str:
-    return record.to_text().rstrip(".").lower()
+    return address, int(port)
