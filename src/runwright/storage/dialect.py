@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import BindParameter, Table, Text, create_engine, event, literal_column, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.compiler import compiles
@@ -79,13 +79,21 @@ def upsert(
     where: ColumnElement[bool],
 ) -> Any:
     """Insert, or replace the row with the same key when `where` holds for it."""
-    statement: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[name](table)
+    statement: Any = _insert(name)(table)
     changed = {
         column.name: statement.excluded[column.name]
         for column in table.c
         if not column.primary_key and column.name not in keep and column.name not in key
     }
     return statement.on_conflict_do_update(index_elements=list(key), set_=changed, where=where)
+
+
+def _insert(name: str) -> Any:
+    if name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # here: a tenth of a second for SQLite alone
+
+        return postgresql.insert
+    return sqlite.insert
 
 
 def clashing(error: IntegrityError) -> tuple[str, ...] | None:
