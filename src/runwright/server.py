@@ -27,6 +27,10 @@ from runwright.wiring import process
 log = logging.getLogger(__name__)
 
 BACKLOG: Final = 2048
+# Seconds that an idle connection is kept. Clients and proxies in front (Caddy: two minutes) send
+# the next request on one they hold for open, and an error comes back to whoever does so while it
+# is being closed here. So they have to be the first to close it.
+KEEP_ALIVE_S: Final = 150
 # Collecting the oldest objects takes tens of milliseconds and stops every request. What was
 # made at start lives for ever, so it is left out, and the rest is looked at less often.
 GC_THRESHOLDS: Final = (20_000, 20, 20)
@@ -84,6 +88,7 @@ def _listener(parts: process.Parts, drain_s: float, tls: ssl.SSLContext | None) 
         proxy_headers=False,
         # By then the drain has ended every run, so this only bounds the sending of answers.
         timeout_graceful_shutdown=int(drain_s) + 1,
+        timeout_keep_alive=KEEP_ALIVE_S,
         h11_max_incomplete_event_size=64 * 1024,
     )
     config.load()
