@@ -34,7 +34,7 @@ async def test_a_work_that_raises_changes_nothing(storage: Database) -> None:
 async def test_a_failing_work_does_not_touch_its_neighbours(storage: Database) -> None:
     """All of them share one transaction: they are submitted while the writer is busy."""
     gate = threading.Event()
-    blocked = asyncio.ensure_future(storage.write(lambda unit: gate.wait(30)))
+    blocked = asyncio.ensure_future(storage.write(lambda unit: gate.wait(60)))
 
     async def add(at: int) -> int:
         def work(unit: UnitOfWork) -> int:

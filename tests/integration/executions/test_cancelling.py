@@ -116,7 +116,7 @@ async def test_a_run_between_two_attempts_ends_at_once() -> None:
 
 async def test_a_run_that_is_tried_again_later_is_not_when_it_is_cancelled() -> None:
     async with a_bench() as bench, a_dispatcher(bench) as dispatcher:
-        retry = Retry(attempts=5, backoff_s=0.05)
+        retry = Retry(attempts=5, backoff_s=1.0)
         await bench.put(replace(a_function(), retry=retry))
         bench.code.run_next = answering(
             Outcome(status_code=500, error_class=ErrorClass.USER_EXCEPTION)

@@ -23,6 +23,7 @@ from runwright.executions.tails import (
 )
 from runwright.model.execution import Execution, Status
 from runwright.ports.storage import UnitOfWork
+from tests.fakes.clock import ManualClock
 from tests.fakes.user_code import Printed as Output
 from tests.unit.executions.bench import (
     FUNCTION,
@@ -267,14 +268,16 @@ async def test_a_deleted_execution_ends_its_readers() -> None:
 
 
 async def test_readers_are_bounded_in_number_and_time() -> None:
-    async with a_bench() as bench, asyncio.TaskGroup() as group:
+    clock = ManualClock()
+    async with a_bench(clock=clock) as bench, asyncio.TaskGroup() as group:
         await put(bench, an_execution())
-        tails = bench.tails(most=1, longest_s=1.0)
+        tails = bench.tails(most=1, longest_s=60)
         reader = Reader()
         group.create_task(reader.read(tails))
         await until(lambda: tails.readers == 1)
         with pytest.raises(TooManyReaders):
             await Reader().read(tails)
+        clock.advance(60)
         await until(lambda: tails.readers == 0)
         assert not reader.ended  # it may come back
 

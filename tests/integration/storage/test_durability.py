@@ -33,7 +33,7 @@ async def stored(database: Path) -> dict[str, Execution]:
 def kill_after(child: "subprocess.Popen[str]", lines: int) -> list[list[str]]:
     """What the child had said when it was killed; the last line may be cut off."""
     assert child.stdout is not None
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     said: list[str] = []
     while len(said) < lines:
         assert time.monotonic() < deadline
@@ -41,7 +41,7 @@ def kill_after(child: "subprocess.Popen[str]", lines: int) -> list[list[str]]:
     child.kill()
     said += child.stdout.readlines()
     child.stdout.close()
-    child.wait(30)
+    child.wait(60)
     return [line.split() for line in said if line.endswith("\n")]
 
 

@@ -41,7 +41,7 @@ def test_the_folder_is_free_again_after_a_kill(tmp_path: Path) -> None:
     with pytest.raises(StorageRefused, match=str(child.pid)), locked(tmp_path):
         pass
     child.kill()
-    child.wait(30)
+    child.wait(60)
     child.stdout.close()
     with locked(tmp_path):
         pass

@@ -58,10 +58,10 @@ class Held:
 
     def _work(self, unit: UnitOfWork) -> None:
         self._begun.set()
-        assert self._gate.wait(30)
+        assert self._gate.wait(60)
 
     async def begun(self) -> None:
-        assert await asyncio.to_thread(self._begun.wait, 30)
+        assert await asyncio.to_thread(self._begun.wait, 60)
 
     async def release(self) -> None:
         await asyncio.sleep(0)  # whoever was started by now is submitted
@@ -233,12 +233,12 @@ async def test_a_caller_that_left_during_its_turn_does_not_disturb_the_others() 
 
     def slow(unit: UnitOfWork) -> None:
         begun.set()
-        gate.wait(30)
+        gate.wait(60)
         unit.users.add(a_user())
 
     async with open_memory() as database:
         left = asyncio.ensure_future(database.write(slow))
-        assert await asyncio.to_thread(begun.wait, 30)
+        assert await asyncio.to_thread(begun.wait, 60)
         left.cancel()
         gate.set()
         assert await database.read(lambda unit: unit.users.get(PROJECT, "ann")) == a_user()
@@ -290,13 +290,13 @@ async def test_a_read_sees_one_moment_while_writes_go_on(tmp_path: Path) -> None
     def reads_twice(unit: UnitOfWork) -> tuple[int, int]:
         before = len(unit.users.find())
         in_read.set()
-        assert written.wait(30)
+        assert written.wait(60)
         return before, len(unit.users.find())
 
     async with open_database(tmp_path / "runwright.db") as database:
         await database.write(adding("users", a_user("a")))
         reading = asyncio.ensure_future(database.read(reads_twice))
-        assert await asyncio.to_thread(in_read.wait, 30)
+        assert await asyncio.to_thread(in_read.wait, 60)
         await database.write(adding("users", a_user("b")))
         written.set()
         assert await reading == (1, 1)
@@ -308,9 +308,9 @@ async def test_reads_run_beside_each_other_and_beside_a_write(tmp_path: Path) ->
 
     async with open_database(tmp_path / "runwright.db") as database:
         await asyncio.gather(
-            database.write(lambda unit: together.wait(30)),
-            database.read(lambda unit: together.wait(30)),
-            database.read(lambda unit: together.wait(30)),
+            database.write(lambda unit: together.wait(60)),
+            database.read(lambda unit: together.wait(60)),
+            database.read(lambda unit: together.wait(60)),
         )
 
 
@@ -320,7 +320,7 @@ async def test_more_reads_than_can_wait_are_turned_away(
     monkeypatch.setattr("runwright.storage.database.MAX_WAITING_READS", 2)
     gate = threading.Event()
     async with open_database(tmp_path / "runwright.db") as database:
-        waiting = [asyncio.ensure_future(database.read(lambda unit: gate.wait(30))) for _ in "ab"]
+        waiting = [asyncio.ensure_future(database.read(lambda unit: gate.wait(60))) for _ in "ab"]
         await asyncio.sleep(0)
         with pytest.raises(ServiceUnavailable, match="Too many"):
             await database.read(lambda unit: None)

@@ -26,13 +26,16 @@ async def test_items_come_due_in_order_and_dropped_ones_do_not() -> None:
 
 async def test_a_later_item_waits_its_own_time() -> None:
     seen: list[str] = []
-    due: Due[str] = Due(0.05, seen.append)
-    loop = asyncio.get_running_loop()
+    due: Due[str] = Due(1.0, seen.append)
+    timers = Timers()
+    loop: Any = timers
     due.add("first", loop)
-    await asyncio.sleep(0.03)
+    timers.now = 0.5
     due.add("second", loop)
-    await until(lambda: seen == ["first"])
-    await until(lambda: seen == ["first", "second"])
+    timers.fire(1.0)
+    assert seen == ["first"]
+    timers.fire(1.5)
+    assert seen == ["first", "second"]
 
 
 async def test_it_starts_again_after_it_was_empty_and_stops_when_closed() -> None:

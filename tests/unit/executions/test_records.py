@@ -126,7 +126,7 @@ async def test_a_running_row_is_followed_by_its_end_whatever_the_timing() -> Non
         running = an_execution("e1", Status.PROCESSING)
         disk.gate = asyncio.Event()
         recorder.record(running)
-        await asyncio.sleep(0.01)  # the first row is being written
+        await until(lambda: not recorder._waiting)  # the first row is being written
         recorder.record(running.moved(Status.COMPLETED))
         assert recorder.pending(PROJECT, "e1") == running.moved(Status.COMPLETED)
         disk.gate.set()
@@ -202,7 +202,7 @@ async def test_a_writer_that_is_behind_holds_new_runs_back() -> None:
         await recorder.room()
         disk.gate = asyncio.Event()
         recorder.record(an_execution("e0"))
-        await asyncio.sleep(0.01)  # in the writer's hands now
+        await until(lambda: not recorder._waiting)  # in the writer's hands now
         recorder.record(an_execution("e1"))
         recorder.record(an_execution("e2"))
         assert recorder.is_behind

@@ -111,6 +111,7 @@ async def test_a_bound_that_is_lifted_lets_waiting_calls_go_on() -> None:
     async with a_bench(max_calls=1) as bench:
         held = bench.call(a_workload(max_instances=1), "/hold", timeout_s=60.0)
         await bench.until(lambda: bool(bench.spawner.runners.get(1)))
+        await bench.until(lambda: bool(bench.spawner.runners[1].held))
         waiting = bench.call(a_workload(max_instances=1))
         bench.pool.keep([])
         bench.pool.tick()

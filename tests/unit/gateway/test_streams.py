@@ -12,6 +12,7 @@ from runwright.identity.projects import remove_project
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Status
 from runwright.ports.executor import ResponseSink
 from runwright.ports.storage import UnitOfWork
+from tests.fakes.loop_time import pass_by
 from tests.unit.executions.bench import (
     FUNCTION,
     NOW,
@@ -112,22 +113,23 @@ async def test_a_stream_that_has_begun_outlives_the_limit_of_waiting() -> None:
     async def stream(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
         assert sink is not None
         sink.start(200, ())
-        await asyncio.sleep(0.25)
+        for _ in range(3):
+            await pass_by(31)  # the wait is looked at after a second and then at its end
         await sink.write(b"late")
         return Outcome(status_code=200)
 
-    async with a_door(sync_timeout_s=0.1) as door:
+    async with a_door(sync_timeout_s=30) as door:
         door.bench.code.run_next = stream
         reply = await door.call()
     assert (reply.status, reply.body, reply.is_whole) == (200, b"late", True)
 
 
 async def test_a_response_that_begins_after_the_408_is_not_sent() -> None:
-    ended = asyncio.Event()
+    is_over, ended = asyncio.Event(), asyncio.Event()
 
     async def late(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
         assert sink is not None
-        await asyncio.sleep(0.2)
+        await is_over.wait()
         sink.start(200, ())
         with pytest.raises(ConnectionError):
             await sink.write(b"unheard")
@@ -137,6 +139,7 @@ async def test_a_response_that_begins_after_the_408_is_not_sent() -> None:
     async with a_door(sync_timeout_s=0.1) as door:
         door.bench.code.run_next = late
         reply = await door.call()
+        is_over.set()
         async with asyncio.timeout(60):
             await ended.wait()
     assert reply.status == 408
