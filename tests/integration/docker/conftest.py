@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,9 +133,15 @@ class Bench:
 
     def containers(self) -> list[str]:
         """Names of all that the daemon has, running or not."""
+        return [name for item in self._listed() for name in item["Names"]]
+
+    def ids(self) -> list[str]:
+        return [item["Id"] for item in self._listed()]
+
+    def _listed(self) -> list[dict[str, Any]]:
         with daemon.client(self.socket) as http:
-            found = http.get("/containers/json", params={"all": "1"}).json()
-        return [name for item in found for name in item["Names"]]
+            found: list[dict[str, Any]] = http.get("/containers/json", params={"all": "1"}).json()
+        return found
 
 
 def a_config(data_dir: Path, socket_path: str, **changes: object) -> DockerConfig:

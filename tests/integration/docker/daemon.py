@@ -32,7 +32,7 @@ PROGRAMS = (
 )
 RUNTIME = "python-ml-3.11"
 IMAGE = "openruntimes/python-ml:v5-3.11"
-_UP_S = 60.0
+_UP_S = 180.0
 _DOWN_S = 60.0
 _MODULES = (
     *("__future__", "array", "base64", "contextlib", "decimal"),

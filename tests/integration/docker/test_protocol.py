@@ -12,6 +12,7 @@ from runwright.executor.docker.exchange import Answer, exchange, request_head
 from runwright.executor.wire import ResultClass
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Workload
 from tests.integration.docker.conftest import Bench
+from tests.integration.executor.conftest import cut_short
 from tests.integration.runners.harness import ENV, FUNCTIONS, Result, Variant
 from tests.integration.runners.test_checklist import ROWS, URLS, Row, Url, holds, is_understood
 
@@ -152,8 +153,12 @@ async def test_log_files_have_the_id_that_was_asked_for(bench: Bench, workload: 
 async def test_the_soft_timeout_keeps_what_was_logged(bench: Bench, workload: Workload) -> None:
     headers = (HOST, ("x-action", "sleep"))
 
-    late = await bench.call(workload, "/?id=7&ms=3000", headers=headers, timeout_s=1.0)
-    again = await bench.call(workload, "/?id=8&ms=1", headers=headers, timeout_s=5.0)
+    async def slept(timeout_s: float) -> Outcome:
+        target = "/?id=7&ms=600000"
+        return await bench.call(workload, target, headers=headers, timeout_s=timeout_s)
+
+    late = await cut_short(slept, lambda ended: "start 7" in ended.logs)
+    again = await bench.call(workload, "/?id=8&ms=1", headers=headers)
     container = bench.executor._containers[workload.key]
     broken = await ask(container, "/", change="x-open-runtimes-timeout: abc")
 

@@ -9,9 +9,10 @@ import pytest
 from runwright.executor.docker.checks import examine
 from runwright.executor.docker.container import State
 from runwright.executor.docker.images import ImageRefused, add_image, local_images
-from runwright.model.execution import ErrorClass, Headers
+from runwright.model.execution import ErrorClass, Headers, Outcome
 from tests.integration.docker import daemon
 from tests.integration.docker.conftest import Bench, a_config, started
+from tests.integration.executor.conftest import cut_short
 
 DEADLINE_S = 60.0
 HELLO = """
@@ -86,7 +87,11 @@ async def test_failures_are_told_apart(bench: Bench) -> None:
 
     thrown = await bench.call(workload, "/throw")
     forgotten = await bench.call(workload, "/forget")
-    late = await bench.call(workload, "/sleep?s=30", timeout_s=1.0)
+
+    async def slept(timeout_s: float) -> Outcome:
+        return await bench.call(workload, "/sleep?s=600", timeout_s=timeout_s)
+
+    late = await cut_short(slept, lambda ended: "begin" in ended.logs)
 
     assert thrown.error_class is ErrorClass.USER_EXCEPTION
     assert "on purpose" in thrown.errors
@@ -126,7 +131,7 @@ async def test_a_process_that_ends_takes_its_container_and_leaves_its_logs(bench
 async def test_a_function_that_needs_too_much_memory_is_told_so(bench: Bench) -> None:
     workload = await bench.deploy(MANY, memory_mib=128)
 
-    outcome = await bench.call(workload, "/memory", timeout_s=30.0)
+    outcome = await bench.call(workload, "/memory")
 
     assert outcome.error_class is ErrorClass.OUT_OF_MEMORY, outcome
     assert "more memory than its 128 MiB" in outcome.errors
@@ -148,7 +153,7 @@ def main(context):
     assert (await bench.call(workload)).body == b"ok"
     stopped = bench.executor._containers[workload.key]
 
-    outcome = await bench.call(workload, "/stop", timeout_s=1.0)
+    outcome = await bench.call(workload, "/stop", timeout_s=2.0)
 
     # The first process of a container cannot be stopped by itself, so it may answer.
     if outcome.status_code != 200:
@@ -318,13 +323,16 @@ async def test_what_a_killed_server_left_is_removed_at_the_next_start(
         await killed.call(workload)
         instance = killed.executor._instance
         (container,) = killed.executor._containers.values()
-        neighbours = [name for name in bench.containers() if instance not in name]
+        # Those of earlier tests may be on their way out.
+        assert (await bench.call(workload)).status_code == 201
+        neighbour = bench.executor._containers[workload.key]._entered
+        assert neighbour is not None
 
         async with started(config, bench.folder) as next_one:
             left = next_one.containers()
+            assert neighbour.id in next_one.ids()  # other servers' stay
 
         assert not any(instance in name for name in left)
-        assert set(neighbours) <= set(left)  # other servers' stay
         await until(lambda: container.state is State.GONE)
 
 

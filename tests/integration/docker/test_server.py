@@ -21,7 +21,7 @@ def refused(host, port):
 def main(context):
     context.log("asked", context.req.path)
     endpoint = os.environ["APPWRITE_FUNCTION_API_ENDPOINT"]
-    with urllib.request.urlopen(endpoint + "/health/version", timeout=10) as answer:
+    with urllib.request.urlopen(endpoint + "/health/version", timeout=20) as answer:
         version = answer.status
     return context.res.json({
         "version": version,
@@ -56,7 +56,8 @@ def test_a_function_of_an_image_lives_like_any_other(docker_socket: str, tmp_pat
             listed = {item["$id"] for item in api.get("/functions/runtimes").json()["runtimes"]}
             assert daemon.RUNTIME in listed
             settings = {"runtime": daemon.RUNTIME, "entrypoint": "main.py", "execute": ["any"]}
-            made = api.post("/functions", json={"functionId": "ml", "name": "ml", **settings})
+            body = {"functionId": "ml", "name": "ml", "timeout": 30, **settings}
+            made = api.post("/functions", json=body)
             assert made.status_code == 201, made.text
             variable = {"variableId": "colour", "key": "COLOUR", "value": "green"}
             set_one = api.post("/functions/ml/variables", json=variable)
