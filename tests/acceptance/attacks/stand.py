@@ -38,7 +38,9 @@ HOSTILES: Final = (
     ("endless", "endless", BRIEF_S),
 )
 QUIET_CALLS: Final = 8  # of the neighbour between two attacks
-ROUNDS: Final = 3  # a window that looks bad is made longer, so that chance has less to say
+# What an attack does to a neighbour it does each time, and what the machine does it does not: one
+# that is noticed is made again, and one that is noticed each time is found guilty.
+ROUNDS: Final = 4
 AROUND: Final = 8  # quiet windows before and after an attack that it is held against
 SETTLE_CALLS: Final = 3  # after an attack, before it is quiet again
 
@@ -206,6 +208,21 @@ class Stand:
         begin = time.monotonic()
         self.neighbour.wait(QUIET_CALLS)
         self.quiet.append((begin, time.monotonic()))
+
+    def rounds(self, row: Row) -> Iterator[None]:
+        """Make an attack until the neighbour did not notice it; fails when that never happens.
+
+        Of all rounds the last one counts, together with what was kept of the row before.
+        """
+        kept = self.windows[row.name]
+        told: list[str] = []
+        for _ in range(ROUNDS):
+            self.windows[row.name] = list(kept)
+            yield
+            told.append(self.noticed(row.name))
+            if not told[-1]:
+                return
+        raise AssertionError(f"noticed in each of {ROUNDS} rounds: {'; '.join(told)}")
 
     # The neighbour's figures
 
