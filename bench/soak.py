@@ -102,7 +102,7 @@ def soak(server: Running, seconds: float, *, rate: float = 0.0, count: int = PAR
             one_part(server, api, requests, rate, seconds / count, number)
             for number in range(count)
         ]
-        after = leaks.settled(server, lambda found: not found.more_than(before), 60.0)
+        after = leaks.settled(server, lambda found: not found.more_than(before), 180.0)
     return Soaked(rate, parts, before, after)
 
 

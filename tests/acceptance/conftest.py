@@ -10,8 +10,8 @@ from tests.acceptance.running import Running
 
 # The longest first, so that the processes that share the tier come to its end together.
 LONG: Final = (
-    "openapi", "lifecycle", "mail", "deployments", "async", "cron", "webhooks", "control",
-    "secrets", "soak", "instances", "events", "command_line", "sdk_methods",
+    "openapi", "lifecycle", "chaos", "mail", "deployments", "async", "cron", "webhooks", "control",
+    "secrets", "soak", "instances", "loops", "events", "command_line", "sdk_methods",
 )  # fmt: skip
 RANKS: Final = {Path(__file__).with_name(f"test_{name}.py"): at for at, name in enumerate(LONG)}
 

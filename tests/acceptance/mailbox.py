@@ -49,12 +49,13 @@ class Mailbox:
     project_id: str
     _seen: set[str] = field(default_factory=set)
 
-    def next(self) -> Received:
-        """The next letter; waits for it."""
+    def next(self, to: str = "") -> Received:
+        """The next letter, or the next one to somebody; waits for it."""
         deadline = time.monotonic() + ARRIVE_S
         while True:
             for kept in kept_letters(self.data_dir):
-                if kept.project == self.project_id and kept.id not in self._seen:
+                is_new = kept.project == self.project_id and kept.id not in self._seen
+                if is_new and to in kept.to:
                     self._seen.add(kept.id)
                     found = kept_letter(self.data_dir, kept.id)
                     assert found is not None

@@ -11,7 +11,7 @@ import pytest
 from tests.acceptance.deploying import create, deploy, redeploy
 from tests.acceptance.running import Running
 
-WAIT_S: Final = 60.0
+WAIT_S: Final = 180.0
 FINAL: Final = ("completed", "failed")
 # Each run makes one more user, with the key that it was given, as any SDK would.
 NODE: Final = """

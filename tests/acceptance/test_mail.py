@@ -58,7 +58,7 @@ def run(*words: str, code: int = 0, **settings: str) -> str:
         env=environ | {"COLUMNS": "200"} | settings,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == code, done.stdout + done.stderr

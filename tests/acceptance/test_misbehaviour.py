@@ -115,6 +115,7 @@ def main(context):
     return SAY[context.req.path[1:]](context)
 """
 SOURCES = {"node": NODE, "python": PYTHON}
+HASTE_S = 3
 NEIGHBOUR = "export default ({res}) => res.text('well');"
 
 
@@ -135,7 +136,7 @@ def rogue(server: Running, language: str) -> str:
 def hasty(server: Running, language: str) -> str:
     """The same, where its time is to run out."""
     with server.client() as api:
-        deploy(api, f"hasty-{language}", language, SOURCES[language], timeout=3)
+        deploy(api, f"hasty-{language}", language, SOURCES[language], timeout=HASTE_S)
     return f"hasty-{language}"
 
 
@@ -196,7 +197,13 @@ def test_the_caller_and_the_record_hear_the_truth_and_the_neighbour_goes_on(
     with server.client() as api, neighbour_called(server, neighbour) as wrong:
         answer = execute(api, function_id, path=f"/{what}")
         record = api.get(f"/functions/{function_id}/executions/{answer['$id']}").json()
+        if function_id == hasty:  # it has to load once more
+            change = {"name": hasty, "timeout": 25}
+            assert api.put(f"/functions/{hasty}", json=change).status_code == 200
         after = execute(api, function_id, path="/ok")
+        if function_id == hasty:
+            change = {"name": hasty, "timeout": HASTE_S}
+            assert api.put(f"/functions/{hasty}", json=change).status_code == 200
     for seen in (answer, record):
         assert (seen["status"], seen["responseStatusCode"]) == (status, code), seen["errors"]
         assert seen["errorClass"] == error_class, seen["errors"]
@@ -221,13 +228,15 @@ def test_forking_without_end_harms_only_itself(server: Running, hasty: str, neig
 
 
 @pytest.mark.parametrize("what", ["reject", "sleep"])
-def test_ways_to_fail_that_only_node_has(server: Running, hasty: str, what: str) -> None:
+def test_ways_to_fail_that_only_node_has(
+    server: Running, rogue: str, hasty: str, what: str
+) -> None:
     if hasty != "hasty-node":
         return
-    classes = {"reject": "exit", "sleep": "timeout"}
+    function_id, error_class = {"reject": (rogue, "exit"), "sleep": (hasty, "timeout")}[what]
     with server.client() as api:
-        answer = execute(api, hasty, path=f"/{what}")
-    assert (answer["status"], answer["errorClass"]) == ("failed", classes[what]), answer["errors"]
+        answer = execute(api, function_id, path=f"/{what}")
+    assert (answer["status"], answer["errorClass"]) == ("failed", error_class), answer["errors"]
 
 
 def test_a_heap_that_is_full_is_told_as_such(server: Running) -> None:
@@ -246,6 +255,9 @@ def test_a_function_cannot_reach_services_on_the_hosts_loopback(server: Running)
             path = f"/loopback?port={listener.server_address[1]}"
             source = execute(api, "prober", path=path)
         assert "refused" in source["responseBody"], source
+        listener.socket.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody came as far as its queue
+            listener.socket.accept()
     finally:
         listener.server_close()
 

@@ -28,7 +28,7 @@ def test_a_functions_network_changes_with_its_setting_and_the_api_stays_in_reach
     server: Running,
 ) -> None:
     with decoys.a_network(OUTSIDE, PRIVATE) as network, server.client() as api:
-        deploy(api, "reach", "python", SOURCE)
+        deploy(api, "reach", "python", SOURCE, timeout=30)
 
         def reached(decoy: decoys.Decoy) -> dict[str, object]:
             body = json.dumps([decoy.address, decoy.port])

@@ -26,7 +26,7 @@ def test_the_whole_road_works(server: Running, tmp_path: Path, padding: int) -> 
         cwd=FOLDER,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr + server.tail()
     seen = json.loads(done.stdout)

@@ -27,7 +27,7 @@ def road(server: Running, sdk: str, language: str) -> dict[str, Any]:
         env=environ,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr + server.tail()
     seen: dict[str, Any] = json.loads(done.stdout)

@@ -72,8 +72,10 @@ def test_wrong_input_is_one_line_and_a_code(shell: Shell) -> None:
 
 def test_the_queue_is_counted(shell: Shell, server: Running) -> None:
     with server.client() as api:
-        started(api, "/hold", "processing")
+        held = started(api, "/cancel", "processing")
         counts = shell.json("queue", "status")
+        ended = api.post(f"/functions/talks/executions/{held}/cancel")
+    assert ended.status_code == 200, ended.text
     assert counts["running"] >= 1
     assert set(counts) == {
         "ready",

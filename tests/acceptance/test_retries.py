@@ -68,11 +68,15 @@ def dead_letters(api: httpx.Client, function_id: str) -> list[dict[str, Any]]:
 def test_a_run_that_fails_twice_is_tried_until_it_succeeds(server: Running) -> None:
     with server.client() as api:
         deploy(api, "shaky", "node", FAILING)
-        configure(api, "shaky", retry={"attempts": 3, "backoff": 0.4, "factor": 1})
-        made = accept(api, "shaky", path="/3", body="payload")
-        failed = once(api, made, lambda run: bool(run["errors"]))
+        configure(api, "shaky", retry={"attempts": 3, "backoff": 600})
+        waits = accept(api, "shaky")
+        failed = once(api, waits, lambda run: bool(run["errors"]))
         assert (failed["status"], failed["errorClass"]) == ("processing", "user_exception")
         assert "attempt 1 failed" in failed["errors"]
+        ended = api.post(f"/functions/shaky/executions/{waits['$id']}/cancel")
+        assert ended.status_code == 200, ended.text
+        configure(api, "shaky", retry={"attempts": 3, "backoff": 0.05})
+        made = accept(api, "shaky", path="/3", body="payload")
         done = until(api, made, *FINAL)
         assert (done["status"], done["attempt"], done["errors"]) == ("completed", 3, "")
         assert done["logs"].startswith("3 at ")
@@ -149,7 +153,7 @@ def test_a_function_for_one_run_at_once_never_runs_twice_at_once(server: Running
 
 
 def test_a_wait_survives_a_kill_and_a_dead_letter_is_unreadable(tmp_path: Path) -> None:
-    marker, backoff_s = Marker(), 4.0
+    marker, backoff_s = Marker(), 6.0
     server = Running(tmp_path / "data").start()
     keys = server.data_dir / "keys" / "kept"
     request = {"body": marker.text, "headers": {"x-mine": marker.text}}

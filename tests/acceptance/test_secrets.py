@@ -18,7 +18,6 @@ from urllib.parse import quote
 import httpx
 import pyotp
 import pytest
-from websockets.sync.client import connect
 
 from runwright.api.routing import Route
 from tests.acceptance.console import Console
@@ -27,6 +26,7 @@ from tests.acceptance.mailbox import Mailbox
 from tests.acceptance.receiving import receiving
 from tests.acceptance.routes import every_route
 from tests.acceptance.running import Running
+from tests.acceptance.sockets import connect
 from tests.marker import Marker
 
 CODE: Final = """
@@ -367,14 +367,14 @@ def sockets(server: Running, planted: Planted) -> None:
     address = server.endpoint.replace("http", "ws", 1)
     url = f"{address}/realtime?project={server.project_id}&channels[]=account"
     with connect(f"{url}&jwt={planted.new('JWT of a socket')}") as refused:
-        assert json.loads(refused.recv(10))["type"] == "error"
+        assert json.loads(refused.recv(60))["type"] == "error"
     with connect(url) as opened:
-        opened.recv(10)
+        opened.recv(60)
         session = {"session": planted.new("session of a socket")}
         opened.send(json.dumps({"type": "authentication", "data": session}))
-        assert json.loads(opened.recv(10))["type"] == "error"
+        assert json.loads(opened.recv(60))["type"] == "error"
         opened.send(planted.new("message that is none"))
-        assert json.loads(opened.recv(10))["type"] == "error"
+        assert json.loads(opened.recv(60))["type"] == "error"
 
 
 @pytest.mark.parametrize("talkative", ["text"], indirect=True)

@@ -13,12 +13,13 @@ from typing import Any, Final
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 from websockets.typing import Subprotocol
 
 from tests.acceptance.deploying import create, deploy, domain, execute, redeploy
 from tests.acceptance.pages import run_in_browser, run_node, serving
 from tests.acceptance.running import Running
+from tests.acceptance.sockets import connect
 
 MIB: Final = 1024 * 1024
 WAIT_S: Final = 60.0
@@ -79,6 +80,7 @@ const routes = {
       throw error;
     }
   },
+  "/waits": async ({ res }) => res.text(goOn ? "yes" : "no"),
   "/go": async ({ res }) => {
     if (!goOn) return res.text("nobody waits", 409);
     goOn();
@@ -165,6 +167,8 @@ async def main(context):
         except ConnectionError:
             context.log("CALLER_GONE")
             raise
+    if req.path == "/waits":
+        return res.text("yes" if waiting else "no")
     if req.path == "/go":
         if not waiting:
             return res.text("nobody waits", 409)
@@ -359,14 +363,18 @@ def test_a_function_that_does_not_read_stops_its_caller_and_hears_of_the_end(
     function: Function,
 ) -> None:
     head = f"POST /first HTTP/1.1\r\nhost: {function.host}\r\ncontent-length: {1024 * MIB}\r\n\r\n"
-    with function.raw() as caller:
+    deadline = time.monotonic() + WAIT_S
+    with function.raw() as caller, function.client() as client:
         caller.sendall(head.encode())
         caller.setblocking(False)
         sent = 0
-        while select.select([], [caller], [], 2.0)[1]:
-            sent += caller.send(bytes(256 * 1024))
-            assert sent < 64 * MIB
-    deadline = time.monotonic() + WAIT_S
+        while True:
+            if select.select([], [caller], [], 1.0)[1]:
+                sent += caller.send(bytes(256 * 1024))
+                assert sent < 64 * MIB
+            elif client.get("/waits").text == "yes":
+                break
+            assert time.monotonic() < deadline, "it never began to read"
     with function.client() as client:
         while (answer := client.get("/go")).status_code != 204:
             assert (answer.status_code, time.monotonic() < deadline) == (409, True), answer.text
@@ -491,7 +499,10 @@ def test_a_function_that_does_not_accept_refuses(function: Function) -> None:
 def test_who_may_not_call_may_not_connect_and_a_timeout_closes(server: Running) -> None:
     with server.client() as api:
         host = deploy(api, "streams-users", "node", NODE, execute=["users"], timeout=3)
-        execute(api, "streams-users", path="/plain")  # the time is for the socket, not for a start
+        deadline = time.monotonic() + WAIT_S
+        # The time is for the socket, not for a start.
+        while execute(api, "streams-users", path="/plain")["status"] != "completed":
+            assert time.monotonic() < deadline
         api.post("/users", json={"userId": "streamer"}).raise_for_status()
         jwt = api.post("/users/streamer/jwts").json()["jwt"]
     closed_to_guests = Function(server, "streams-users", host)

@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from tests.acceptance.deploying import deploy, execute
-from tests.acceptance.receiving import WAIT_S, Receiver, receiving
+from tests.acceptance.receiving import WAIT_S, Received, Receiver, receiving
 from tests.acceptance.running import Running
 from tests.marker import Marker
 
@@ -63,10 +64,14 @@ class Shop:
 
     def stored(self, name: str, **wanted: Any) -> dict[str, Any]:
         """The webhook, once its fields are as wanted."""
+        return self.once(name, lambda found: found | wanted == found)
+
+    def once(self, name: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """The webhook, once that holds for it."""
         deadline = time.monotonic() + WAIT_S
         while True:
             found: dict[str, Any] = self.api.get(f"/webhooks/{name}").json()
-            if found | wanted == found:
+            if holds(found):
                 return found
             assert time.monotonic() < deadline, found
             time.sleep(0.02)
@@ -226,12 +231,13 @@ def test_a_loop_through_a_webhook_is_seen_and_stopped(shop: Shop) -> None:
         params = {"queries[0]": json.dumps({"method": "limit", "values": [100]})}
         runs = shop.api.get("/functions/again/executions", params=params).json()["executions"]
         stopped = [run for run in runs if run["errorClass"] == "loop"]
-        if stopped:
+        completed = [run for run in runs if run["status"] == "completed"]
+        if stopped and len(completed) >= 15:  # whose answers are no faster than the next run
             break
         assert time.monotonic() < deadline, [run["status"] for run in runs]
         time.sleep(0.05)
     shop.api.delete("/webhooks/again")
-    assert len([run for run in runs if run["status"] == "completed"]) == 15
+    assert len(completed) == 15
     assert "again -> again" in stopped[0]["errors"]
 
 
@@ -255,7 +261,7 @@ def test_a_crash_between_event_and_delivery_loses_nothing_and_shows_nothing(
 
                 receiver.statuses["/failed"] = [500]
                 send("custom.failed.once")
-                shop.stored("failed", attempts=1)  # from now on it waits to be tried again
+                shop.once("failed", lambda found: found["attempts"] >= 1)  # it will be tried again
                 receiver.silent.set()
                 for at in range(20):
                     send(f"custom.orders.paid{at}")
@@ -268,7 +274,9 @@ def test_a_crash_between_event_and_delivery_loses_nothing_and_shows_nothing(
             receiver.statuses["/failed"] = [200]
             receiver.silent.clear()
             server.start()
-            receiver.wait("/held", lambda item: True, 20)
+            for at in range(20):  # one of them may be told twice
+                paid = f"custom.orders.paid{at}"
+                receiver.wait("/held", partial(is_about, paid))
             received = receiver.at("/held")
             assert begun <= {item.delivery_id for item in received}  # told again, as the same
             orders = {item.events[0] for item in received}
@@ -329,8 +337,12 @@ def test_a_webhook_from_a_time_when_it_was_allowed_is_refused_by_address(tmp_pat
         assert len(receiver.received) == before
 
 
+def is_about(event: str, item: Received) -> bool:
+    return event in item.events
+
+
 def wait_refused(api: httpx.Client, name: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + WAIT_S
     while "not public" not in api.get(f"/webhooks/{name}").json()["logs"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)

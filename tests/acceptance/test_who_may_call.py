@@ -14,11 +14,12 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from tests.acceptance.console import Console
 from tests.acceptance.deploying import create, on_domain, upload, wait_built
 from tests.acceptance.running import Running
+from tests.acceptance.sockets import connect
 from tests.access import AUDIENCE, EXPECTED, READ_BY, REFUSALS, ROLES, RUNS, TOLD
 
 CODE: Final = "export default ({ req, res }) => res.json(req.headers);"

@@ -7,9 +7,11 @@ const browser = await chromium.launch({
   executablePath,
   // Containers have neither the namespaces nor the shared memory that it would use.
   args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'],
+  timeout: 0, // who runs this ends it
 });
 try {
   const tab = await browser.newPage();
+  tab.setDefaultTimeout(0);
   tab.on('pageerror', (error) => console.error(String(error)));
   const devtools = await tab.context().newCDPSession(tab);
   await devtools.send('WebAuthn.enable');

@@ -28,7 +28,7 @@ let deployment = await functions.createDeployment({
   activate: true,
   onProgress: () => (progress += 1),
 });
-const deadline = Date.now() + 60000;
+const deadline = Date.now() + 120000;
 while (!["ready", "failed"].includes(deployment.status) && Date.now() < deadline) {
   await new Promise((resolve) => setTimeout(resolve, 100));
   deployment = await functions.getDeployment({ functionId, deploymentId: deployment.$id });

@@ -7,10 +7,12 @@ const browser = await chromium.launch({
   executablePath,
   // Containers have neither the namespaces nor the shared memory that it would use.
   args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'],
+  timeout: 0, // who runs this ends it
 });
 
 async function press() {
   const context = await browser.newContext();
+  context.setDefaultTimeout(0);
   const tab = await context.newPage();
   const errors = [];
   tab.on('pageerror', (error) => errors.push(String(error)));

@@ -53,7 +53,7 @@ def _mail_server() -> Iterator[tuple[int, "Queue[list[str]]"]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     taking = _Taking()
-    controller = Controller(taking, hostname="127.0.0.1", port=port)
+    controller = Controller(taking, hostname="127.0.0.1", port=port, ready_timeout=60)
     controller.start()
     try:
         yield port, taking.taken
