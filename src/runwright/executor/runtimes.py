@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import metadata
 from pathlib import Path
 from typing import Final
@@ -152,9 +153,14 @@ def shared_pip(interpreter: Interpreter) -> Path | None:
     folder = package_folder("pip")
     if folder is None or interpreter.language != "python":
         return None
+    return folder if _oldest_of_pip() <= int(interpreter.series.partition(".")[2]) else None
+
+
+@cache
+def _oldest_of_pip() -> int:
+    """The first Python 3 that it runs on."""
     oldest = re.match(r">=3\.(\d+)", metadata("pip")["Requires-Python"] or "")
-    minor = int(interpreter.series.partition(".")[2])
-    return folder if oldest is None or int(oldest[1]) <= minor else None
+    return int(oldest[1]) if oldest is not None else 0
 
 
 def build_root(runtime: str) -> str:
