@@ -22,6 +22,7 @@ $(VENV)/.installed: requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -m venv --without-pip $(VENV)
 	@$(PIP) install --require-hashes --only-binary :all: -r requirements/runtime.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q -x '/(runners|templates)/' src
 	@touch $@
 
 $(VENV)/.installed-dev: requirements/dev.txt requirements/sdk22.txt $(VENV)/.installed
