@@ -16,7 +16,7 @@ REQUESTS: Final = 500  # at least; a quick machine gets more done in its six liv
 def test_a_server_that_is_killed_torn_and_disturbed_keeps_what_it_promised(tmp_path: Path) -> None:
     print(f"seed {SEED}")
     orders = Orders(
-        seed=SEED, executions=REQUESTS, kill_every=(1.0, 2.5), folder=tmp_path, drain_s=60, lives=6
+        seed=SEED, executions=REQUESTS, kill_every=(1.0, 2.5), folder=tmp_path, drain_s=240, lives=6
     )
     played = asyncio.run(play(orders, print))
     verdict = check(played.evidence)

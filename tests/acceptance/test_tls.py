@@ -9,23 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from websockets.sync.client import connect
 
 from tests.acceptance.deploying import deploy
 from tests.acceptance.running import Running
+from tests.acceptance.sockets import connect
 from tests.authority import Authority
+from tests.ports import reserved_port
 
 DOMAIN = "secure.functions.localhost"
 SOURCE = "export default ({req, res}) => res.text(req.scheme + ' ' + req.host + ' ' + req.port);"
 
 
 class Https:
-    def __init__(self, tmp_path: Path) -> None:
+    def __init__(self, tmp_path: Path, port: int) -> None:
         self.authority = Authority()
         self.folder = tmp_path / "tls"
         self.folder.mkdir()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = port
         self.server = Running(
             tmp_path / "data",
             RUNWRIGHT_TLS_PORT=str(self.port),
@@ -48,8 +48,14 @@ class Https:
 
 
 @pytest.fixture
-def https(tmp_path: Path) -> Iterator[Https]:
-    made = Https(tmp_path)
+def port() -> Iterator[int]:
+    with reserved_port() as number:
+        yield number
+
+
+@pytest.fixture
+def https(tmp_path: Path, port: int) -> Iterator[Https]:
+    made = Https(tmp_path, port)
     made.authority.issue(made.folder, DOMAIN)
     made.server.start()
     try:
@@ -89,14 +95,14 @@ def test_plain_http_is_led_to_https_where_that_is_forced(https: Https) -> None:
     connection.close()
 
 
-def test_realtime_listens_behind_a_certificate_too(tmp_path: Path) -> None:
-    https = Https(tmp_path)
+def test_realtime_listens_behind_a_certificate_too(tmp_path: Path, port: int) -> None:
+    https = Https(tmp_path, port)
     https.authority.issue(https.folder, "localhost")
     server = https.server.start()
     try:
         address = f"wss://localhost:{https.port}/v1/realtime?project={server.project_id}"
         plain = socket.create_connection(("127.0.0.1", https.port), timeout=60)
         with connect(address, sock=plain, ssl=https.authority.client()) as opened:
-            assert json.loads(opened.recv(10))["type"] == "connected"
+            assert json.loads(opened.recv(60))["type"] == "connected"
     finally:
         assert server.stop() == 0

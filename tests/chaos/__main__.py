@@ -7,13 +7,10 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.checker import TAKEOVER_S, Verdict, check
-from tests.chaos.evidence import Evidence, Fault
+from tests.chaos.checker import TAKEOVER_S, Verdict, check, restarts_s, slowness
 from tests.chaos.round import Orders, Played, play
 
 _SHOWN: Final = 12
@@ -69,7 +66,7 @@ def report(played: Played, verdict: Verdict) -> str:
     lines.append(
         f"takeovers: {len(verdict.takeovers_s)}, p50 {verdict.takeover_s(0.5):.2f} s, "
         f"p99 {verdict.takeover_s(0.99):.2f} s, longest {verdict.takeover_s(1.0):.2f} s "
-        f"(limit for p99: {TAKEOVER_S:.0f} s)"
+        f"(limit for p99: {TAKEOVER_S * slowness(played.evidence):.0f} s)"
     )
     starts_s = sorted(restarts_s(played.evidence))
     if starts_s:
@@ -84,13 +81,6 @@ def report(played: Played, verdict: Verdict) -> str:
         lines.append(f"{rule}: {len(found)}")
         lines += [f"    {item.subject}: {item.text}" for item in found[:_SHOWN]]
     return "\n".join(lines)
-
-
-def restarts_s(evidence: Evidence) -> Iterator[float]:
-    """From each start of the server that came so far to its greeting."""
-    for before, after in pairwise(evidence.done):
-        if (before.fault, after.fault) == (Fault.START, Fault.UP):
-            yield after.at - before.at
 
 
 if __name__ == "__main__":

@@ -8,11 +8,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import median
 from typing import Final
 
 from tests.chaos.evidence import CRASHES, FINAL, RANKS, Evidence, Fault, Kind, Record, Start
 
 GIVEN_UP_AT: Final = 7  # attempts: the sixth takeover is refused
+# These hold where a server starts within START_S, and are longer in proportion where it does not.
+START_S: Final = 3.0
 TAKEOVER_S: Final = 15.0  # from the end of a host to the next attempt, for 99 of 100
 # The sandboxes of a killed server end a moment after it, and may have reported until then.
 LINGER_S: Final = 1.0
@@ -90,6 +93,18 @@ def _state(status: str, attempt: int, code: int, error_class: str) -> _State:
     return _State(status, attempt, (status, code, error_class) if status in FINAL else None)
 
 
+def restarts_s(evidence: Evidence) -> Iterator[float]:
+    """From each start of the server that came so far to its greeting."""
+    for before, after in pairwise(evidence.done):
+        if (before.fault, after.fault) == (Fault.START, Fault.UP):
+            yield after.at - before.at
+
+
+def slowness(evidence: Evidence) -> float:
+    """By how much the limits are longer on this machine."""
+    return max(1.0, median([START_S, *restarts_s(evidence)]) / START_S)
+
+
 def check(evidence: Evidence) -> Verdict:
     return _Check(evidence).verdict()
 
@@ -113,6 +128,8 @@ class _Check:
             (done.at, done.shift_s) for done in evidence.done if done.fault is Fault.JUMP
         ]
         self.takeovers_s: list[float] = []
+        self.slowness = slowness(evidence)
+        self.linger_s, self.run_s = LINGER_S * self.slowness, RUN_S * self.slowness
 
     def verdict(self) -> Verdict:
         rules = (
@@ -178,7 +195,7 @@ class _Check:
                     yield execution_id, f"attempt {attempt} has started {count} times"
             for before, after in pairwise(starts):
                 lost = after.attempt - before.attempt
-                if lost > self._reasons(execution_id, before.at - LINGER_S, after.at):
+                if lost > self._reasons(execution_id, before.at - self.linger_s, after.at):
                     yield execution_id, f"attempt {after.attempt} has no crash before it"
                 if lost < 0:
                     yield execution_id, f"attempt {after.attempt} started after {before.attempt}"
@@ -190,7 +207,7 @@ class _Check:
         for promise in self.promised.values():
             record = self.records.get(promise.id)
             if record is not None and record.attempt > 1:
-                reasons = self._reasons(promise.id, promise.at - LINGER_S, float("inf"))
+                reasons = self._reasons(promise.id, promise.at - self.linger_s, float("inf"))
                 if record.attempt - 1 > reasons:
                     yield promise.id, f"{record.attempt} attempts, but {reasons} crashes"
         paths = Counter(record.path for record in self.all.records if _number(record.path))
@@ -298,11 +315,12 @@ class _Check:
             for before, after in pairwise(starts):
                 crashed = [at for at in self.crashes if before.at <= at < after.at]
                 if not crashed:  # or it failed and was asked for again
-                    crashed = [at for at in self.crashes if before.at - LINGER_S <= at < after.at]
+                    since = before.at - self.linger_s
+                    crashed = [at for at in self.crashes if since <= at < after.at]
                 if crashed:
                     self.takeovers_s.append(after.at - crashed[0])
         p99 = Verdict(takeovers_s=sorted(self.takeovers_s)).takeover_s(0.99)
-        if p99 > TAKEOVER_S:
+        if p99 > TAKEOVER_S * self.slowness:
             yield "takeovers", f"1 of 100 took longer than {p99:.1f} s"
 
     # What they lean on
@@ -312,11 +330,11 @@ class _Check:
         promise = self.promised.get(record.id)
         begun = promise.at if promise is not None else 0.0
         if record.error_class == "platform" and record.attempt == GIVEN_UP_AT:
-            return self._crashes_between(begun - LINGER_S, float("inf")) >= GIVEN_UP_AT - 1
+            return self._crashes_between(begun - self.linger_s, float("inf")) >= GIVEN_UP_AT - 1
         ran = [start.at for start in self.starts[record.id] if start.attempt == record.attempt]
         # Without a start the moment of the attempt is unknown.
-        since = ran[-1] - LINGER_S if ran else begun
-        until = ran[-1] + RUN_S if ran else float("inf")
+        since = ran[-1] - self.linger_s if ran else begun
+        until = ran[-1] + self.run_s if ran else float("inf")
         return any(
             record.error_class in classes and since <= at <= until
             for classes, kills in ((BY_SANDBOX, self.sandbox_kills), (BY_HELPER, self.helper_kills))

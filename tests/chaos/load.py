@@ -65,6 +65,11 @@ class Load:
         self._random = Random()  # who is looked at; no part of the plan
 
     @property
+    def heard(self) -> int:
+        """How many executions have begun."""
+        return len(self._heard)
+
+    @property
     def has_enough(self) -> bool:
         return len(self.promises) >= self._wanted
 

@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,14 +26,14 @@ _RUNNERS: Final = ("runner.cjs", "runner.py")
 class Victim(Running):
     """What is done to it is noted in `done`."""
 
-    def __init__(self, folder: Path, witness_port: int, disk: Disk | None) -> None:
+    def __init__(self, folder: Path, port: int, witness_port: int, disk: Disk | None) -> None:
         """`disk` is what its data is on, when that is a small one of its own."""
         self._disk = disk
         self._shift = folder / "shift"
         self._shift.write_bytes(server.SHIFT.pack(0.0))
         super().__init__(
             (folder if disk is None else disk.folder) / "data",
-            RUNWRIGHT_PORT=str(_free_port()),
+            RUNWRIGHT_PORT=str(port),
             RUNWRIGHT_POOL_NODE="2",
             RUNWRIGHT_POOL_PYTHON="1",
             RUNWRIGHT_LOG_LEVEL="warning",
@@ -104,9 +103,9 @@ class Victim(Running):
     def set_shift(self, shift_s: float) -> None:
         self.shift_s = shift_s
         self.furthest_s = max(self.furthest_s, shift_s)
+        self.note(Fault.JUMP)  # before what it leads to
         with self._shift.open("r+b") as file:  # the server has it mapped
             file.write(server.SHIFT.pack(shift_s))
-        self.note(Fault.JUMP)
 
     def server_time(self) -> float:
         return time.time() + self.shift_s
@@ -169,9 +168,3 @@ def _parent(pid: int) -> int:
     except OSError:
         return 0
     return int(stat.rpartition(")")[2].split()[1])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
