@@ -75,15 +75,15 @@ unit-rest:
 contract: $(VENV)/.installed-dev
 	@$(BIN)/pytest tests/contract -q $(BOTH)
 
-# They measure the machine or start a daemon, so they have it to themselves.
+# They share an executor, or a daemon, among the files of a process, and wait for half of their time.
 MACHINE := $(addprefix tests/integration/,docker executor chaos)
 
 integration: $(VENV)/.installed-dev $(VENV)/.installed-runtimes | packages
 	@$(BIN)/pytest tests/integration -q $(BOTH) $(addprefix --ignore=,$(MACHINE))
-	@$(BIN)/pytest $(MACHINE) -q
+	@$(BIN)/pytest $(MACHINE) -q -n 2 --dist loadfile
 
-# They judge what a loaded server did, so nothing else loads the machine meanwhile.
-ALONE := $(addprefix tests/acceptance/,test_loops.py test_chaos.py attacks)
+# They judge what a neighbour notices, so nothing else loads the machine meanwhile.
+ALONE := tests/acceptance/attacks
 
 # Half of their time they wait, so three share two cores; the long files come first.
 acceptance: $(VENV)/.installed-dev $(VENV)/.installed-node | packages
