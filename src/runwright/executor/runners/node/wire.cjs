@@ -45,8 +45,9 @@ const OUT_BYTES = 512 * 1024;
 // Beyond this much unsent output, log text is dropped rather than kept in memory.
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024;
 const MAX_RETRY_MS = 16;
-// How long a log call may hold up the program while the host takes nothing at all.
-const LOG_STALL_MS = 2000;
+// How often a log call looks for room, a millisecond apart, while the host takes nothing at all.
+// Looks are counted, not time: while this process is not scheduled, the host may not be either.
+const LOG_STALL_LOOKS = 2000;
 const stall = new Int32Array(new SharedArrayBuffer(4));
 
 // User code may replace these; the runner must go on.
@@ -171,14 +172,14 @@ class Wire {
   flushFirmly() {
     this.flush();
     if (this.queue.length === 0) return true;
-    let until = Date.now() + LOG_STALL_MS;
+    let looks = 0;
     let left = this.queuedBytes;
     // A host that took nothing through one whole stall is not waited for a second time.
     while (!this.isStalled && !this.drain()) {
       if (this.queuedBytes < left) {
         left = this.queuedBytes;
-        until = Date.now() + LOG_STALL_MS;
-      } else if (Date.now() > until) {
+        looks = 0;
+      } else if (++looks > LOG_STALL_LOOKS) {
         this.isStalled = true;
       }
       Atomics.wait(stall, 0, 0, 1);
