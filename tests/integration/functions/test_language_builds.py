@@ -139,7 +139,7 @@ async def executor(tmp_path: Path) -> AsyncIterator[BubblewrapExecutor]:
 
 @pytest.fixture
 async def yard(tmp_path: Path, executor: BubblewrapExecutor) -> AsyncIterator[Yard]:
-    limits = BuildLimits(timeout_s=100, output_bytes=50_000_000)
+    limits = BuildLimits(timeout_s=300, output_bytes=50_000_000)
     async with open_yard(tmp_path, real=executor, limits=limits) as opened, building(opened):
         yield opened
 

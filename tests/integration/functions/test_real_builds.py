@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 NODE = "node-22"
 PYTHON = f"python-3.{sys.version_info.minor}"
-WAIT_S = 120.0
+WAIT_S = 300.0
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def executor(tmp_path: Path) -> AsyncIterator[BubblewrapExecutor]:
 
 @pytest.fixture
 async def yard(tmp_path: Path, executor: BubblewrapExecutor) -> AsyncIterator[Yard]:
-    limits = BuildLimits(timeout_s=100, output_bytes=50_000_000)
+    limits = BuildLimits(timeout_s=300, output_bytes=50_000_000)
     async with open_yard(tmp_path, real=executor, limits=limits) as opened, building(opened):
         await opened.create_function("node", runtime=NODE, entrypoint="main.js")
         await opened.create_function("python", runtime=PYTHON, entrypoint="main.py")
@@ -73,7 +73,7 @@ async def run(yard: Yard, executor: BubblewrapExecutor, deployment: Deployment) 
         entrypoint=deployment.entrypoint,
     )
     invocation = Invocation(
-        execution_id="e1", method="GET", target="/", headers=(("host", "f.test"),), timeout_s=20
+        execution_id="e1", method="GET", target="/", headers=(("host", "f.test"),), timeout_s=60
     )
     return await executor.run(workload, invocation)
 

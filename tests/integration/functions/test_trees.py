@@ -169,7 +169,7 @@ async def test_a_child_is_killed_and_reaped_at_its_deadline(tmp_path: Path) -> N
     before = children()
     with pytest.raises(chores.TooSlow):
         await chores.unpack(str(tmp_path / "never"), str(tmp_path), Limits(), timeout_s=0.3)
-    assert children() == before
+    assert children() <= before
 
 
 async def test_a_child_is_killed_when_its_caller_is_cancelled(tmp_path: Path) -> None:
@@ -178,11 +178,11 @@ async def test_a_child_is_killed_when_its_caller_is_cancelled(tmp_path: Path) ->
     work = asyncio.create_task(
         chores.unpack(str(tmp_path / "never"), str(tmp_path), Limits(), timeout_s=60)
     )
-    await until(lambda: children() != before)
+    await until(lambda: bool(children() - before))
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert children() == before
+    assert children() <= before
 
 
 def test_the_children_import_next_to_nothing() -> None:
