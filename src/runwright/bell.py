@@ -5,6 +5,11 @@ worker is busy is heard at its next wait.
 """
 
 import asyncio
+from typing import Final
+
+# How long a worker that has seen that nothing is there for it sleeps, where every ring comes from
+# its own process and none can get lost.
+IDLE_S: Final = 5.0
 
 
 class Bell:
@@ -14,11 +19,14 @@ class Bell:
     def ring(self) -> None:
         self._event.set()
 
-    async def wait(self, seconds: float) -> None:
-        """Return when it has been rung since the last wait, at the latest after `seconds`."""
+    async def wait(self, seconds: float) -> bool:
+        """Return when it has been rung since the last wait, at the latest after `seconds`;
+        whether it was."""
         try:
             async with asyncio.timeout(seconds):
                 await self._event.wait()
         except TimeoutError:
             pass
+        was_rung = self._event.is_set()
         self._event.clear()
+        return was_rung

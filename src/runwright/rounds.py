@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from runwright.bell import Bell
+from runwright.bell import IDLE_S, Bell
 from runwright.clock import Clock
 from runwright.ids import new_id
 from runwright.model.job import Job
@@ -55,6 +55,7 @@ class Rounds:
         is_alone: bool,
         lease_s: float,
         poll_s: float = POLL_S,
+        idle_s: float = IDLE_S,
     ) -> None:
         """`name` says in tasks and logs what a job is; `is_alone`: no other server claims."""
         self._name = name
@@ -66,6 +67,8 @@ class Rounds:
         self._is_alone = is_alone
         self._lease = timedelta(seconds=lease_s)
         self._poll_s = poll_s
+        self._idle_s = idle_s if is_alone else poll_s
+        self._is_idle = False  # there is nothing, now or later
         self._owner = new_id()
         self._held: dict[_Claim, Job] = {}
         self._runs: dict[asyncio.Task[None], Job] = {}
@@ -124,17 +127,18 @@ class Rounds:
                     pass
             except Exception as exc:  # the database may be well again at the next turn
                 self._warn("jobs not claimed", exc)
-            await self.bell.wait(self._poll_s)
+            await self.bell.wait(self._idle_s if self._is_idle else self._poll_s)
 
     async def turn(self) -> bool:
         """Fill free workers; whether anything was claimed."""
+        self._is_idle = False
         room = self._limits.workers - len(self._runs)
         if room <= 0:
             return False
         jobs = self.under_way
         projects = Counter(job.project_id for job in jobs)
         subjects = Counter((job.project_id, job.function_id) for job in jobs)
-        tasks, dropped = await self._storage.write(
+        tasks, dropped, self._is_idle = await self._storage.write(
             lambda uow: self._claim(uow, room, projects, subjects)
         )
         for job, do in tasks:
@@ -149,7 +153,7 @@ class Rounds:
         limit: int,
         projects: Mapping[str, int],
         subjects: Mapping[tuple[str, str], int],
-    ) -> tuple[Sequence[Task], int]:
+    ) -> tuple[Sequence[Task], int, bool]:
         now = self._clock.now()
         most = self._limits.per_subject
         jobs = self._queue.claim(
@@ -166,7 +170,7 @@ class Rounds:
         wanted = {_claim_of(job) for job, _ in tasks}
         dropped = [job for job in jobs if _claim_of(job) not in wanted]
         self._queue.ack(uow, dropped)
-        return tasks, len(dropped)
+        return tasks, len(dropped), not jobs and self._queue.is_empty(uow)
 
     def _begin(self, job: Job, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._held[_claim_of(job)] = replace(job, sealed=b"")

@@ -39,7 +39,20 @@ SWITCH_INTERVAL_S: Final = 0.0005
 
 
 class _Listener(uvicorn.Server):
-    """uvicorn without its signal handlers: this process has its own."""
+    """uvicorn without its signal handlers, as this process has its own, and without looking ten
+    times a second whether it is to end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)  # which makes the headers that all its answers have
+        await self._ending.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -140,7 +153,7 @@ async def _watch(
     await stopping.wait()
     log.info("server stopping", extra={"action": "server_stopping"})
     for listener in listeners:
-        listener.should_exit = True
+        listener.end()
     # While the listeners wait for requests in flight, so that no run outlasts that wait: its
     # caller is told that the server stops instead of being cut off.
     await parts.drain(drain_s)

@@ -26,7 +26,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from runwright.bell import Bell
+from runwright.bell import IDLE_S, Bell
 from runwright.clock import Clock
 from runwright.errors import RunwrightError
 from runwright.executions.acceptance import Acceptance
@@ -87,6 +87,7 @@ class _Claimed:
     at: datetime
     has_promoted: bool
     has_extended: bool
+    is_idle: bool  # there is nothing, now or later
 
 
 class Dispatcher:
@@ -108,6 +109,7 @@ class Dispatcher:
         wants: Callable[[str], bool] = lambda project_id: True,
         lease_s: float = LEASE_S,
         poll_s: float = POLL_S,
+        idle_s: float = IDLE_S,
         aftermath: Aftermath | None = None,
     ) -> None:
         self._storage = storage
@@ -123,6 +125,8 @@ class Dispatcher:
         self._is_alone = is_alone
         self._lease = timedelta(seconds=lease_s)
         self._poll_s = poll_s
+        self._idle_s = idle_s if is_alone else poll_s
+        self._is_idle = False
         self.owner = new_id()
         self._held: dict[Claim, Job] = {}
         self._sealed: dict[Claim, bytes] = {}  # large ones, until the run begins
@@ -143,6 +147,7 @@ class Dispatcher:
         self._is_draining = False
         self._tasks: list[asyncio.Task[None]] = []
         signals.on("job", self._hear)
+        signals.on("delayed", lambda project_id, item_id: self._bell.ring())
 
     async def start(self) -> None:
         """What an earlier server held is ready at once when there can be no other."""
@@ -193,10 +198,11 @@ class Dispatcher:
                     pass
             except Exception as exc:  # the database may be well again at the next turn
                 log.warning("jobs not claimed", extra={"reason": type(exc).__name__})
-            await self._bell.wait(self._poll_s)
+            await self._bell.wait(self._idle_s if self._is_idle else self._poll_s)
 
     async def _claim_some(self) -> bool:
         """Fill free slots; whether more may be there to claim for slots that are free."""
+        self._is_idle = False
         if self._pacing.limit <= 0 or self._is_behind:
             return False
         await self._pacing.gather()
@@ -208,6 +214,7 @@ class Dispatcher:
             return False
         held = list(self._held.values())
         claimed = await self._storage.write(lambda uow: self._claim(uow, share, held))
+        self._is_idle = claimed.is_idle
         if claimed.has_promoted:
             self._promoted_at = claimed.at
         if claimed.has_extended:
@@ -248,6 +255,7 @@ class Dispatcher:
             now,
             has_to_promote,
             has_to_extend,
+            is_idle=not jobs and self._queue.is_empty(uow),
         )
 
     def _begin(self, job: Job) -> None:

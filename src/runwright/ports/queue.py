@@ -27,13 +27,16 @@ class Queue(Protocol):
 
     def put(self, uow: UnitOfWork, jobs: Sequence[Job]) -> None:
         """Store new jobs, of any kind, and, after the commit, announce `job`, `delivery` or
-        `letter` for those that may be claimed now."""
+        `letter` for those that may be claimed now, `delayed` for those that will be due."""
 
     def put_copies(
         self, uow: UnitOfWork, first: Job, copies: Sequence[tuple[str, str, str]]
     ) -> None:
         """`put` for jobs that differ from `first` in project, id and function only; `copies`
         holds these, those of `first` included."""
+
+    def is_empty(self, uow: UnitOfWork) -> bool:
+        """Whether there is no job at all: none that is held, and none for later."""
 
     def promote(self, uow: UnitOfWork, *, now: datetime, limit: int) -> list[Job]:
         """Delayed jobs that have become due, now ordinary ones."""

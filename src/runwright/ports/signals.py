@@ -16,6 +16,7 @@ class Signals(Protocol):
     deployment  a deployment's state
     rule        a domain rule
     job         a job that may run now
+    delayed     a job that will be due
     delivery    an event that may be delivered to a webhook now
     webhook     a webhook of the project
     event       an event that waits in the outbox

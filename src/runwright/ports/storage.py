@@ -218,6 +218,8 @@ class JobRepository(Repository[Job], Protocol):
     def remove_kept(self, kinds: Sequence[JobKind], before: datetime, *, limit: int) -> int:
         """Delete up to `limit` jobs whose time ends at `before` or sooner; how many."""
 
+    def has_any(self, kinds: Sequence[JobKind]) -> bool: ...
+
     def has_orphans(self, kinds: Sequence[JobKind]) -> bool:
         """Whether there are jobs whose executions are gone."""
 

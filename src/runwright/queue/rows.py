@@ -26,6 +26,7 @@ _SET_BACKS: Final = 5
 
 SIGNALS: Final = {
     JobKind.RUN: "job",
+    JobKind.DELAYED: "delayed",
     JobKind.DELIVERY: "delivery",
     JobKind.LETTER: "letter",
 }
@@ -63,6 +64,9 @@ class RowQueue:
         if first.kind in SIGNALS:
             for project_id in {copy[0] for copy in copies}:
                 uow.touch(SIGNALS[first.kind], project_id, "")
+
+    def is_empty(self, uow: UnitOfWork) -> bool:
+        return not uow.jobs.has_any(_COUNTED[self._kind])
 
     def promote(self, uow: UnitOfWork, *, now: datetime, limit: int) -> list[Job]:
         due = uow.jobs.due(now, limit=limit)

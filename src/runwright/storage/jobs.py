@@ -148,6 +148,10 @@ class SqlJobs(SqlRepository[Job]):
     def remove_kept(self, kinds: Sequence[JobKind], before: datetime, *, limit: int) -> int:
         return self._remove_first(limit, _C.kind.in_(kinds), _C.ready_at <= before)
 
+    def has_any(self, kinds: Sequence[JobKind]) -> bool:
+        statement = select(_C.id).where(_C.kind.in_(kinds)).limit(1)
+        return self._connection.execute(statement).first() is not None
+
     def has_orphans(self, kinds: Sequence[JobKind]) -> bool:
         statement = select(_C.id).where(_C.kind.in_(kinds), _is_orphan()).limit(1)
         return self._connection.execute(statement).first() is not None

@@ -23,9 +23,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import field, replace
 from datetime import datetime, timedelta
+from math import inf
 from typing import Final
 
-from runwright.bell import Bell
+from runwright.bell import IDLE_S, Bell
 from runwright.clock import Clock
 from runwright.executions.acceptance import Acceptance
 from runwright.executions.announcing import announce_ended
@@ -93,6 +94,7 @@ class Scheduler:
         keep_s: float,
         wants: Callable[[UnitOfWork, str], bool] = lambda uow, project_id: True,
         poll_s: float = POLL_S,
+        idle_s: float = IDLE_S,
         at_once: int = AT_ONCE,
     ) -> None:
         """`keep_s` is the age at which records are deleted: older ticks get none. `wants` says
@@ -104,6 +106,7 @@ class Scheduler:
         self._acceptance = acceptance
         self._keep = timedelta(seconds=keep_s)
         self._poll_s = poll_s
+        self._idle_s = idle_s
         self._at_once = at_once
         self._bell = Bell()
         self._task: asyncio.Task[None] | None = None
@@ -135,15 +138,15 @@ class Scheduler:
 
     async def _run(self) -> None:
         while True:
-            wait_s = self._poll_s
             try:
                 if await self.turn():
                     await self._drain()
-                wait_s = await self._until_next()
+                first = await self._storage.read(lambda uow: uow.timers.first_due())
             except Exception as exc:  # the timers are still due at the next turn
                 log.warning("ticks not fired", extra={"reason": _reason(exc)})
                 await asyncio.sleep(self._poll_s)  # whoever wakes us
-            await self._bell.wait(wait_s)
+            else:
+                await self._wait_for(first)
 
     async def _drain(self) -> None:
         """Fire what is due. While one transaction is stored the next one is on its way."""
@@ -156,13 +159,18 @@ class Scheduler:
             for number in range(_IN_FLIGHT):
                 group.create_task(turns(), name=f"scheduler-turns-{number}")
 
-    async def _until_next(self) -> float:
-        """Seconds to the next tick; not more than the poll, as clocks and other servers move."""
-        first = await self._storage.read(lambda uow: uow.timers.first_due())
-        if first is None:
-            return self._poll_s
-        ahead = (first - self._clock.now()).total_seconds()
-        return min(self._poll_s, ahead) if ahead > 0 else self._poll_s
+    async def _wait_for(self, first: datetime | None) -> None:
+        """Return when that tick is due, when somebody rings, and when it is time to look anyway,
+        as timers of other servers move. The clock may move, too, so it is asked often."""
+        waited_s = 0.0
+        while waited_s < self._idle_s:
+            ahead = (first - self._clock.now()).total_seconds() if first is not None else inf
+            if waited_s and ahead <= 0:
+                return
+            wait_s = min(self._poll_s, ahead) if ahead > 0 else self._poll_s
+            if await self._bell.wait(wait_s):
+                return
+            waited_s += wait_s
 
     async def _fire(self, *, since: datetime | None) -> _Stored:
         try:

@@ -23,7 +23,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import field, replace
 from typing import Final, Protocol
 
-from runwright.bell import Bell
+from runwright.bell import IDLE_S, Bell
 from runwright.clock import Clock
 from runwright.errors import ServiceUnavailable
 from runwright.executions.acceptance import Acceptance, Accepted
@@ -118,6 +118,7 @@ class Relay:
         deliveries: Deliveries,
         hear: Hear,
         poll_s: float = POLL_S,
+        idle_s: float = IDLE_S,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -129,6 +130,8 @@ class Relay:
         self._deliveries = deliveries
         self._hear = hear
         self._poll_s = poll_s
+        self._idle_s = idle_s
+        self._is_idle = False  # no event is there
         self._failures: Counter[str] = Counter()  # by event id; those that failed alone
         self._aside: set[str] = set()
         self._bell = Bell()
@@ -148,12 +151,14 @@ class Relay:
 
     async def turn(self) -> bool:
         """Hand on some events; whether there may be more."""
+        self._is_idle = False
         if self._acceptance.is_full:
             return False
         rows = await self._storage.read(
             lambda uow: uow.outbox.oldest(limit=AT_ONCE, most_bytes=_BYTES_AT_ONCE, but=self._aside)
         )
         if not rows:
+            self._is_idle = True
             return False
         try:
             await self._hand_on(rows)
@@ -210,7 +215,7 @@ class Relay:
                     pass
             except Exception as exc:  # the rows are still there for the next turn
                 log.warning("events not handed on", extra={"reason": type(exc).__name__})
-            await self._bell.wait(self._poll_s)
+            await self._bell.wait(self._idle_s if self._is_idle else self._poll_s)
 
     async def _open(self, row: OutboxEvent) -> Announcement | None:
         try:

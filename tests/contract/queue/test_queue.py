@@ -204,12 +204,28 @@ async def test_a_cancelled_job_is_gone_whoever_holds_it(bench: QueueBench) -> No
     assert await bench.ack(held) == []
 
 
-async def test_jobs_that_may_run_now_are_announced(bench: QueueBench) -> None:
+async def test_jobs_that_may_run_now_and_those_for_later_are_announced(bench: QueueBench) -> None:
     later = NOW + timedelta(minutes=5)
     await bench.put(a_job("d", project="slow", kind=JobKind.DELAYED, ready_at=later))
-    assert bench.heard == []
+    assert bench.heard == [("delayed", "slow", "")]
+    bench.heard.clear()
     await bench.put(a_job("e1"), a_job("e2"))
     assert bench.heard == [("job", "shop", "")]
+
+
+async def test_a_queue_is_empty_when_nothing_is_held_or_for_later(bench: QueueBench) -> None:
+    async def is_empty() -> bool:
+        return await bench.storage.read(lambda uow: bench.queue.is_empty(uow))
+
+    assert await is_empty()
+    await bench.put(a_job("d", kind=JobKind.DELAYED, ready_at=NOW + timedelta(minutes=5)))
+    assert not await is_empty()
+    bench.let_pass(300)
+    await bench.promote()
+    held = await bench.claim()
+    assert not await is_empty()
+    await bench.ack(held)
+    assert await is_empty()
 
 
 async def test_a_delayed_job_waits_for_its_moment(bench: QueueBench) -> None:

@@ -144,7 +144,9 @@ class Bench:
     clock: Clock
     keys: Path
 
-    def dispatcher(self, *, workers: int = 8, lease_s: float = 12.0) -> Dispatcher:
+    def dispatcher(
+        self, *, workers: int = 8, lease_s: float = 12.0, is_alone: bool = False
+    ) -> Dispatcher:
         """Another one over the same queue; not started."""
         return Dispatcher(
             storage=self.storage,
@@ -156,7 +158,7 @@ class Bench:
             executions=self.executions,
             acceptance=self.acceptance,
             workers=workers,
-            is_alone=False,
+            is_alone=is_alone,
             lease_s=lease_s,
             poll_s=0.01,
         )

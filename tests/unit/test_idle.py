@@ -1,0 +1,142 @@
+"""Workers that have nothing to do sleep until they are rung for, and hardly look."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from runwright.bell import IDLE_S, Bell
+from runwright.model.job import JobKind
+from runwright.ports.storage import UnitOfWork
+from runwright.queue.rows import RowQueue
+from runwright.rounds import POLL_S, RoundLimits, Rounds
+from runwright.triggers import relay
+from tests.unit.executions.bench import Bench, a_bench, a_key
+from tests.unit.triggers.test_cron import a_rig, a_timer
+from tests.unit.triggers.test_relay import a_desk
+
+pytestmark = pytest.mark.anyio
+
+
+class Sleeps:
+    """How long bells were waited for. Nobody wakes but by a ring."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.all: list[float] = []
+        wait = Bell.wait
+
+        async def noted(bell: Bell, seconds: float) -> bool:
+            self.all.append(seconds)
+            return await wait(bell, 600)
+
+        monkeypatch.setattr(Bell, "wait", noted)
+
+    async def reach(self, seconds: float) -> None:
+        await until(lambda: self.all[-1:] == [seconds])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_dispatcher_rests_when_nothing_is_queued_and_not_when_something_will_be_due(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sleeps = Sleeps(monkeypatch)
+    async with a_bench() as bench:
+        dispatcher = bench.dispatcher(is_alone=True)
+        await dispatcher.start()
+        await sleeps.reach(IDLE_S)
+        moment = (bench.clock.now() + timedelta(minutes=5)).replace(second=0, microsecond=0)
+        at = moment.isoformat()
+        await bench.executions.accept(a_key(), "hello", scheduled_at=at)
+        await sleeps.reach(0.01)
+        await dispatcher.stop(0.0)
+
+
+async def test_one_that_shares_its_queue_with_other_servers_goes_on_looking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sleeps = Sleeps(monkeypatch)
+    async with a_bench() as bench:
+        dispatcher = bench.dispatcher(is_alone=False)
+        await dispatcher.start()
+        await sleeps.reach(0.01)
+        await dispatcher.stop(0.0)
+
+
+def some_rounds(bench: Bench, *, is_alone: bool) -> Rounds:
+    return Rounds(
+        name="letter",
+        storage=bench.storage,
+        clock=bench.clock,
+        queue=RowQueue(JobKind.LETTER),
+        limits=RoundLimits(workers=1, per_project=1),
+        pick=lambda uow, jobs: [],
+        is_alone=is_alone,
+        lease_s=30.0,
+    )
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+async def test_deliveries_and_letters_are_looked_for_as_rarely(
+    is_alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeps = Sleeps(monkeypatch)
+    async with a_bench() as bench:
+        rounds = some_rounds(bench, is_alone=is_alone)
+        await rounds.start()
+        await sleeps.reach(IDLE_S if is_alone else POLL_S)
+        await rounds.stop(0.0)
+
+
+async def test_an_empty_outbox_is_left_alone_and_one_that_is_not_read_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sleeps = Sleeps(monkeypatch)
+    async with a_desk() as desk:
+        made = desk.relay()
+        made.start()
+        await sleeps.reach(IDLE_S)
+
+        async def broken(work: object) -> None:
+            raise RuntimeError("no storage")
+
+        monkeypatch.setattr(desk.bench.storage, "read", broken)
+        await desk.emit("users.ada.create")
+        await sleeps.reach(relay.POLL_S)
+        await made.stop()
+
+
+async def test_a_scheduler_asks_its_clock_often_and_the_database_rarely(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with a_rig() as rig:
+        await rig.add(a_timer())
+        await rig.fire()  # the next tick is a minute ahead
+        scheduler = rig.scheduler(idle_s=600.0)
+        reads, looks = 0, 0
+        read, now = rig.storage.read, rig.clock.now
+
+        async def counted(work: Callable[[UnitOfWork], object]) -> object:
+            nonlocal reads
+            reads += 1
+            return await read(work)
+
+        def looked() -> object:
+            nonlocal looks
+            looks += 1
+            return now()
+
+        monkeypatch.setattr(rig.storage, "read", counted)
+        scheduler.start()
+        await until(lambda: reads == 4)  # two looks: its start rings
+        monkeypatch.setattr(rig.clock, "now", looked)
+        await until(lambda: looks > 20)
+        assert reads == 4
+        rig.clock.advance(60.0)
+        await until(lambda: reads > 4)  # though nobody rang
+        await scheduler.stop()
