@@ -125,6 +125,37 @@ async def test_proc_tells_of_the_sandbox_and_not_of_the_machine(bench: Bench) ->
     }  # fmt: skip
 
 
+_DUMPS = """
+import socket, struct
+result = {}
+def dump(request, family, names):
+    link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    link.settimeout(30)
+    link.send(struct.pack('=IHHIIB3x', 20, request, 0x301, 1, 0, family))
+    found = []
+    while True:
+        data = link.recv(1 << 16)
+        while data:
+            size, kind = struct.unpack_from('=IH', data)
+            if kind == 3:
+                return found
+            if kind == 2:
+                return [struct.unpack_from('=i', data, 16)[0]]
+            body, data = data[16:size], data[(size + 3) & ~3:]
+            found.append(struct.unpack_from(names, body)[0])
+result['interfaces'] = dump(18, 0, '=4xi')
+result['addresses'] = dump(22, 0, '=4xi')
+result['neighbours'] = dump(30, 0, '=4xi')
+"""
+
+
+async def test_netlink_tells_of_one_interface_and_of_no_neighbour(bench: Bench) -> None:
+    seen: dict[str, list[int]] = await inside(bench, _DUMPS)
+    assert seen["interfaces"] == [1]
+    assert set(seen["addresses"]) == {1}
+    assert seen["neighbours"] == []
+
+
 async def test_no_setting_of_the_kernel_can_be_written(bench: Bench) -> None:
     code = (
         "import os\nresult = {'written': [], 'sys': os.path.exists('/sys')}\n"
