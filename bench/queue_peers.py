@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.ports import reserved_port
+
 FOLDER: Final = Path(__file__).parent / "peers" / "python"
 PYTHON: Final = FOLDER / ".venv" / "bin" / "python"
 JOBS: Final = 2000
@@ -110,17 +112,16 @@ def _process(command: list[str], environ: Mapping[str, str], cwd: Path) -> Itera
 
 @contextmanager
 def _redis(folder: Path) -> Iterator[str]:
-    port = _free_port()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
-    command += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
-    with _process(command, os.environ, folder):
-        _listening(port)
-        yield f"redis://127.0.0.1:{port}/0"
+    with reserved_port() as port:
+        command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        command += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+        with _process(command, os.environ, folder):
+            _listening(port)
+            yield f"redis://127.0.0.1:{port}/0"
 
 
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
-    port = _free_port()
     data = folder / "data"
     as_user: list[str] = []
     if os.getuid() == 0:
@@ -135,11 +136,12 @@ def _postgres(folder: Path) -> Iterator[str]:
         capture_output=True,
         cwd=folder,
     )
-    server = [*as_user, str(programs / "postgres"), "-D", str(data), "-p", str(port)]
-    server += ["-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
-    with _process(server, os.environ, folder):
-        _listening(port)
-        yield f"host=127.0.0.1 port={port} user=bench dbname=postgres"
+    with reserved_port() as port:
+        server = [*as_user, str(programs / "postgres"), "-D", str(data), "-p", str(port)]
+        server += ["-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
+        with _process(server, os.environ, folder):
+            _listening(port)
+            yield f"host=127.0.0.1 port={port} user=bench dbname=postgres"
 
 
 def _postgres_programs() -> Path:
@@ -147,13 +149,6 @@ def _postgres_programs() -> Path:
     if not found:
         raise RuntimeError("PostgreSQL is not installed; bench/setup.sh does that")
     return found[-1].parent
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _listening(port: int) -> None:
