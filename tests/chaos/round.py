@@ -38,6 +38,7 @@ _TICK_S: Final = 0.02
 _SOON_S: Final = 0.5
 _AFTER_DUE_S: Final = 200.0
 _UNDONE: Final = ("scheduled", "waiting", "processing")
+_SERVING: Final = (Fault.FULL, Fault.HELPER)  # done to a server that serves
 _FLOOR: Final = (0, 4096, 65536)  # places behind which a full disk takes nothing
 
 Say = Callable[[str], None]
@@ -212,7 +213,9 @@ async def _live(victim: Victim, load: Load, life: plan.Life, random: Random) -> 
         while to_do and to_do[0][0] <= now:
             _, what, much = to_do[0]
             is_done = True
-            if what is Fault.FULL and load.is_up.is_set():
+            if what in _SERVING and not load.is_up.is_set():
+                is_done = life.is_unborn  # it is spared them, and others wait until it serves
+            elif what is Fault.FULL:
                 victim.note(Fault.FULL, until=time.time() + much)
                 victim.refuse_writes(random.choice(_FLOOR))
                 full_until = now + much
@@ -220,10 +223,10 @@ async def _live(victim: Victim, load: Load, life: plan.Life, random: Random) -> 
                 victim.jump(much)
             elif what is Fault.SANDBOX:
                 is_done = await asyncio.to_thread(victim.kill_sandbox, random)
-            elif what is Fault.HELPER and load.is_up.is_set():
+            elif what is Fault.HELPER:
                 is_done = await asyncio.to_thread(victim.kill_helper, random)
             if not is_done:
-                break  # there is none yet
+                break  # there is nothing yet to do it to
             to_do.pop(0)
         await asyncio.sleep(_TICK_S)
     victim.allow_writes()
