@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.checker import GIVEN_UP_AT, Verdict, check
+from tests.chaos.checker import GIVEN_UP_AT, Verdict, check, slowness
 from tests.chaos.evidence import (
     Done,
     Evidence,
@@ -405,6 +405,18 @@ def test_slow_takeovers_are_found() -> None:
         for item in evidence.starts
     ]
     assert charged(replace(evidence, starts=starts)) == {("takeovers", "takeovers")}
+
+
+@pytest.mark.parametrize(("start_s", "times"), [(1, 1), (3, 1), (6, 2), (12, 4), (30, 4)])
+def test_slow_starts_make_limits_longer_and_very_slow_ones_no_more(
+    start_s: float, times: float
+) -> None:
+    done = [
+        Done(fault=fault, at=at)
+        for began in (0, 100, 200)
+        for fault, at in ((Fault.START, began), (Fault.UP, began + start_s))
+    ]
+    assert slowness(replace(good(), done=done)) == times
 
 
 def test_a_share_of_no_takeovers_is_nothing() -> None:
