@@ -1,6 +1,5 @@
 """The words of a project's letters, and the server that they leave by."""
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Queue
@@ -10,6 +9,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.acceptance.mailbox import ARRIVE_S, Mailbox
 from tests.acceptance.sdk.world import World
+from tests.ports import reserved_port
 
 ANN = "ann@example.com"
 
@@ -50,12 +50,11 @@ class _Taking:
 
 @contextmanager
 def _mail_server() -> Iterator[tuple[int, "Queue[list[str]]"]]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     taking = _Taking()
-    controller = Controller(taking, hostname="127.0.0.1", port=port, ready_timeout=60)
-    controller.start()
-    try:
-        yield port, taking.taken
-    finally:
-        controller.stop()
+    with reserved_port() as port:
+        controller = Controller(taking, hostname="127.0.0.1", port=port, ready_timeout=60)
+        controller.start()
+        try:
+            yield port, taking.taken
+        finally:
+            controller.stop()
