@@ -9,7 +9,8 @@ import httpx
 
 SCOPES: Final = ["users.read"]  # of the function
 # In the source of a Node function: `await opened(name, req)`. A gate is a user of that name; with
-# `true` behind it, it also opens when the server takes no more calls.
+# `true` behind it, it also opens when the server takes no more calls: for two seconds at least,
+# since a single call may fail for other reasons.
 OPENED: Final = """
 const opened = async (gate, { headers }, orServerStops = false) => {
   const url = `${process.env.APPWRITE_FUNCTION_API_ENDPOINT}/users/${gate}`;
@@ -18,9 +19,11 @@ const opened = async (gate, { headers }, orServerStops = false) => {
   const asked = { headers: { "x-appwrite-project": project, "x-appwrite-key": key } };
   const status = () =>
     fetch(url, asked).then((answer) => answer.arrayBuffer().then(() => answer.status));
+  let failed = 0; // in a row
   for (;;) {
     const found = await status().catch(() => 0);
-    if (found === 200 || (found === 0 && orServerStops)) return;
+    failed = found === 0 ? failed + 1 : 0;
+    if (found === 200 || (failed > 40 && orServerStops)) return;
     await new Promise((done) => setTimeout(done, 50));
   }
 };
