@@ -18,9 +18,11 @@ changed (the server lives, no process and no file is left, no secret was found),
 neighbour kept its pace: another function that is called every 8 ms all the while. Its p99 beside
 the attack may be twice the p99 of the quiet windows before and after it, or 12 ms where those are
 quicker than that. A window has few calls, so the question asked is how likely that many slow ones
-are. An attack that seems to be noticed is made again: what it does to a neighbour it does each
-time, and what the machine does in a bad moment it does not. One that is noticed each time fails.
-`pytest -s` prints the figures of all rows.
+are. An attack that seems to be noticed is made again: what it does to a neighbour it does nearly
+each time, and what the machine does in a bad moment it does not. It passes once more rounds were
+quiet than not, and fails when five more were noticed. When more attacks were noticed at first than
+a machine explains that spoils every fourth, all of them fail. `pytest -s` prints the figures of all
+rows, and in how many of its rounds each was noticed.
 
 Kinds: *escape* is out of the box or to more rights in it, *secrecy* what belongs to others,
 *resource* what others need to run. Resource rows are not run for an ordinary user to whom no

@@ -28,6 +28,12 @@ QUANTILE: Final = 0.99
 FLOOR_S: Final = 0.012
 # How unlikely so many slow calls must be for calls that are as fast as they ought to be.
 CHANCE: Final = 1e-6
+# What an attack does to a neighbour it does nearly each time, and what the machine does it does
+# seldom: one that is noticed is made again until more rounds were quiet than not, and is guilty
+# once those that were noticed lead by so many. One that disturbs each time always is; one that
+# disturbs four times of five is in three of four cases, and a row is two to four cases. Where the
+# machine spoils one round in ten, one case in 60 000 is guilty by chance (the gambler's ruin).
+GUILTY: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +103,24 @@ def is_disturbed(slow: int, tries: int) -> bool:
     A p99 below the bound means that one call in a hundred may exceed it. How many of so few
     calls do is drawn by chance, so the question is how likely that number is.
     """
-    return _at_least(slow, tries, 1 - QUANTILE) < CHANCE
+    return at_least(slow, tries, 1 - QUANTILE) < CHANCE
 
 
-def _at_least(count: int, tries: int, chance: float) -> float:
+def must_go_on(told: Sequence[str]) -> bool:
+    """Whether an attack is to be made again after what was noticed of it round by round.
+
+    Raises AssertionError when it is guilty.
+    """
+    lead = sum(1 if text else -1 for text in told)
+    if lead >= GUILTY:
+        noticed = [text for text in told if text]
+        raise AssertionError(
+            f"noticed in {len(noticed)} of {len(told)} rounds: {'; '.join(noticed)}"
+        )
+    return lead >= 0
+
+
+def at_least(count: int, tries: int, chance: float) -> float:
     """Probability of `count` or more hits in that many tries."""
     fewer = sum(
         math.comb(tries, hits) * chance**hits * (1 - chance) ** (tries - hits)
