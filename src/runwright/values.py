@@ -26,8 +26,11 @@ else:
                 fields_of = attrgetter(*names) if names else _nothing
                 methods["__eq__"] = _same(fields_of)
                 methods["__hash__"] = _hashed(fields_of) if frozen else None
+            own = set(cls.__dict__)
+            if "__eq__" in own and cls.__hash__ is None:
+                own.discard("__hash__")  # Python wrote that, not the author
             for name, method in methods.items():
-                if name not in cls.__dict__:
+                if name not in own:
                     setattr(made, name, method)
             return made
 

@@ -41,6 +41,31 @@ class Nothing:
         return "nothing"
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    text: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Word) and self.text == other.text
+
+
+@dataclass(frozen=True)
+class Folded:
+    text: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Folded) and self.text.lower() == other.text.lower()
+
+    def __hash__(self) -> int:
+        return hash(self.text.lower())
+
+
+@dataclass(frozen=True)
+class Unhashable:
+    text: str
+    __hash__ = None  # type: ignore[assignment]  # as Python does it
+
+
 def test_values_are_equal_when_their_fields_are() -> None:
     assert Point(1, 2) == Point(1, 2)
     assert Point(1, 2) != Point(2, 1)
@@ -60,6 +85,13 @@ def test_frozen_values_are_keys_and_others_are_not() -> None:
     assert len({Owner("a"), Owner("a")}) == 2
     with pytest.raises(TypeError):
         hash(Counter())
+
+
+def test_frozen_values_with_an_equality_of_their_own_are_keys_as_in_the_standard_library() -> None:
+    assert {Word("a"): "here"}[Word("a")] == "here"
+    assert hash(Folded("a")) == hash(Folded("A"))
+    with pytest.raises(TypeError):
+        hash(Unhashable("a"))
 
 
 def test_values_show_their_fields_unless_they_say_it_better() -> None:
