@@ -170,7 +170,8 @@ class Rounds:
         wanted = {_claim_of(job) for job, _ in tasks}
         dropped = [job for job in jobs if _claim_of(job) not in wanted]
         self._queue.ack(uow, dropped)
-        return tasks, len(dropped), not jobs and self._queue.is_empty(uow)
+        is_idle = not jobs and not self._held and self._queue.is_empty(uow)
+        return tasks, len(dropped), is_idle
 
     def _begin(self, job: Job, do: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._held[_claim_of(job)] = replace(job, sealed=b"")

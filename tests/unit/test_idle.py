@@ -7,12 +7,17 @@ from datetime import timedelta
 import pytest
 
 from runwright.bell import IDLE_S, Bell
+from runwright.model.execution import Invocation, Outcome
 from runwright.model.job import JobKind
+from runwright.ports.executor import ResponseSink
 from runwright.ports.storage import UnitOfWork
 from runwright.queue.rows import RowQueue
 from runwright.rounds import POLL_S, RoundLimits, Rounds
 from runwright.triggers import relay
-from tests.unit.executions.bench import Bench, a_bench, a_key
+from tests.fakes.user_code import Run, hello
+from tests.unit.executions.bench import Bench, a_bench, a_key, until
+from tests.unit.letters.office import a_letter
+from tests.unit.letters.office import an_office as a_post_office
 from tests.unit.triggers.test_cron import a_rig, a_timer
 from tests.unit.triggers.test_relay import a_desk
 
@@ -32,14 +37,23 @@ class Sleeps:
 
         monkeypatch.setattr(Bell, "wait", noted)
 
-    async def reach(self, seconds: float) -> None:
-        await until(lambda: self.all[-1:] == [seconds])
+    async def reach(self, seconds: float, *, in_a_row: int = 1) -> None:
+        """A start rings, so it is the second wait that lasts."""
+        await until(lambda: self.all[-in_a_row:] == [seconds] * in_a_row)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.005)
+class Asked:
+    """How often it was asked whether a queue is empty."""
+
+    def __init__(self, queue: RowQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.times = 0
+        is_empty = queue.is_empty
+
+        def counted(uow: UnitOfWork) -> bool:
+            self.times += 1
+            return is_empty(uow)
+
+        monkeypatch.setattr(queue, "is_empty", counted)
 
 
 async def test_a_dispatcher_rests_when_nothing_is_queued_and_not_when_something_will_be_due(
@@ -91,6 +105,47 @@ async def test_deliveries_and_letters_are_looked_for_as_rarely(
         await rounds.start()
         await sleeps.reach(IDLE_S if is_alone else POLL_S)
         await rounds.stop(0.0)
+
+
+async def test_a_dispatcher_that_holds_a_job_does_not_ask_whether_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sleeps = Sleeps(monkeypatch)
+    async with a_bench() as bench:
+        asked = Asked(bench.queue, monkeypatch)
+        goes_on = asyncio.Event()
+        bench.code.run_next = held_until(goes_on)
+        dispatcher = bench.dispatcher(is_alone=True)
+        await dispatcher.start()
+        await sleeps.reach(IDLE_S, in_a_row=2)
+        assert asked.times == 2
+        await bench.executions.accept(a_key(), "hello")
+        await sleeps.reach(0.01)  # one claim took it, the next one found nothing
+        assert asked.times == 2
+        goes_on.set()
+        await dispatcher.stop(60.0)
+
+
+def held_until(goes_on: asyncio.Event) -> Run:
+    async def run(invocation: Invocation, sink: ResponseSink | None) -> Outcome:
+        await goes_on.wait()
+        return await hello(invocation, sink)
+
+    return run
+
+
+async def test_nor_do_rounds_that_hold_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeps = Sleeps(monkeypatch)
+    async with a_post_office() as office:
+        rounds = office.postman.rounds
+        asked = Asked(office.queue, monkeypatch)
+        office.carrier.open.clear()
+        await rounds.start()
+        await sleeps.reach(IDLE_S, in_a_row=2)
+        assert asked.times == 2
+        await office.post(a_letter())
+        await sleeps.reach(POLL_S)
+        assert asked.times == 2
 
 
 async def test_an_empty_outbox_is_left_alone_and_one_that_is_not_read_is_not(

@@ -255,7 +255,7 @@ class Dispatcher:
             now,
             has_to_promote,
             has_to_extend,
-            is_idle=not jobs and self._queue.is_empty(uow),
+            is_idle=not jobs and not held and self._queue.is_empty(uow),
         )
 
     def _begin(self, job: Job) -> None:

@@ -249,6 +249,7 @@ class JobCodec(Codec[Any]):
         column = kind.table.c
         of_kind = column.kind == bindparam("kind", type_=Text)
         self.projects_sql = _names("project_id", "kind = ?")
+        self.any_sql = "SELECT 1 FROM jobs WHERE kind = ? LIMIT 1"
         self.functions_sql = _names("function_id", "kind = ? AND project_id = ?")
         self.ready_sql = self._text(
             self.select()

@@ -149,8 +149,7 @@ class SqlJobs(SqlRepository[Job]):
         return self._remove_first(limit, _C.kind.in_(kinds), _C.ready_at <= before)
 
     def has_any(self, kinds: Sequence[JobKind]) -> bool:
-        statement = select(_C.id).where(_C.kind.in_(kinds)).limit(1)
-        return self._connection.execute(statement).first() is not None
+        return any(self._driver.rows(self._codec.any_sql, (kind.value,)) for kind in kinds)
 
     def has_orphans(self, kinds: Sequence[JobKind]) -> bool:
         statement = select(_C.id).where(_C.kind.in_(kinds), _is_orphan()).limit(1)

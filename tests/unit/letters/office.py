@@ -57,6 +57,7 @@ class Office:
     shelf: FakeShelf
     postbox: Postbox
     postman: Postman
+    queue: RowQueue
 
     async def post(self, *letters: Letter, project: Project | None = SHOP) -> None:
         def work(uow: UnitOfWork) -> None:
@@ -123,6 +124,7 @@ async def an_office(
                 shelf=shelf,
                 postbox=Postbox(queue, key, clock, ways, queue_letters=queue_letters),
                 postman=postman,
+                queue=queue,
             )
             carrier.open.set()
             await postman.stop(5)
