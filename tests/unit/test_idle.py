@@ -1,7 +1,9 @@
 """Workers that have nothing to do sleep until they are rung for, and hardly look."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -18,6 +20,7 @@ from tests.fakes.user_code import Run, hello
 from tests.unit.executions.bench import Bench, a_bench, a_key, until
 from tests.unit.letters.office import a_letter
 from tests.unit.letters.office import an_office as a_post_office
+from tests.unit.triggers.test_courier import an_office as a_courier_office
 from tests.unit.triggers.test_cron import a_rig, a_timer
 from tests.unit.triggers.test_relay import a_desk
 
@@ -146,6 +149,101 @@ async def test_nor_do_rounds_that_hold_one(monkeypatch: pytest.MonkeyPatch) -> N
         await office.post(a_letter())
         await sleeps.reach(POLL_S)
         assert asked.times == 2
+
+
+@dataclass(kw_only=True)
+class Resting:
+    """A worker with nothing to do."""
+
+    start: Callable[[], Awaitable[object] | None]
+    put: Callable[[], Awaitable[object]]
+    is_taken: Callable[[], bool | Awaitable[bool]]
+    wait_s: float = IDLE_S
+
+
+@asynccontextmanager
+async def a_resting_dispatcher() -> AsyncIterator[Resting]:
+    async with a_bench() as bench:
+        dispatcher = bench.dispatcher(is_alone=True)
+        yield Resting(
+            start=dispatcher.start,
+            put=lambda: bench.executions.accept(a_key(), "hello"),
+            is_taken=lambda: bool(bench.code.calls),
+        )
+        await dispatcher.stop(60.0)
+
+
+@asynccontextmanager
+async def a_resting_postman() -> AsyncIterator[Resting]:
+    async with a_post_office() as office:
+        yield Resting(
+            start=office.postman.start,
+            put=lambda: office.post(a_letter()),
+            is_taken=lambda: bool(office.carrier.parcels),
+        )
+
+
+@asynccontextmanager
+async def a_resting_courier() -> AsyncIterator[Resting]:
+    async with a_courier_office() as office:
+        webhook = await office.hook()
+        yield Resting(
+            start=office.courier.start,
+            put=lambda: office.tell(webhook),
+            is_taken=lambda: bool(office.poster.posts),
+        )
+
+
+@asynccontextmanager
+async def a_resting_relay() -> AsyncIterator[Resting]:
+    async with a_desk() as desk:
+        made = desk.relay()
+        yield Resting(
+            start=made.start,
+            put=lambda: desk.emit("users.ada.create"),
+            is_taken=lambda: bool(desk.heard),
+        )
+        await made.stop()
+
+
+@asynccontextmanager
+async def a_resting_scheduler() -> AsyncIterator[Resting]:
+    async with a_rig() as rig:
+        scheduler = rig.scheduler()
+
+        async def has_fired() -> bool:
+            return bool(await rig.rows())
+
+        yield Resting(
+            start=scheduler.start,
+            put=lambda: rig.add(a_timer()),
+            is_taken=has_fired,
+            wait_s=0.005,  # between two looks at its clock
+        )
+        await scheduler.stop()
+
+
+@pytest.mark.parametrize(
+    "resting",
+    [
+        a_resting_dispatcher,
+        a_resting_postman,
+        a_resting_courier,
+        a_resting_relay,
+        a_resting_scheduler,
+    ],
+)
+async def test_what_is_put_before_one_that_rests_wakes_it(
+    resting: Callable[[], AbstractAsyncContextManager[Resting]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeps = Sleeps(monkeypatch)
+    async with resting() as worker:
+        started = worker.start()
+        if started is not None:
+            await started
+        await sleeps.reach(worker.wait_s, in_a_row=2)
+        await worker.put()
+        await until(worker.is_taken)
 
 
 async def test_an_empty_outbox_is_left_alone_and_one_that_is_not_read_is_not(
