@@ -31,7 +31,7 @@ from runwright.gateway.intake import PIECE_BYTES, HeldFlow, Intake
 from runwright.gateway.messages import RawRequest, Regulars
 from runwright.gateway.plain import REQUEST_LINE, Caller, Callers, WarmRoad
 from runwright.gateway.router import Kind, Place
-from runwright.gateway.unread import UnreadWatch
+from runwright.gateway.unread import UnreadWatch, has_arrived
 from runwright.proxies import Proxies
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,9 @@ _API: Final = b"/v1/"
 _HEAD_END: Final = b"\r\n\r\n"
 _NOT_QUICK: Final = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
 HEAD_WAIT_S: Final = 30.0
+# For the other side's goodbye. TLS would wait for it half a minute, and most clients do not read
+# ours, and so do not answer it, before they have something to ask.
+GOODBYE_S: Final = 0.25
 # Of a head, of trailers or of chunk extensions. More than one read of the socket can hold, as
 # what follows a body in the same read counts too.
 SILENT_BYTES: Final = 512 * 1024
@@ -88,6 +91,7 @@ class DomainProtocol(HttpToolsProtocol):
         self._unread: UnreadWatch | None = None
         self._silent_bytes = 0  # arrived since something was made of what arrived
         self._idle_since = 0.0  # loop time; 0 while there is something to do
+        self._cut: asyncio.TimerHandle | None = None
         self.peer = ""
         self._is_direct = False  # no trusted proxy is between
         self._callers = Callers()  # those who come as this connection does
@@ -114,6 +118,9 @@ class DomainProtocol(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
+        if self._cut is not None:
+            self._cut.cancel()
+            self._cut = None
         super().connection_lost(exc)
         self.pipeline.clear()
         ahead, self._ahead = self._ahead, None
@@ -144,7 +151,10 @@ class DomainProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         self.begin_held()
-        super().shutdown()
+        if self.cycle is None or self.cycle.response_complete:
+            self._end()
+        else:
+            super().shutdown()  # its answer is the last one
 
     def begin_held(self) -> None:
         data, self._held = self._held, b""
@@ -244,6 +254,7 @@ class DomainProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self._cut_soon()
             return
         is_pipelined = bool(self.pipeline)
         if is_pipelined:
@@ -275,7 +286,27 @@ class DomainProtocol(HttpToolsProtocol):
         if left > 0:
             self._look_after(left)
         else:
-            self.transport.close()
+            self._end()
+
+    def _end(self) -> None:
+        """Close a connection on which nothing is asked."""
+        # What was written in this very turn is in no count yet.
+        has_all = self._idle_since < self.loop.time() and has_arrived(self.transport)
+        self.transport.close()
+        self._cut_soon(has_all)
+
+    def _cut_soon(self, has_all: bool = False) -> None:
+        """Of a closed connection: end it when the other side has all, whether or not it says so.
+        One that had it before and is gone does not even confirm our goodbye."""
+        if self._cut is None:
+            self._cut = self.loop.call_later(GOODBYE_S, self._cut_off, has_all)
+
+    def _cut_off(self, has_all: bool) -> None:
+        self._cut = None
+        if has_all or has_arrived(self.transport):
+            self.transport.abort()
+        else:
+            self._cut_soon()
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_WAIT_S, self._head_is_late)

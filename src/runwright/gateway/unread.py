@@ -43,7 +43,7 @@ class UnreadWatch:
 
     def look(self) -> None:
         held = self._transport.get_write_buffer_size()
-        left = held + self._queued() if held else 0
+        left = held + _queued(self._transport) if held else 0
         is_stuck = 0 < self._left <= left and not self._has_moved
         if is_stuck and not self._can_grow():
             self._transport.abort()
@@ -51,13 +51,20 @@ class UnreadWatch:
         self._left, self._has_moved = left, False
         self._timer = self._loop.call_later(UNREAD_WAIT_S, self.look)
 
-    def _queued(self) -> int:
-        """Bytes in the kernel: a slow reader takes many of them before there is room for more."""
-        connection = self._transport.get_extra_info("socket")
-        if connection is None:
-            return 0
-        try:
-            count = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(_COUNT.size))
-        except (OSError, ValueError):
-            return 0
-        return int(_COUNT.unpack(count)[0])
+
+def has_arrived(transport: asyncio.Transport) -> bool:
+    """Whether the other side has all that was written. A transport of TLS knows nothing of what
+    waits in the one below it, which does so only behind a full queue of the kernel."""
+    return not transport.get_write_buffer_size() and not _queued(transport)
+
+
+def _queued(transport: asyncio.Transport) -> int:
+    """Bytes in the kernel: a slow reader takes many of them before there is room for more."""
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return 0
+    try:
+        count = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(_COUNT.size))
+    except (OSError, ValueError):
+        return 0
+    return int(_COUNT.unpack(count)[0])
