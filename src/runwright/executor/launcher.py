@@ -112,7 +112,10 @@ class Launcher:
             self._start_unborn()
         if self._has_strays and not self._zygotes.is_bearing:
             movers = [pid for _, pid in self._movers.values()]
-            own = (self._children.monitors, movers, self._zygotes.pids, self._networks.makers)
+            own = (
+                self._children.monitors, movers, self._zygotes.pids, self._networks.makers,
+                self._programs.copiers,
+            )  # fmt: skip
             self._has_strays = not end_strays({pid for pids in own for pid in pids})
 
     def _lost_zygote(self, event: Mapping[str, Any]) -> None:

@@ -45,6 +45,11 @@ class Programs:
         self._starts: dict[str, int] = {}
         self._copiers: dict[int, int] = {}  # pidfd -> process
 
+    @property
+    def copiers(self) -> list[int]:
+        """Process ids of children that it will reap itself."""
+        return list(self._copiers.values())
+
     def started(self, program: str, memory_bound: int | None) -> None:
         """A sandbox of the program at this path of the stage is being started.
 
@@ -78,7 +83,8 @@ class Programs:
             return False
         self._poll.unregister(fd)
         os.close(fd)
-        os.waitpid(pid, 0)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
         return True
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 
-from runwright.executor import networks, zygote
+from runwright.executor import networks, programs, zygote
 from runwright.executor.cgroups import Group
 from runwright.executor.children import Child
 from runwright.executor.launcher import Launcher
@@ -291,6 +291,30 @@ def test_what_a_zygote_bore_and_could_not_tell_of_is_ended_and_reaped(
 
     in_a_fork(lose_one)
     assert json.loads(server.recv(4096))["ev"] == "zygote"
+
+
+def test_a_copier_of_a_program_is_no_stray_and_may_be_reaped_by_others(
+    launcher: tuple[Launcher, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = launcher
+
+    def copy_one() -> None:
+        monkeypatch.setattr(programs, "_put_copy", lambda _program: time.sleep(600))
+        one._programs._start_copier("/usr/bin/node")
+        one._has_strays = True
+        stray = sleeper()
+        while one._pause() >= 0:
+            one._sweep()
+            time.sleep(0.01)
+        [copier] = children()
+        assert copier != stray
+        os.kill(copier, signal.SIGKILL)
+        os.waitpid(copier, 0)
+        [(watch, _)] = one._poll.poll(30)
+        one._arrived(watch)
+        assert one._programs.copiers == []
+
+    in_a_fork(copy_one)
 
 
 def test_starts_do_not_wait_for_a_network_that_is_not_made(
