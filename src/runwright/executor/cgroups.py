@@ -35,6 +35,9 @@ _SOCKETS_MIB: Final = 64
 _V1_SOCKETS: Final = "memory.kmem.tcp.limit_in_bytes"
 _V1_SWAP: Final = "memory.memsw.limit_in_bytes"
 _V2_SWAP: Final = "memory.swap.max"
+# A kernel can have the controller without them: it weighs groups then, and bounds none.
+_V1_SHARE: Final = "cpu.cfs_quota_us"
+_V2_SHARE: Final = "cpu.max"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +174,16 @@ class Group:
         quota = max(int(cpus * CPU_PERIOD_US), _MIN_QUOTA_US) if cpus > 0 else -1
         if self._is_v2:
             text = str(quota) if quota > 0 else "max"
-            self._set(f"{folder}/cpu.max", f"{text} {CPU_PERIOD_US}")
+            self._set(f"{folder}/{_V2_SHARE}", f"{text} {CPU_PERIOD_US}")
             return
         self._set(f"{folder}/cpu.cfs_period_us", str(CPU_PERIOD_US))
         try:
-            self._set(f"{folder}/cpu.cfs_quota_us", str(quota))
+            self._set(f"{folder}/{_V1_SHARE}", str(quota))
         except OSError as exc:
             if exc.errno != errno.EINVAL:
                 raise
             # A group above grants less than that, and then that is the limit.
-            self._set(f"{folder}/cpu.cfs_quota_us", "-1")
+            self._set(f"{folder}/{_V1_SHARE}", "-1")
 
     def join(self, pid: int = 0) -> None:
         """Move a process in, 0 = the calling one; raises OSError when a group refuses it."""
@@ -293,8 +296,13 @@ class Controllers:
         for name in WANTED:
             if name in points and name in groups:
                 parent = _made(at, points[name], groups[name], instance)
-                if parent is not None and os.access(parent / "cgroup.procs", os.W_OK):
-                    parents[name] = parent
+                if parent is None or not os.access(parent / "cgroup.procs", os.W_OK):
+                    continue
+                if name == "cpu" and not (parent / _V1_SHARE).exists():
+                    with contextlib.suppress(OSError):
+                        parent.rmdir()
+                    continue
+                parents[name] = parent
         if parents:
             return cls(parents, is_v2=False)
         if "" in points and "" in groups:
@@ -396,4 +404,6 @@ def _enable(parent: Path) -> dict[str, Path]:
     for name in WANTED:
         _is_written(parent / "cgroup.subtree_control", f"+{name}")  # what counts is read below
     active = set(_read(parent / "cgroup.subtree_control").split())
+    if not (parent / _V2_SHARE).exists():
+        active.discard("cpu")
     return {name: parent for name in WANTED if name in active}

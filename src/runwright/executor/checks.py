@@ -233,7 +233,8 @@ def limits_found(
         "a function that runs out of memory is not told so"
         if may_limit
         else "a function may take all memory of this machine",
-        "cpu": "a function may take every processor",
+        "cpu": "a function may take every processor (a kernel without CONFIG_CFS_BANDWIDTH cannot "
+        "bound that)",
         "pids": "processes are counted per user, not per function"
         if may_limit
         else "a function may start any number of processes",

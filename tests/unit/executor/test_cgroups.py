@@ -39,6 +39,7 @@ class HybridHost:
         }
         for parent in self.parents.values():
             write(parent / "cgroup.procs")
+        write(self.parents["cpu"] / "cpu.cfs_quota_us", "-1\n")
 
     def find(self) -> Controllers:
         return Controllers.find("test", at=self.at, own=self.own, mounts=self.mounts)
@@ -148,6 +149,22 @@ def test_a_host_without_cgroups_has_no_limits_and_no_failure(tmp_path: Path) -> 
     assert group.remove()
 
 
+def test_a_v1_kernel_that_cannot_bound_the_processors_has_no_controller_for_them(
+    tmp_path: Path,
+) -> None:
+    host = HybridHost(tmp_path)
+    (host.parents["cpu"] / "cpu.cfs_quota_us").unlink()
+    assert host.find().names == ("memory", "pids")
+
+
+def test_a_v2_kernel_that_cannot_bound_the_processors_has_no_controller_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel(tmp_path, SERVICE, monkeypatch)
+    (kernel.base / "runwright-test/cpu.max").unlink()
+    assert kernel.find(SERVICE).names == ("memory", "pids")
+
+
 def test_a_sweep_removes_what_an_earlier_server_left(tmp_path: Path) -> None:
     host = HybridHost(tmp_path)
     controllers = host.find()
@@ -178,6 +195,7 @@ class Kernel:
         write(self.base / "cgroup.controllers", "cpuset cpu io memory pids\n")
         write(self.base / "cgroup.subtree_control")
         write(self.base / "cgroup.procs", "10\n11\n")
+        write(self.base / "runwright-test/cpu.max", f"max {CPU_PERIOD_US}\n")
         monkeypatch.setattr(cgroups, "_write", self.write)
 
     def write(self, place: Path | str, value: str) -> None:

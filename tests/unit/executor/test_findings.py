@@ -12,7 +12,8 @@ def test_nothing_is_said_where_every_controller_can_be_used() -> None:
 def test_each_missing_controller_is_named_with_what_follows() -> None:
     found = limits_found(("memory", "pids"), may_limit=True)
     assert found.level == "weaker"
-    assert "for cpu: a function may take every processor." in found.text
+    assert "for cpu: a function may take every processor" in found.text
+    assert "CONFIG_CFS_BANDWIDTH" in found.text
     found = limits_found((), may_limit=True)
     assert "memory, cpu, pids" in found.text
     assert "each process" in found.text
