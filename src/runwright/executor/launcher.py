@@ -32,7 +32,7 @@ from runwright.executor import inside, kernel, netns, seccomp, stage
 from runwright.executor.cgroups import Controllers, Group, Limits
 from runwright.executor.children import Child, Children
 from runwright.executor.networks import Networks
-from runwright.executor.processes import descendants, end_strays, kill
+from runwright.executor.processes import descendants, end, end_strays, kill
 from runwright.executor.programs import Programs
 from runwright.executor.starting import Start, become_sandbox, close_all, open_network
 from runwright.executor.zygote import Birth, Zygotes
@@ -180,11 +180,11 @@ class Launcher:
 
     def _do_start(self, request: dict[str, Any], fds: list[int]) -> None:
         has_zygote = self._zygotes.want(request)
-        kept = fds.copy()
-        fds.clear()  # they are closed when the start is under way
         if request["profile"] == "function":
             program = f"{stage.ROOTS}/{request['root']}{request['argv'][0]}"
             self._programs.started(program, self._memory_bound)
+        kept = fds.copy()
+        fds.clear()  # they are closed when the start is under way
         if has_zygote:
             self._unborn.append((request, kept))
             self._start_unborn()
@@ -239,7 +239,11 @@ class Launcher:
         if pid == 0:
             become_sandbox(start)
         files = start.request["files"]
-        handle = os.pidfd_open(pid)
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:  # no descriptors left
+            end(pid)
+            raise
         child = Child(start.request["id"], handle, pid, status, start.group, files)
         self._children.watch(child)
 
@@ -256,9 +260,8 @@ class Launcher:
         def born(pid: int) -> None:
             try:
                 handle = os.pidfd_open(pid)
-            except OSError as exc:  # no descriptors left
-                kill(pid)
-                os.waitpid(pid, 0)
+            except OSError as exc:
+                end(pid)
                 failed(str(exc))
                 return
             child = Child(request["id"], handle, pid, status, group, request["files"],
@@ -356,17 +359,24 @@ class Launcher:
         self._children.watch(child)
         try:
             group.limit(Limits(**request["limits"]))
+            self._move(child)
         except OSError as exc:
             self._children.end_unlimited(child, exc)  # it is in the template's group still
             raise
+
+    def _move(self, child: Child) -> None:
         mover = os.fork()
         if mover == 0:
             code = 1
             with contextlib.suppress(BaseException):  # a forked child only ever reports
-                group.join(pid)
+                child.group.join(child.monitor_pid)
                 code = 0
             os._exit(code)
-        watch = os.pidfd_open(mover)
+        try:
+            watch = os.pidfd_open(mover)
+        except OSError:
+            end(mover)
+            raise
         self._movers[watch] = (child, mover)
         self._poll.register(watch, select.EPOLLIN)
 

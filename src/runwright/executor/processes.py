@@ -28,15 +28,26 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def end(child: int) -> None:
+    """End a child of the calling process and reap it."""
+    kill(child)
+    os.waitpid(child, 0)
+
+
 def end_strays(known: Collection[int]) -> bool:
     """End and reap all children of the calling process but these, without a wait; whether none
     is left.
 
     A zygote's forks are the launcher's children, and the zygote says which. One that ends in a
-    birth leaves a child that nobody was told of, alive or a zombie.
+    birth leaves a child that nobody was told of, alive or a zombie. A kernel without
+    CONFIG_PROC_CHILDREN does not tell of them, and there they stay.
     """
+    try:
+        listed = Path("/proc/thread-self/children").read_text().split()
+    except OSError:
+        return True
     is_over = True
-    for word in Path("/proc/thread-self/children").read_text().split():
+    for word in listed:
         pid = int(word)
         if pid not in known:
             kill(pid)

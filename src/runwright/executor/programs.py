@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from runwright.executor import kernel, stage
+from runwright.executor.processes import end
 
 _MIB: Final = 1024 * 1024
 _LARGE_PAGE: Final = 2 * _MIB
@@ -56,14 +57,14 @@ class Programs:
         `memory_bound` is the limit of this process's own groups; None = not known.
         """
         count = self._starts[program] = self._starts.get(program, 0) + 1
-        if count == _STARTS and memory_bound is not None and _pays(program, memory_bound):
-            self._start_copier(program)
+        if count != _STARTS or memory_bound is None:
+            return
+        with contextlib.suppress(OSError):  # no start may fail for what only makes others quick
+            if _pays(program, memory_bound):
+                self._start_copier(program)
 
     def _start_copier(self, program: str) -> None:
-        try:
-            pid = os.fork()
-        except OSError:
-            return
+        pid = os.fork()
         if pid == 0:
             with contextlib.suppress(BaseException):  # a forked child must never return
                 # Also sockets of the sandbox that is just being started, whose end others wait for.
@@ -72,7 +73,11 @@ class Programs:
                 os.nice(_NICE)
                 _put_copy(program)
             os._exit(0)
-        watch = os.pidfd_open(pid)
+        try:
+            watch = os.pidfd_open(pid)
+        except OSError:
+            end(pid)
+            raise
         self._copiers[watch] = pid
         self._poll.register(watch, select.EPOLLIN)
 
@@ -89,13 +94,11 @@ class Programs:
 
 
 def _pays(program: str, memory_bound: int) -> bool:
-    try:
-        size = os.stat(program).st_size
-        with open(program, "rb") as file:
-            head = file.read(4096)
-        switch = Path(stage.host_path(_SWITCH)).read_text()
-    except OSError:
-        return False
+    """Raises OSError."""
+    size = os.stat(program).st_size
+    with open(program, "rb") as file:
+        head = file.read(4096)
+    switch = Path(stage.host_path(_SWITCH)).read_text()
     if size < _LEAST_BYTES or _FORBIDDEN in switch or not lies_as_large_pages(head):
         return False
     return size * _MOST_SHARE <= min(memory_bound, _free_bytes())

@@ -15,10 +15,12 @@ from typing import Any, Final
 
 import pytest
 
+from runwright.executor import launcher as launching
 from runwright.executor import networks, programs, zygote
 from runwright.executor.cgroups import Group
 from runwright.executor.children import Child
 from runwright.executor.launcher import Launcher
+from runwright.executor.processes import end_strays
 from runwright.executor.starting import Start
 from runwright.executor.zygote import Birth, Zygote, Zygotes
 
@@ -299,7 +301,7 @@ def test_a_copier_of_a_program_is_no_stray_and_may_be_reaped_by_others(
     one, _ = launcher
 
     def copy_one() -> None:
-        monkeypatch.setattr(programs, "_put_copy", lambda _program: time.sleep(600))
+        monkeypatch.setattr(programs, "_put_copy", lambda _program: time.sleep(30))
         one._programs._start_copier("/usr/bin/node")
         one._has_strays = True
         stray = sleeper()
@@ -317,13 +319,54 @@ def test_a_copier_of_a_program_is_no_stray_and_may_be_reaped_by_others(
     in_a_fork(copy_one)
 
 
+@pytest.mark.parametrize("way", ["a start", "a move", "a copier"])
+def test_a_child_that_cannot_be_watched_is_ended_and_reaped(
+    way: str, launcher: tuple[Launcher, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = launcher
+    group = Group({}, is_v2=False)
+
+    def lack_descriptors() -> None:
+        monkeypatch.setattr(os, "pidfd_open", refuse)
+        monkeypatch.setattr(launching, "become_sandbox", lambda _start: time.sleep(30))
+        monkeypatch.setattr(programs, "_put_copy", lambda _program: time.sleep(30))
+        monkeypatch.setattr(group, "join", lambda _pid: time.sleep(30))
+        start = Start(
+            request={**REQUEST, "files": 64}, group=group, network=None, forwarder=None,
+            program=b"", launcher=0, frames=-1, output=-1, status=-1,
+        )  # fmt: skip
+        ways: dict[str, Callable[[], None]] = {
+            "a start": lambda: one._start_anew(start, -1),
+            "a move": lambda: one._move(Child(6, -1, 0, -1, group)),
+            "a copier": lambda: one._programs._start_copier("/usr/bin/node"),
+        }
+        with pytest.raises(OSError, match="too many open files"):
+            ways[way]()
+        assert children() == []
+
+    in_a_fork(lack_descriptors)
+
+
+@pytest.mark.usefixtures("without_a_list_of_children")
+def test_a_kernel_that_does_not_tell_of_children_has_no_strays() -> None:
+    assert end_strays(())
+
+
+@pytest.fixture
+def without_a_list_of_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_text(path: Path, *_: object) -> str:
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(path))
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+
+
 def test_starts_do_not_wait_for_a_network_that_is_not_made(
     launcher: tuple[Launcher, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, server = launcher
 
     def hang() -> None:
-        monkeypatch.setattr(networks, "a_network", lambda _port: time.sleep(600))
+        monkeypatch.setattr(networks, "a_network", lambda _port: time.sleep(30))
         one._networks.fill(8080)
         begun: list[object] = []
         monkeypatch.setattr(one, "_begin", lambda request, fds, way: begun.append(way))

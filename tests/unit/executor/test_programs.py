@@ -1,10 +1,12 @@
 """Which program files can be mapped by large pages."""
 
+import select
 import struct
 
 import pytest
 
-from runwright.executor.programs import lies_as_large_pages
+from runwright.executor import programs
+from runwright.executor.programs import Programs, lies_as_large_pages
 
 MIB = 1024 * 1024
 FIXED, MOVED = 2, 3
@@ -44,3 +46,20 @@ def test_code_that_is_moved_by_whole_large_pages() -> None:
 )
 def test_what_cannot_be_mapped_so(program: bytes) -> None:
     assert not lies_as_large_pages(program)
+
+
+def test_no_start_fails_because_nobody_can_say_whether_a_copy_would_pay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def fail(program: str, _bound: int) -> bool:
+        asked.append(program)
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(programs, "_pays", fail)
+    with select.epoll() as poll:
+        copies = Programs(poll)
+        for _ in range(programs._STARTS + 1):
+            copies.started("/bin/node", 1 << 40)
+        assert (asked, copies.copiers) == (["/bin/node"], [])
