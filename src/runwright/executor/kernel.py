@@ -8,6 +8,7 @@ import ctypes
 import os
 import platform
 import struct
+from collections.abc import Mapping
 from typing import Final
 
 _NUMBERS: Final = {
@@ -93,8 +94,13 @@ def swap_root(new_root: str) -> None:
     """Make a mount the root and let go of the old one with all that is mounted on it."""
     os.chdir(new_root)
     pivot_root(".", ".")  # the old one lies on top of the new one then
-    _check(_libc.umount2(b".", ctypes.c_int(_MNT_DETACH)), "umount")
+    detach(".")
     os.chdir("/")
+
+
+def detach(target: str) -> None:
+    """Take away the mount on `target`; what uses it keeps it."""
+    _check(_libc.umount2(target.encode(), ctypes.c_int(_MNT_DETACH)), "umount")
 
 
 def die_with_parent(signal: int) -> None:
@@ -146,17 +152,24 @@ def layer_tree(path: str, beside: str) -> int:
     """
     os.chdir(path)
     try:
-        context = _call(_FSOPEN, b"overlay", _FSOPEN_CLOEXEC)
-        try:
-            for key, value in ((b"source", b"files"), (b"lowerdir", b".:" + beside.encode())):
-                _call(_FSCONFIG, context, _FSCONFIG_SET_STRING, key, value, 0)
-            _call(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
-            flags = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
-            return _call(_FSMOUNT, context, _FSMOUNT_CLOEXEC, flags)
-        finally:
-            os.close(context)
+        options = {"source": "files", "lowerdir": f".:{beside}"}
+        return new_tree("overlay", options, MOUNT_ATTR_RDONLY)
     finally:
         os.chdir("/")
+
+
+def new_tree(kind: str, options: Mapping[str, str], attributes: int = 0) -> int:
+    """A new file system, detached, nosuid and nodev; it is gone with the descriptor, which the
+    caller closes, unless it is attached before."""
+    context = _call(_FSOPEN, kind.encode(), _FSOPEN_CLOEXEC)
+    try:
+        for key, value in options.items():
+            _call(_FSCONFIG, context, _FSCONFIG_SET_STRING, key.encode(), value.encode(), 0)
+        _call(_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)
+        flags = attributes | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
+        return _call(_FSMOUNT, context, _FSMOUNT_CLOEXEC, flags)
+    finally:
+        os.close(context)
 
 
 def _call(number: int, *arguments: int | bytes | None) -> int:

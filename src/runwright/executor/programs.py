@@ -32,6 +32,7 @@ _FIRST_FD: Final = 3
 _EVERY_FD: Final = 1 << 20
 _FORBIDDEN: Final = "[deny]"
 _SWITCH: Final = "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+_PAGE_SIZE: Final = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
 _ELF: Final = struct.Struct("<4sBB10xH14xQ14xHH")  # of 64 bits: kind, where the segments are told
 _SEGMENT: Final = struct.Struct("<IIQQ8xQ8xQ")  # type, flags, offset, address, bytes, alignment
 _ELF_64, _LITTLE, _FIXED = 2, 1, 2
@@ -99,6 +100,8 @@ def _pays(program: str, memory_bound: int) -> bool:
     with open(program, "rb") as file:
         head = file.read(4096)
     switch = Path(stage.host_path(_SWITCH)).read_text()
+    if int(Path(stage.host_path(_PAGE_SIZE)).read_text()) != _LARGE_PAGE:
+        return False
     if size < _LEAST_BYTES or _FORBIDDEN in switch or not lies_as_large_pages(head):
         return False
     return size * _MOST_SHARE <= min(memory_bound, _free_bytes())
@@ -132,16 +135,42 @@ def _free_bytes() -> int:
 
 
 def _put_copy(program: str) -> None:
-    """Raises OSError, and then at most an empty mount is left on the stage."""
-    size = os.stat(program).st_size
+    """Raises OSError, and then nothing is left of it.
+
+    The file system is attached when the copy is whole: one whose maker dies before is freed by
+    the kernel.
+    """
+    name = os.path.basename(program)
+    room = (os.stat(program).st_size // _LARGE_PAGE + 2) * _LARGE_PAGE
+    options = {"source": "tmpfs", "huge": "always", "size": str(room), "mode": "755"}
+    tree = kernel.new_tree("tmpfs", options)
+    try:
+        fd = os.open(name, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o755, dir_fd=tree)
+        with open(program, "rb") as source, open(fd, "wb") as target:
+            before = _state(os.fstat(source.fileno()))
+            while block := source.read(_LARGE_PAGE):
+                target.write(block)
+            target.flush()
+            os.fchmod(fd, 0o755)
+            copied = os.fstat(fd).st_size
+        # Something else may have been written over it, or moved to its place.
+        if _state(os.stat(program)) != before or copied != before[0]:
+            raise OSError("the program was changed while it was copied")
+        _show_copy(tree, name, program)
+    finally:
+        os.close(tree)
+
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_size, found.st_mtime_ns, found.st_ino, found.st_dev
+
+
+def _show_copy(tree: int, name: str, program: str) -> None:
     place = f"{stage.PROGRAMS}/{program.strip('/').replace('/', '-')}"
     os.mkdir(place, 0o755)
-    room = (size // _LARGE_PAGE + 2) * _LARGE_PAGE
-    options = f"huge=always,size={room},mode=755"
-    kernel.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
-    copy = f"{place}/{os.path.basename(program)}"
-    with open(program, "rb") as source, open(copy, "wb") as target:
-        while block := source.read(_LARGE_PAGE):
-            target.write(block)
-    os.chmod(copy, 0o755)
-    stage.bind(copy, program)
+    kernel.attach_tree(tree, place)
+    try:
+        stage.bind(f"{place}/{name}", program)
+    except OSError:
+        kernel.detach(place)
+        raise

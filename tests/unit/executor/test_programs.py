@@ -1,7 +1,9 @@
 """Which program files can be mapped by large pages."""
 
+import os
 import select
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +65,26 @@ def test_no_start_fails_because_nobody_can_say_whether_a_copy_would_pay(
         for _ in range(programs._STARTS + 1):
             copies.started("/bin/node", 1 << 40)
         assert (asked, copies.copiers) == (["/bin/node"], [])
+
+
+@pytest.mark.parametrize(
+    ("switch", "page_bytes", "pays"),
+    [
+        ("always [never]", 2 * MIB, True),
+        ("never [deny]", 2 * MIB, False),
+        ("always [never]", 512 * MIB, False),
+    ],
+)
+def test_a_copy_pays_where_large_pages_are_as_large_as_programs_are_laid_out_for(
+    switch: str, page_bytes: int, pays: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "node"
+    program.write_bytes(a_program())
+    os.truncate(program, 64 * MIB)  # a hole
+    (tmp_path / "switch").write_text(switch)
+    (tmp_path / "page_bytes").write_text(f"{page_bytes}\n")
+    monkeypatch.setattr(programs.stage, "HOST", str(tmp_path))
+    monkeypatch.setattr(programs, "_SWITCH", "/switch")
+    monkeypatch.setattr(programs, "_PAGE_SIZE", "/page_bytes")
+    monkeypatch.setattr(programs, "_free_bytes", lambda: 1 << 40)
+    assert programs._pays(str(program), 1 << 40) is pays
