@@ -315,14 +315,27 @@ class Controllers:
                     return cls(_enable(parent), is_v2=True)
         return cls({}, is_v2=False)
 
-    def memory_bound(self) -> int | None:
-        """The least limit, in bytes, that this server itself runs under; None = not known."""
-        file = "memory.max" if self.is_v2 else "memory.limit_in_bytes"
+    def memory_left(self) -> int | None:
+        """What the limits that this server itself runs under leave, in bytes; None = not known.
+
+        Files that were read and are used no more count as free.
+        """
         parent = self._parents.get("memory")
         if parent is None:
             return None
-        limits = [_read(folder / file).strip() for folder in parent.parents]
-        return min((int(limit) for limit in limits if limit.isdigit()), default=_NO_LIMIT)
+        return min((self._left_in(folder) for folder in parent.parents), default=_NO_LIMIT)
+
+    def _left_in(self, folder: Path) -> int:
+        limit, used, unused = (
+            ("memory.max", "memory.current", "inactive_file")
+            if self.is_v2
+            else ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        )
+        most, current = _read(folder / limit).strip(), _read(folder / used).strip()
+        if not (most.isdigit() and current.isdigit()):
+            return _NO_LIMIT
+        found = re.search(rf"^{unused} (\d+)$", _read(folder / "memory.stat"), re.MULTILINE)
+        return int(most) - int(current) + (int(found[1]) if found else 0)
 
     def moved(self, prefix: str) -> "Controllers":
         """The same groups, seen by a process whose old root now lies at `prefix`."""

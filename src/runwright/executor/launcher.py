@@ -60,7 +60,6 @@ class Launcher:
         self._networks = Networks(self._poll)
         self._unborn: deque[tuple[dict[str, Any], list[int]]] = deque()
         self._controllers = Controllers({}, is_v2=False)
-        self._memory_bound: int | None = None
         self._own_mounts = -1
         self._is_root = os.geteuid() == 0
         self._filters = {name: seccomp.program(profile=name) for name in seccomp.PROFILES}
@@ -157,7 +156,6 @@ class Launcher:
         plan = stage.Plan(**request["plan"], trees=trees)
         self._controllers = Controllers.find(request["instance"])
         swept = self._controllers.sweep(kill)
-        self._memory_bound = self._controllers.memory_bound()
         stage.enter(plan, is_root=self._is_root)
         # Group folders are the host's paths; from here on they lie below /host.
         self._controllers = self._controllers.moved(stage.HOST)
@@ -182,7 +180,7 @@ class Launcher:
         has_zygote = self._zygotes.want(request)
         if request["profile"] == "function":
             program = f"{stage.ROOTS}/{request['root']}{request['argv'][0]}"
-            self._programs.started(program, self._memory_bound)
+            self._programs.started(program, self._controllers.memory_left)
         kept = fds.copy()
         fds.clear()  # they are closed when the start is under way
         if has_zygote:

@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -45,66 +46,74 @@ class Programs:
     def __init__(self, poll: select.epoll) -> None:
         self._poll = poll
         self._starts: dict[str, int] = {}
-        self._copiers: dict[int, int] = {}  # pidfd -> process
+        self._copiers: dict[int, tuple[int, int]] = {}  # pidfd -> process, bytes
+        self._bytes = 0  # of all copies, also of those that are being made
 
     @property
     def copiers(self) -> list[int]:
         """Process ids of children that it will reap itself."""
-        return list(self._copiers.values())
+        return [pid for pid, _ in self._copiers.values()]
 
-    def started(self, program: str, memory_bound: int | None) -> None:
+    def started(self, program: str, memory_left: Callable[[], int | None]) -> None:
         """A sandbox of the program at this path of the stage is being started.
 
-        `memory_bound` is the limit of this process's own groups; None = not known.
+        `memory_left` tells what the limits of this process's own groups leave; None = not known.
         """
         count = self._starts[program] = self._starts.get(program, 0) + 1
-        if count != _STARTS or memory_bound is None:
+        if count != _STARTS:
             return
         with contextlib.suppress(OSError):  # no start may fail for what only makes others quick
-            if _pays(program, memory_bound):
-                self._start_copier(program)
+            size, left = os.stat(program).st_size, memory_left()
+            if left is not None and self._is_little(size, left) and _pays(program, size):
+                self._start_copier(program, size)
 
-    def _start_copier(self, program: str) -> None:
+    def _is_little(self, size: int, memory_left: int) -> bool:
+        """Whether with a copy of so many bytes all copies are a small part of what is free."""
+        return (self._bytes + size) * _MOST_SHARE <= min(memory_left, _free_bytes())
+
+    def _start_copier(self, program: str, size: int) -> None:
         pid = os.fork()
         if pid == 0:
+            code = 1
             with contextlib.suppress(BaseException):  # a forked child must never return
                 # Also sockets of the sandbox that is just being started, whose end others wait for.
                 os.closerange(_FIRST_FD, _EVERY_FD)
                 kernel.die_with_parent(signal.SIGKILL)
                 os.nice(_NICE)
                 _put_copy(program)
-            os._exit(0)
+                code = 0
+            os._exit(code)
         try:
             watch = os.pidfd_open(pid)
         except OSError:
             end(pid)
             raise
-        self._copiers[watch] = pid
+        self._copiers[watch] = (pid, size)
+        self._bytes += size
         self._poll.register(watch, select.EPOLLIN)
 
     def arrived(self, fd: int) -> bool:
         """Note that a copier has ended; False if the descriptor is none's."""
-        pid = self._copiers.pop(fd, None)
-        if pid is None:
+        copier = self._copiers.pop(fd, None)
+        if copier is None:
             return False
+        pid, size = copier
         self._poll.unregister(fd)
         os.close(fd)
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, 0)
+            if os.waitpid(pid, 0)[1] != 0:
+                self._bytes -= size  # nothing is left of it
         return True
 
 
-def _pays(program: str, memory_bound: int) -> bool:
-    """Raises OSError."""
-    size = os.stat(program).st_size
+def _pays(program: str, size: int) -> bool:
+    """Whether large pages can be had for a program of so many bytes; raises OSError."""
     with open(program, "rb") as file:
         head = file.read(4096)
     switch = Path(stage.host_path(_SWITCH)).read_text()
     if int(Path(stage.host_path(_PAGE_SIZE)).read_text()) != _LARGE_PAGE:
         return False
-    if size < _LEAST_BYTES or _FORBIDDEN in switch or not lies_as_large_pages(head):
-        return False
-    return size * _MOST_SHARE <= min(memory_bound, _free_bytes())
+    return size >= _LEAST_BYTES and _FORBIDDEN not in switch and lies_as_large_pages(head)
 
 
 def lies_as_large_pages(head: bytes) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import select
 import signal
 import traceback
 from collections.abc import Callable
@@ -149,3 +150,19 @@ def test_a_program_that_changes_meanwhile_is_not_covered(
         assert copies(program) == []
 
     assert in_own_mounts(copy) == 0
+
+
+def test_a_copy_that_was_not_made_takes_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = {"made": lambda _program: None, "failed": lambda _program: 1 // 0}
+    taken: dict[str, int] = {}
+    for name, end in ends.items():
+        monkeypatch.setattr(programs, "_put_copy", end)
+        with select.epoll() as poll:
+            copies = programs.Programs(poll)
+            copies._start_copier(str(tmp_path), 4096)
+            [(watch, _)] = poll.poll(30)
+            assert copies.arrived(watch)
+            taken[name] = copies._bytes
+    assert taken == {"made": 4096, "failed": 0}

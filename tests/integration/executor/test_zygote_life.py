@@ -302,7 +302,7 @@ def test_a_copier_of_a_program_is_no_stray_and_may_be_reaped_by_others(
 
     def copy_one() -> None:
         monkeypatch.setattr(programs, "_put_copy", lambda _program: time.sleep(30))
-        one._programs._start_copier("/usr/bin/node")
+        one._programs._start_copier("/usr/bin/node", 1)
         one._has_strays = True
         stray = sleeper()
         while one._pause() >= 0:
@@ -338,7 +338,7 @@ def test_a_child_that_cannot_be_watched_is_ended_and_reaped(
         ways: dict[str, Callable[[], None]] = {
             "a start": lambda: one._start_anew(start, -1),
             "a move": lambda: one._move(Child(6, -1, 0, -1, group)),
-            "a copier": lambda: one._programs._start_copier("/usr/bin/node"),
+            "a copier": lambda: one._programs._start_copier("/usr/bin/node", 1),
         }
         with pytest.raises(OSError, match="too many open files"):
             ways[way]()

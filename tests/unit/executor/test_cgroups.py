@@ -89,6 +89,19 @@ def test_an_out_of_memory_kill_is_seen_in_v1_files(tmp_path: Path) -> None:
     assert (report.oom_kills, report.peak_bytes) == (2, 300 * MIB)
 
 
+def test_memory_is_left_where_the_tightest_of_the_servers_groups_has_it(tmp_path: Path) -> None:
+    host = HybridHost(tmp_path)
+    inner = host.parents["memory"].parent
+    write(inner / "memory.limit_in_bytes", "9223372036854771712\n")
+    write(inner / "memory.usage_in_bytes", f"{200 * MIB}\n")
+    assert (host.find().memory_left() or 0) > 1 << 40
+    write(inner.parent / "memory.limit_in_bytes", f"{1000 * MIB}\n")
+    write(inner.parent / "memory.usage_in_bytes", f"{900 * MIB}\n")
+    stat = f"inactive_file 0\ntotal_cache 5\ntotal_inactive_file {50 * MIB}\n"
+    write(inner.parent / "memory.stat", stat)
+    assert host.find().memory_left() == 150 * MIB
+
+
 class UnifiedHost:
     """v2 alone; every controller is delegated already."""
 
@@ -125,6 +138,18 @@ def test_limits_are_written_to_v2_files(tmp_path: Path) -> None:
     write(folder / "memory.events", "low 0\noom 3\noom_kill 1\noom_group_kill 1\n")
     write(folder / "memory.peak", "4096\n")
     assert (group.memory().oom_kills, group.memory().peak_bytes) == (1, 4096)
+
+
+def test_memory_that_is_left_on_v2(tmp_path: Path) -> None:
+    host = UnifiedHost(tmp_path)
+    controllers = Controllers({"memory": host.parent}, is_v2=True)
+    write(host.base / "memory.max", "max\n")
+    write(host.base / "memory.current", "4096\n")
+    assert (controllers.memory_left() or 0) > 1 << 40
+    write(host.base / "memory.max", f"{64 * MIB}\n")
+    write(host.base / "memory.stat", "anon 1\ninactive_file 4096\n")
+    assert controllers.memory_left() == 64 * MIB
+    assert Controllers({}, is_v2=True).memory_left() is None
 
 
 def test_a_v2_host_is_recognised(tmp_path: Path) -> None:

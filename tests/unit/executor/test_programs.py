@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runwright.executor import programs
+from runwright.executor import programs, stage
 from runwright.executor.programs import Programs, lies_as_large_pages
 
 MIB = 1024 * 1024
@@ -50,21 +50,55 @@ def test_what_cannot_be_mapped_so(program: bytes) -> None:
     assert not lies_as_large_pages(program)
 
 
+@pytest.fixture
+def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """For which programs a copier would have been started, by a machine of 16 GiB."""
+    made: list[str] = []
+
+    def note(copies: Programs, program: str, size: int) -> None:
+        made.append(program)
+        copies._bytes += size
+
+    monkeypatch.setattr(Programs, "_start_copier", note)
+    monkeypatch.setattr(programs, "_pays", lambda *_: True)
+    monkeypatch.setattr(programs, "_free_bytes", lambda: 16 << 30)
+    return made
+
+
+def start(copies: Programs, program: Path, memory_left: int) -> None:
+    program.touch()
+    os.truncate(program, 120 * MIB)  # a hole
+    for _ in range(programs._STARTS + 1):
+        copies.started(str(program), lambda: memory_left)
+
+
+def test_all_copies_together_are_a_small_part_of_the_memory_that_is_left(
+    tmp_path: Path, copied: list[str]
+) -> None:
+    names = [str(tmp_path / f"node-{number}") for number in range(8)]
+    with select.epoll() as poll:
+        copies = Programs(poll)
+        for name in names:
+            start(copies, Path(name), 5 << 30)
+    assert copied == names[:2]
+    with select.epoll() as poll:
+        start(Programs(poll), tmp_path / "another", 1 << 30)
+    assert copied == names[:2]
+
+
 def test_no_start_fails_because_nobody_can_say_whether_a_copy_would_pay(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, copied: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
 
-    def fail(program: str, _bound: int) -> bool:
+    def fail(program: str, _size: int) -> bool:
         asked.append(program)
         raise OSError("too many open files")
 
     monkeypatch.setattr(programs, "_pays", fail)
     with select.epoll() as poll:
-        copies = Programs(poll)
-        for _ in range(programs._STARTS + 1):
-            copies.started("/bin/node", 1 << 40)
-        assert (asked, copies.copiers) == (["/bin/node"], [])
+        start(Programs(poll), tmp_path / "node", 1 << 40)
+    assert (asked, copied) == ([str(tmp_path / "node")], [])
 
 
 @pytest.mark.parametrize(
@@ -83,8 +117,7 @@ def test_a_copy_pays_where_large_pages_are_as_large_as_programs_are_laid_out_for
     os.truncate(program, 64 * MIB)  # a hole
     (tmp_path / "switch").write_text(switch)
     (tmp_path / "page_bytes").write_text(f"{page_bytes}\n")
-    monkeypatch.setattr(programs.stage, "HOST", str(tmp_path))
+    monkeypatch.setattr(stage, "HOST", str(tmp_path))
     monkeypatch.setattr(programs, "_SWITCH", "/switch")
     monkeypatch.setattr(programs, "_PAGE_SIZE", "/page_bytes")
-    monkeypatch.setattr(programs, "_free_bytes", lambda: 1 << 40)
-    assert programs._pays(str(program), 1 << 40) is pays
+    assert programs._pays(str(program), 64 * MIB) is pays
