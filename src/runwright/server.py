@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 BACKLOG: Final = 2048
 # Seconds that an idle connection is kept. Clients and proxies in front (Caddy: two minutes) send
 # the next request on one they hold for open, and an error comes back to whoever does so while it
-# is being closed here. So they have to be the first to close it.
+# is being closed here. So they have to be the first to close it, unless there are too many
+# (gateway/crowd.py).
 KEEP_ALIVE_S: Final = 150
 # Collecting the oldest objects takes tens of milliseconds and stops every request. What was
 # made at start lives for ever, so it is left out, and the rest is looked at less often.

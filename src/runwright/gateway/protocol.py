@@ -24,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from runwright.executions.requests import sendable_target
 from runwright.gateway.asgi import App, forwarded
 from runwright.gateway.bursts import Bursts
+from runwright.gateway.crowd import Crowd
 from runwright.gateway.domain import Gateway
 from runwright.gateway.exchange import ApiExchange, Exchange, PlainExchange
 from runwright.gateway.hosts import Hosts
@@ -57,7 +58,7 @@ _API_BODY_BYTES: Final = 64 * 1024  # of the API; larger ones are read in parts,
 class Door:
     """What the protocol asks about each request, shared by all connections."""
 
-    __slots__ = ("api", "bursts", "gateway", "hosts", "proxies", "regulars", "warm")
+    __slots__ = ("api", "bursts", "crowd", "gateway", "hosts", "proxies", "regulars", "warm")
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Door:
         self.proxies = proxies
         self.warm = warm
         self.bursts = Bursts()
+        self.crowd = Crowd()
 
 
 class DomainProtocol(HttpToolsProtocol):
@@ -90,7 +92,7 @@ class DomainProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._unread: UnreadWatch | None = None
         self._silent_bytes = 0  # arrived since something was made of what arrived
-        self._idle_since = 0.0  # loop time; 0 while there is something to do
+        self.idle_since = 0.0  # loop time; 0 while there is something to do, and at the end
         self._cut: asyncio.TimerHandle | None = None
         self.peer = ""
         self._is_direct = False  # no trusted proxy is between
@@ -108,9 +110,12 @@ class DomainProtocol(HttpToolsProtocol):
         self._is_direct = not self._door.proxies.trusts(self.peer)
         self._callers = self._door.warm.known(self.scheme or "http", is_direct=self._is_direct)
         self._unread = UnreadWatch(self.loop, transport, self._may_write_more)
+        self.idle_since = self.loop.time()
         self._await_head()
+        self._door.crowd.join(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._door.crowd.leave(self)
         self.begin_held()
         self._take_no_more()
         self._head_came()
@@ -211,7 +216,7 @@ class DomainProtocol(HttpToolsProtocol):
         self.cycle = exchange  # type: ignore[assignment]  # has all it needs
         self.bursts.running += 1
         if door.warm.begin(caller, method, target, exchange):
-            self._idle_since = 0.0
+            self.idle_since = 0.0
             self._moved()
             if self._head_timer is not None:
                 self._head_came()
@@ -231,6 +236,7 @@ class DomainProtocol(HttpToolsProtocol):
         self._moved()
 
     def handle_websocket_upgrade(self) -> None:
+        self._door.crowd.leave(self)
         self._watch_no_longer()  # the protocol of web sockets has ends of its own
         self._take_no_more()
         super().handle_websocket_upgrade()
@@ -267,7 +273,7 @@ class DomainProtocol(HttpToolsProtocol):
             self._intake.wake()
         if is_pipelined or self._is_head_open:
             return  # the next request has timers of its own
-        self._idle_since = self.loop.time()
+        self.idle_since = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self._look_after(self.timeout_keep_alive)
 
@@ -280,18 +286,24 @@ class DomainProtocol(HttpToolsProtocol):
     def _end_if_idle(self) -> None:
         self.timeout_keep_alive_task = None
         self.begin_held()
-        if not self._idle_since or self.transport.is_closing():
+        if not self.idle_since or self.transport.is_closing():
             return  # the end of the next answer sets the timer again
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        left = self.idle_since + self.timeout_keep_alive - self.loop.time()
         if left > 0:
             self._look_after(left)
         else:
             self._end()
 
+    def end_if_idle(self) -> None:
+        self.begin_held()
+        if self.idle_since and not self.transport.is_closing():
+            self._end()
+
     def _end(self) -> None:
         """Close a connection on which nothing is asked."""
         # What was written in this very turn is in no count yet.
-        has_all = self._idle_since < self.loop.time() and has_arrived(self.transport)
+        has_all = self.idle_since < self.loop.time() and has_arrived(self.transport)
+        self.idle_since = 0.0
         self.transport.close()
         self._cut_soon(has_all)
 
@@ -332,14 +344,14 @@ class DomainProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._silent_bytes = 0
-        if self._idle_since:  # the rest of one that has its answer
-            self._idle_since = self.loop.time()
+        if self.idle_since:  # the rest of one that has its answer
+            self.idle_since = self.loop.time()
         super().on_body(body)
 
     def on_message_begin(self) -> None:
         self._is_head_open = True
         self._is_between = False
-        self._idle_since = 0.0
+        self.idle_since = 0.0
         self._moved()
         # The scope is only made for requests that take the ASGI road.
         self.url = b""

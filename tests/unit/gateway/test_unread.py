@@ -100,11 +100,11 @@ async def test_bytes_that_begin_no_request_do_not_keep_a_connection_open() -> No
         protocol = line.protocol
         protocol.timeout_keep_alive = 1
         await line.get()
-        assert protocol._idle_since
-        before = protocol._idle_since
+        assert protocol.idle_since
+        before = protocol.idle_since
         protocol.data_received(b"\r\n")
-        assert protocol._idle_since == before
-        protocol._idle_since -= 2
+        assert protocol.idle_since == before
+        protocol.idle_since -= 2
         protocol._end_if_idle()
         assert line.socket.is_closed
 
@@ -113,10 +113,10 @@ async def test_the_beginning_of_a_request_keeps_it_open() -> None:
     async with a_line() as line:
         protocol = line.protocol
         protocol.data_received(b"\r\nGE")
-        assert not protocol._idle_since
+        assert not protocol.idle_since
         protocol.data_received(f"T / HTTP/1.1\r\n{HOST_LINE}\r\n".encode())
         assert (await line.answer())[0] == 200
-        await until(lambda: protocol._idle_since != 0.0)
+        await until(lambda: protocol.idle_since != 0.0)
 
 
 async def test_a_stream_hears_of_its_end_though_another_request_stands_behind_it() -> None:
