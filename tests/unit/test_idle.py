@@ -264,6 +264,30 @@ async def test_an_empty_outbox_is_left_alone_and_one_that_is_not_read_is_not(
         await made.stop()
 
 
+async def test_a_relay_and_a_scheduler_that_share_a_database_go_on_looking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with a_rig() as rig:
+        scheduler = rig.scheduler(is_alone=False, idle_s=600.0)
+        read, reads = rig.storage.read, 0
+
+        async def counted(work: Callable[[UnitOfWork], object]) -> object:
+            nonlocal reads
+            reads += 1
+            return await read(work)
+
+        monkeypatch.setattr(rig.storage, "read", counted)
+        scheduler.start()
+        await until(lambda: reads > 10)  # though nobody rings
+        await scheduler.stop()
+    sleeps = Sleeps(monkeypatch)
+    async with a_desk() as desk:
+        made = desk.relay(is_alone=False)
+        made.start()
+        await sleeps.reach(relay.POLL_S, in_a_row=2)
+        await made.stop()
+
+
 async def test_a_scheduler_asks_its_clock_often_and_the_database_rarely(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -92,13 +92,15 @@ class Scheduler:
         queue: Queue,
         acceptance: Acceptance,
         keep_s: float,
+        is_alone: bool,
         wants: Callable[[UnitOfWork, str], bool] = lambda uow, project_id: True,
         poll_s: float = POLL_S,
         idle_s: float = IDLE_S,
         at_once: int = AT_ONCE,
     ) -> None:
         """`keep_s` is the age at which records are deleted: older ticks get none. `wants` says
-        whether anybody may listen to executions of a project."""
+        whether anybody may listen to executions of a project; `is_alone`: no other server moves
+        timers."""
         self._storage = storage
         self._wants = wants
         self._clock = clock
@@ -106,7 +108,7 @@ class Scheduler:
         self._acceptance = acceptance
         self._keep = timedelta(seconds=keep_s)
         self._poll_s = poll_s
-        self._idle_s = idle_s
+        self._idle_s = idle_s if is_alone else poll_s
         self._at_once = at_once
         self._bell = Bell()
         self._task: asyncio.Task[None] | None = None
@@ -161,7 +163,7 @@ class Scheduler:
 
     async def _wait_for(self, first: datetime | None) -> None:
         """Return when that tick is due, when somebody rings, and when it is time to look anyway,
-        as timers of other servers move. The clock may move, too, so it is asked often."""
+        as timers of other servers move. The clock may move, too, so it is always asked often."""
         waited_s = 0.0
         while waited_s < self._idle_s:
             ahead = (first - self._clock.now()).total_seconds() if first is not None else inf

@@ -117,9 +117,11 @@ class Relay:
         breaker: Breaker,
         deliveries: Deliveries,
         hear: Hear,
+        is_alone: bool,
         poll_s: float = POLL_S,
         idle_s: float = IDLE_S,
     ) -> None:
+        """`is_alone`: no other server writes events."""
         self._storage = storage
         self._clock = clock
         self._queue = queue
@@ -130,7 +132,7 @@ class Relay:
         self._deliveries = deliveries
         self._hear = hear
         self._poll_s = poll_s
-        self._idle_s = idle_s
+        self._idle_s = idle_s if is_alone else poll_s
         self._is_idle = False  # no event is there
         self._failures: Counter[str] = Counter()  # by event id; those that failed alone
         self._aside: set[str] = set()

@@ -28,6 +28,7 @@ async def start_triggers(
             core.storage, core.clock, waiting.vault, queue_jobs=settings.webhook_queue
         ),
         hear=hear,
+        is_alone=True,  # the lock on the data folder says so
     )
     relay.start()
     stack.push_async_callback(relay.stop)
@@ -38,6 +39,7 @@ async def start_triggers(
         queue=waiting.queue,
         acceptance=waiting.acceptance,
         keep_s=settings.execution_retention_s,
+        is_alone=True,  # as above
         wants=waiting.interest.wants_inside,
     )
     scheduler.start()

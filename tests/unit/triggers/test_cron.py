@@ -63,7 +63,12 @@ class Rig:
     signals: LocalSignals
 
     def scheduler(self, storage: Storage | None = None, **more: Any) -> Scheduler:
-        options: dict[str, Any] = {"keep_s": 14 * DAY_S, "poll_s": 0.005, **more}
+        options: dict[str, Any] = {
+            "keep_s": 14 * DAY_S,
+            "is_alone": True,
+            "poll_s": 0.005,
+            **more,
+        }
         return Scheduler(
             storage=storage or self.storage,
             signals=self.signals,
@@ -444,6 +449,7 @@ async def test_a_running_scheduler_hears_of_new_timers_and_runs_what_is_due() ->
             queue=bench.queue,
             acceptance=bench.acceptance,
             keep_s=DAY_S,
+            is_alone=True,
             poll_s=60.0,  # too long to be what wakes it
         )
         dispatcher = bench.dispatcher()

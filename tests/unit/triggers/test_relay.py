@@ -82,6 +82,7 @@ class Desk:
             "breaker": self.breaker,
             "deliveries": NoDeliveries(),
             "hear": lambda announcement: self.heard.append(announcement.event.full_name),
+            "is_alone": True,
         }
         return Relay(**{**parts, **changes})
 
