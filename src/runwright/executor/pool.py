@@ -21,6 +21,7 @@ from typing import Final
 
 from runwright.executor import wire
 from runwright.executor.call import NOT_BEGUN, Call
+from runwright.executor.expecting import Expected
 from runwright.executor.group import Group
 from runwright.executor.keeping import Keeping
 from runwright.executor.runtimes import Interpreter, calls_at_once
@@ -38,7 +39,6 @@ log = logging.getLogger(__name__)
 TICK_S: Final = 0.05
 _SWEEP_S: Final = 1.0
 _GONE_S: Final = 5.0
-EXPECTED_S: Final = 5.0  # an expected call that has not come by then will not
 _COLD_TRIES: Final = 2
 _COULD_NOT_START: Final = "The runtime could not be started. Try again."
 
@@ -70,7 +70,7 @@ class Pool(Owner):
         self._templates = Templates(limits, spawner, self._stock, now, self._spawn_task)
         self._busy: set[Sandbox] = set()
         self._keeping = Keeping()
-        self._expecting: deque[tuple[float, Group]] = deque()
+        self._expected = Expected(now)
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -139,7 +139,7 @@ class Pool(Owner):
         group = self._new_group(workload)
         if self._has_room(group):
             self._start_one(group)
-            self._expecting.append((self._now() + EXPECTED_S, group))
+            self._expected.add(group)
         self._forget_if_empty(group)
 
     def submit(self, workload: Workload, call: Call) -> None:
@@ -491,16 +491,8 @@ class Pool(Owner):
         self._stock.shrink()
 
     def evict_idle(self) -> None:
-        self._give_up_expected()
         limit = self._now() - self._limits.idle_s
-        for sandbox in self._stock.all():
-            if sandbox.idle_since < limit and self._is_spare(sandbox):
+        idle = [item for item in self._stock.all() if item.idle_since < limit]
+        for sandbox in [*self._expected.in_vain(), *idle]:
+            if self._is_spare(sandbox):
                 sandbox.end()
-
-    def _give_up_expected(self) -> None:
-        now = self._now()
-        while self._expecting and self._expecting[0][0] <= now:
-            _, group = self._expecting.popleft()
-            for sandbox in list(group.members):
-                if not sandbox.was_called and self._is_spare(sandbox):
-                    sandbox.end()

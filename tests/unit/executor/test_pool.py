@@ -7,7 +7,7 @@ import pytest
 
 from runwright.executor.call import NOT_BEGUN
 from runwright.executor.cgroups import Limits
-from runwright.executor.pool import EXPECTED_S
+from runwright.executor.expecting import EXPECTED_S
 from runwright.executor.sandbox import State
 from runwright.model.execution import ErrorClass
 from runwright.ports.executor import NoSlot
@@ -114,6 +114,35 @@ async def test_what_was_expected_and_called_stays_warm_as_any_other() -> None:
         bench.time.now += 2
         bench.pool.evict_idle()
         await bench.until(lambda: bench.spawner.runners[1].signals == [signal.SIGTERM])
+
+
+async def test_what_was_expected_and_starts_slowly_is_given_up_as_long_after_it_is_ready() -> None:
+    async with a_bench() as bench:
+        bench.pool.expect(a_workload())
+        bench.time.now += EXPECTED_S
+        bench.pool.evict_idle()
+        await bench.until(lambda: any(item.is_loaded for item in bench.spawner.runners.values()))
+        bench.time.now += EXPECTED_S - 1
+        bench.pool.evict_idle()
+        assert bench.spawner.runners[1].signals == []
+        bench.time.now += 1
+        bench.pool.evict_idle()
+        await bench.until(lambda: bench.spawner.runners[1].signals == [signal.SIGTERM])
+
+
+async def test_what_starts_after_the_expected_call_came_stays_warm_as_any_other() -> None:
+    async with a_bench() as bench:
+        bench.pool.expect(a_workload())
+        assert (await bench.run(a_workload())).body == OK
+        bench.time.now += EXPECTED_S - 1
+        bench.pool.keep([(a_workload(), 2)])
+        await bench.until(
+            lambda: sum(item.is_loaded for item in bench.spawner.runners.values()) == 2
+        )
+        bench.pool.keep([])
+        bench.time.now += EXPECTED_S
+        bench.pool.evict_idle()
+        assert [item.signals for item in bench.spawner.runners.values()] == [[], []]
 
 
 async def test_what_is_kept_ready_stays_though_the_expected_call_never_came() -> None:
