@@ -35,6 +35,7 @@ _SOCKETS_MIB: Final = 64
 _V1_SOCKETS: Final = "memory.kmem.tcp.limit_in_bytes"
 _V1_SWAP: Final = "memory.memsw.limit_in_bytes"
 _V2_SWAP: Final = "memory.swap.max"
+_NO_ALARM: Final = (errno.ENOENT, errno.EOPNOTSUPP)  # the latter with PREEMPT_RT
 # A kernel can have the controller without them: it weighs groups then, and bounds none.
 _V1_SHARE: Final = "cpu.cfs_quota_us"
 _V2_SHARE: Final = "cpu.max"
@@ -222,7 +223,8 @@ class Group:
         """A descriptor that is readable once the memory limit was hit, on v1; elsewhere -1.
 
         v2 ends the whole group then (memory.oom.group). v1 ends its largest process, and a
-        function would go on without a child of its own, or hang. Raises OSError.
+        function would go on without a child of its own, or hang. Some v1 kernels have no alarm
+        (`Controllers.uncounted` knows); the limit holds on them. Raises OSError.
         """
         folder = self._folders.get("memory")
         if folder is None or self._is_v2:
@@ -234,8 +236,10 @@ class Group:
                 _write(f"{folder}/cgroup.event_control", f"{alarm} {control}")
             finally:
                 os.close(control)
-        except OSError:
+        except OSError as exc:
             os.close(alarm)
+            if exc.errno in _NO_ALARM:
+                return -1
             raise
         return alarm
 
@@ -271,14 +275,18 @@ class Controllers:
         return tuple(name for name in WANTED if name in self._parents)
 
     def uncounted(self, swaps: str | None = None) -> tuple[str, ...]:
-        """What the memory limit leaves out because this kernel does not count it."""
+        """What the memory limit leaves out because this kernel does not count it, and whether it
+        cannot tell that the limit was hit."""
         parent = self._parents.get("memory")
         if parent is None:
             return ()
         files = {} if self.is_v2 else {"sockets": _V1_SOCKETS}
         if len((_read("/proc/swaps") if swaps is None else swaps).splitlines()) > 1:
             files["swap"] = _V2_SWAP if self.is_v2 else _V1_SWAP
-        return tuple(name for name, file in files.items() if not (parent / file).exists())
+        missing = [name for name, file in files.items() if not (parent / file).exists()]
+        if not (self.is_v2 or _has_alarm(parent)):
+            missing.append("alarm")
+        return tuple(missing)
 
     @classmethod
     def find(
@@ -383,6 +391,16 @@ def _made(at: Path, point: str, path: str, instance: str) -> Path | None:
     except OSError:
         return None
     return folder
+
+
+def _has_alarm(folder: Path) -> bool:
+    try:
+        alarm = Group({"memory": str(folder)}, is_v2=False).memory_alarm()
+    except OSError:
+        return False
+    if alarm >= 0:
+        os.close(alarm)
+    return alarm >= 0
 
 
 def _leaf(instance: str) -> str:

@@ -227,7 +227,7 @@ def limits_found(
 ) -> Finding:
     """What bounds a sandbox, by the cgroup controllers that could be used. `may_limit`: whether
     limits of running processes may be set instead; `uncounted`: what the kernel leaves out of
-    the memory of a group."""
+    the memory limit of a group."""
     lacking = {
         "memory": "each process of a function may take what its specification grants to all, and "
         "a function that runs out of memory is not told so"
@@ -257,11 +257,15 @@ def _whole_limits(uncounted: Sequence[str]) -> Finding:
         "with swapaccount=1, or turn swap off",
         "sockets": "a function may fill the machine's memory for connections; boot without "
         "cgroup.memory=nokmem, or use cgroup v2",
+        "alarm": "when a function has used up its memory one of its processes ends, and the others "
+        "may hang; use cgroup v2",
     }
     said = [text for name, text in known.items() if name in uncounted]
     if not said:
         return Finding("limits", "ok", "Memory, CPU and processes are limited by cgroups.")
-    return Finding("limits", "weaker", f"This kernel does not count all memory: {'; '.join(said)}.")
+    return Finding(
+        "limits", "weaker", f"This kernel does not bound memory in every way: {'; '.join(said)}."
+    )
 
 
 def _may_limit() -> bool:

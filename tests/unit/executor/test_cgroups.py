@@ -299,14 +299,31 @@ def test_v2_ends_a_whole_group_by_itself_and_v1_is_asked_to_tell(tmp_path: Path)
     write(folder / "memory.oom_control")
     assert Group({"memory": str(folder)}, is_v2=True).memory_alarm() == -1
     assert Group({}, is_v2=False).memory_alarm() == -1
-    with pytest.raises(FileNotFoundError):  # no event_control here
-        Group({"memory": str(folder)}, is_v2=False).memory_alarm()
     write(folder / "cgroup.event_control")
     alarm = Group({"memory": str(folder)}, is_v2=False).memory_alarm()
     try:
         assert (folder / "cgroup.event_control").read_text().startswith(f"{alarm} ")
     finally:
         os.close(alarm)
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOENT])
+def test_a_v1_kernel_without_an_alarm_limits_memory_all_the_same(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "memory.oom_control")
+    Refusing(monkeypatch, "cgroup.event_control", number)
+    assert Group({"memory": str(tmp_path)}, is_v2=False).memory_alarm() == -1
+    assert "alarm" in Controllers({"memory": tmp_path}, is_v2=False).uncounted("Filename\n")
+
+
+def test_an_alarm_that_cannot_be_had_for_now_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "memory.oom_control")
+    Refusing(monkeypatch, "cgroup.event_control", errno.EMFILE)
+    with pytest.raises(OSError, match="Too many open files"):
+        Group({"memory": str(tmp_path)}, is_v2=False).memory_alarm()
 
 
 def test_what_a_group_has_already_is_not_written_again(
@@ -407,6 +424,8 @@ SWAPS = "Filename Type Size Used Priority\n/dev/sda2 partition 8 0 -2\n"
 
 def test_what_a_kernel_does_not_count_is_no_failure_and_is_known(tmp_path: Path) -> None:
     controllers = Controllers({"memory": tmp_path}, is_v2=False)
+    for name in ("memory.oom_control", "cgroup.event_control"):
+        write(tmp_path / name)
     (tmp_path / "s1").mkdir()
     write(tmp_path / "s1/memory.limit_in_bytes")
     Group({"memory": str(tmp_path / "s1")}, is_v2=False).limit(Limits(memory_mib=64, pids=8))

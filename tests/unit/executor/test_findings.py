@@ -30,3 +30,9 @@ def test_memory_that_the_kernel_does_not_count_makes_it_weaker() -> None:
     found = limits_found(ALL, may_limit=True, uncounted=("swap",))
     assert found.level == "weaker"
     assert "swap" in found.text
+
+
+def test_a_kernel_that_does_not_tell_of_used_up_memory_is_named() -> None:
+    found = limits_found(ALL, may_limit=True, uncounted=("alarm",))
+    assert found.level == "weaker"
+    assert "others may hang" in found.text
