@@ -322,7 +322,7 @@ class Control:
             self._ended(sandbox_id, Exit(
                 code=event["code"], oom_kills=event["oom_kills"],
                 peak_bytes=event["peak_bytes"], reason=event["error"],
-                is_platform=event["is_unlimited"],
+                is_platform=event["is_unlimited"], is_unlimited=event["is_unlimited"],
             ))  # fmt: skip
         elif kind == "unlimited":
             log.error(

@@ -20,7 +20,7 @@ from typing import Final, cast
 
 from runwright.executor import wire
 from runwright.executor.call import CANCELLED, TIMED_OUT, Call
-from runwright.executor.output import Output, verdict
+from runwright.executor.output import STOPPED, UNLIMITED, Output, verdict
 from runwright.executor.spawn import Exit, SpawnFailed
 from runwright.executor.upload import Upload
 from runwright.model.execution import ErrorClass, request_head
@@ -492,7 +492,7 @@ class Sandbox(asyncio.Protocol):
     def _verdict(self, end: Exit) -> tuple[ErrorClass, str]:
         """What the calls in flight are told."""
         if end.is_platform or self._is_cut_off:
-            return ErrorClass.PLATFORM, "The server that ran this execution stopped. Try again."
+            return ErrorClass.PLATFORM, UNLIMITED if end.is_unlimited else STOPPED
         if self._broken:
             return ErrorClass.EXIT, "The function's process sent data that is not a response."
         return verdict(end, bytes(self.output.tail), self.memory_mib)

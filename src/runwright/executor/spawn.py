@@ -60,6 +60,7 @@ class Exit:
     peak_bytes: int = 0
     reason: str = ""  # what failed before the program could start; for the server's log
     is_platform: bool = False  # ended because the launcher did, or could not bound it
+    is_unlimited: bool = False  # the latter
 
 
 _LEAST: Final = 0.5

@@ -9,6 +9,7 @@ from runwright.executor.call import NOT_BEGUN
 from runwright.executor.cgroups import Limits
 from runwright.executor.expecting import EXPECTED_S
 from runwright.executor.sandbox import State
+from runwright.executor.spawn import Exit
 from runwright.model.execution import ErrorClass
 from runwright.ports.executor import NoSlot
 from tests.unit.executor.pools import (
@@ -282,6 +283,24 @@ async def test_an_exit_fails_every_call_in_the_sandbox() -> None:
         ended = await bench.run(a_workload(), "/exit")
         assert (ended.error_class, ended.errors) == (ErrorClass.EXIT, "process exited (code 3)")
         assert (await outcome(held)).error_class is ErrorClass.EXIT
+
+
+@pytest.mark.parametrize(
+    ("is_unlimited", "said"), [(False, "server that ran this execution stopped"), (True, "a limit")]
+)
+async def test_calls_of_a_sandbox_that_the_platform_ended_are_told_why(
+    is_unlimited: bool, said: str
+) -> None:
+    async with a_bench() as bench:
+        await bench.run(a_workload())
+        held = bench.call(a_workload(), "/hold")
+        runner = bench.spawner.runners[1]
+        await bench.until(lambda: bool(runner.held))
+        runner.transport.close()
+        runner.on_exit(Exit(code=137, is_platform=True, is_unlimited=is_unlimited))
+        ended = await outcome(held)
+        assert ended.error_class is ErrorClass.PLATFORM
+        assert said in ended.errors
 
 
 @pytest.mark.parametrize("target", ["/garbage", "/other"])
