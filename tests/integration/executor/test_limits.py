@@ -62,6 +62,7 @@ async def test_a_run_whose_share_of_processors_is_refused_is_ended(
     with caplog.at_level(logging.ERROR):
         outcome = await bench.run(bench.deploy(PYTHON, source, cpus=BEYOND), timeout_s=50)
     assert outcome.error_class is ErrorClass.PLATFORM
+    assert "could not set a limit" in outcome.errors
     told = [item for item in caplog.records if "a limit of its specification" in item.message]
     assert len(told) == 1
     assert "cannot be set to" in vars(told[0])["reason"]
