@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 
 from runwright.errors import InvalidParam
+from runwright.functions import rule_verifier
 from runwright.functions.errors import (
     RuleAlreadyExists,
     RuleNotFound,
     RuleResourceNotFound,
     RuleVerificationFailed,
 )
-from runwright.functions.rule_verifier import PER_ROUND, UNTIL_AGE, RuleVerifier
+from runwright.functions.rule_verifier import UNTIL_AGE, RuleVerifier
 from runwright.functions.verification import DnsTargets
 from runwright.model.function import RuleStatus, RuleType
 from runwright.model.identity import CONSOLE
@@ -230,8 +231,11 @@ async def test_the_verifier_notices_certificates_at_any_age() -> None:
         assert (await desk.domains.get(PROJECT, rule.id)).status is RuleStatus.VERIFIED
 
 
-async def test_more_domains_than_fit_a_round_all_get_their_turn(desk: Desk) -> None:
-    names = [f"n{number}.example.com" for number in range(PER_ROUND + 5)]
+async def test_more_domains_than_fit_a_round_all_get_their_turn(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rule_verifier, "PER_ROUND", 20)
+    names = [f"n{number}.example.com" for number in range(25)]
     for name in names:
         await desk.domains.create_for_api(PROJECT, name)
     verifier = RuleVerifier(desk.domains, desk.clock)
