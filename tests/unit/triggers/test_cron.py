@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runwright.clock import iso_millis
@@ -486,7 +486,6 @@ _STEPS = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(CatchUp), st.sampled_from(Overlap), st.lists(_STEPS, max_size=14))
 def test_whatever_happens_each_tick_has_one_record(
     catch_up: CatchUp, overlap: Overlap, steps: list[tuple[str, int]]
