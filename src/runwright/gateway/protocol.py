@@ -310,7 +310,8 @@ class DomainProtocol(HttpToolsProtocol):
     def _cut_soon(self, has_all: bool = False) -> None:
         """Of a closed connection: end it when the other side has all, whether or not it says so.
         One that had it before and is gone does not even confirm our goodbye."""
-        if self._cut is None:
+        is_lost = self._unread is None  # what answers may only notice at their end
+        if self._cut is None and not is_lost:
             self._cut = self.loop.call_later(GOODBYE_S, self._cut_off, has_all)
 
     def _cut_off(self, has_all: bool) -> None:

@@ -129,6 +129,18 @@ async def test_a_stream_hears_of_its_end_though_another_request_stands_behind_it
             await stream.write(b"part")
 
 
+async def test_a_connection_that_was_lost_before_the_end_of_its_answer_has_no_timer_any_more() -> (
+    None
+):
+    async with a_line() as line:
+        stream = Exchange(line.protocol, "GET", "host")
+        stream.start(200, [])
+        line.socket.close()
+        line.protocol.connection_lost(None)
+        line.protocol.on_response_complete()
+        assert line.protocol._cut is None
+
+
 async def test_an_answer_that_waits_for_its_reader_ends_with_the_watch_of_its_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
