@@ -61,7 +61,7 @@ BOTH := -n 2 --dist worksteal
 
 # Each core collects and runs a half of its own: two workers would each collect everything, and
 # load twice what takes as long to load as a third of these tests to run.
-UNIT_FIRST := $(addprefix tests/unit/,executions executor gateway triggers)
+UNIT_FIRST := $(addprefix tests/unit/,executions executor gateway letters triggers)
 
 unit: $(VENV)/.installed-dev
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit-first unit-rest
