@@ -135,6 +135,7 @@ class DomainProtocol(HttpToolsProtocol):
         for cycle in (ahead, self.cycle):
             if isinstance(cycle, Exchange) and not cycle.response_complete:
                 cycle.left()
+        self.cycle = None  # type: ignore[assignment]  # it leads back here
 
     def data_received(self, data: bytes) -> None:
         if self._held:

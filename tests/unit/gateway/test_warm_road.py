@@ -137,6 +137,23 @@ async def test_headers_that_came_before_are_not_read_again() -> None:
         assert [call.target for _, call in line.door.bench.code.calls] == ["/a?b=c", "/d"]
 
 
+@pytest.mark.parametrize("lines", [HOST_LINE, f"{HOST_LINE}x-appwrite-user-jwt: none\r\n"])
+async def test_a_closed_connection_leaves_nothing_for_the_collector(lines: str) -> None:
+    async with a_door() as door:
+        line = connected(door)
+        for _ in range(3):
+            await line.get(lines=lines)
+        gone = weakref.ref(line.protocol)
+        gc.disable()
+        try:
+            line.protocol.connection_lost(None)
+            await asyncio.sleep(0)
+            del line
+            assert gone() is None
+        finally:
+            gc.enable()
+
+
 async def test_what_the_function_sees_does_not_depend_on_the_road() -> None:
     sent = (("x-odd", "a b"), ("x-appwrite-trigger", "forged"), ("cookie", "a_session_x=1; b=2"))
     lines = "".join(f"{name.title()}:  {value}\r\n" for name, value in sent)
