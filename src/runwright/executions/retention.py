@@ -1,5 +1,9 @@
 """Old execution records go, a few hundred at a time, so that no writer waits for long.
 
+Who deletes rests for longer than a batch took, so the writer's time is for those who wait for it.
+Under load it looks again soon: what is left for long comes to millions of records, which would
+fill the file and slow down every call while they go.
+
 What is deleted leaves free pages that the next records take, so the file stays as large as its
 fullest moment: keeping fewer bounds it. Unfinished executions are never deleted here.
 """
@@ -15,8 +19,10 @@ from runwright.ports.storage import Storage, UnitOfWork
 
 log = logging.getLogger(__name__)
 
-EVERY_S: Final = 600.0
+EVERY_S: Final = 60.0
+SOON_S: Final = 10.0  # after a sweep that found a whole batch or more
 AT_ONCE: Final = 500
+_REST: Final = 2.0  # times as long as the batch before it took
 
 _Place = tuple[str, str]  # project id, function id
 
@@ -52,11 +58,13 @@ class Retention:
             self._task = None
 
     async def sweep(self) -> int:
-        """Delete everything that is too much now; returns how many executions."""
+        """Delete everything that is too much now; returns how many executions and keys."""
         now = self._clock.now()
-        await self._until_done(lambda uow: uow.repeat_keys.remove_expired(now, limit=AT_ONCE))
-        oldest = now - self._keep
         removed = await self._until_done(
+            lambda uow: uow.repeat_keys.remove_expired(now, limit=AT_ONCE)
+        )
+        oldest = now - self._keep
+        removed += await self._until_done(
             lambda uow: uow.executions.remove_before(oldest, limit=AT_ONCE)
         )
         if self._keep_count:
@@ -68,21 +76,24 @@ class Retention:
     async def _until_done(self, remove: Callable[[UnitOfWork], int]) -> int:
         removed = 0
         while True:
+            begun = self._clock.monotonic()
             count = await self._storage.write(remove)
             removed += count
             if count < AT_ONCE:
                 return removed
+            await self._clock.sleep(_REST * (self._clock.monotonic() - begun))
 
     async def _run(self) -> None:
         while True:
+            removed = 0
             try:
                 removed = await self.sweep()
             except Exception:  # the next round may find the database well again
                 log.exception("old executions not deleted")
-            else:
-                if removed:
-                    log.info("old executions deleted", extra={"records": removed})
-            await self._clock.sleep(self._every_s)
+            if removed:
+                log.info("old executions deleted", extra={"records": removed})
+            is_soon = removed >= AT_ONCE
+            await self._clock.sleep(min(SOON_S, self._every_s) if is_soon else self._every_s)
 
 
 def _beyond(place: _Place, keep: int) -> Callable[[UnitOfWork], int]:

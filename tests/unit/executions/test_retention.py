@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from runwright.clock import SystemClock
-from runwright.executions.retention import AT_ONCE, Retention
+from runwright.executions.retention import AT_ONCE, EVERY_S, SOON_S, Retention
 from runwright.model.execution import Status
 from runwright.ports.storage import UnitOfWork
 from runwright.storage.database import Database, open_memory
+from tests.fakes.clock import ManualClock
 from tests.unit.executions.bench import PROJECT, a_function, until
 from tests.unit.executions.test_reading import an_execution
 
@@ -43,6 +44,43 @@ async def test_many_old_records_go_in_several_transactions() -> None:
         await database.write(lambda uow: uow.executions.add_all(rows))
         assert await Retention(database, SystemClock(), keep_s=100).sweep() == count
         assert await left(database) == set()
+
+
+class Rests(ManualClock):
+    """Each look at it comes a second later; the tests end its sleeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def monotonic(self) -> float:
+        self.advance(1)
+        return super().monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        await super().sleep(seconds)
+
+
+async def test_a_sweep_rests_between_batches_and_the_next_comes_soon() -> None:
+    clock = Rests()
+
+    async def rests(count: int) -> list[float]:
+        await until(lambda: len(clock.seconds) == count)
+        return clock.seconds
+
+    async with open_memory() as database:
+        rows = [an_execution(f"e{number}") for number in range(AT_ONCE + 1)]
+        await database.write(lambda uow: uow.executions.add_all(rows))
+        retention = Retention(database, clock, keep_s=100)
+        retention.start()
+        assert await rests(1) == [2.0]  # of the one that the batch took
+        clock.advance(2)
+        assert await rests(2) == [2.0, SOON_S]
+        assert await left(database) == set()
+        clock.advance(SOON_S)
+        assert await rests(3) == [2.0, SOON_S, EVERY_S]
+        await retention.stop()
 
 
 async def test_the_sweeper_runs_by_itself_until_it_is_stopped() -> None:
