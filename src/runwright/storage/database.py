@@ -27,6 +27,7 @@ from runwright.storage.writer import Job, Writer
 R = TypeVar("R")
 
 READERS: Final = 4
+READER_CACHE_KIB: Final = 2048  # each; it holds what one read needs, as every commit empties it
 MAX_WAITING_READS: Final = 10_000
 
 
@@ -147,6 +148,7 @@ class _Readers:
             connection = self._engine.connect()
             driver: Any = connection.connection.driver_connection
             driver.execute("PRAGMA query_only=ON")
+            driver.execute(f"PRAGMA cache_size=-{READER_CACHE_KIB}")
         except SQLAlchemyError as exc:
             raise NotRead from exc
         return connection, SqlUnitOfWork(connection, codecs_for(self._engine.dialect))

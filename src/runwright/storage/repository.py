@@ -39,7 +39,7 @@ from runwright.storage.queries import (
     terms,
     words,
 )
-from runwright.storage.tables import EXECUTIONS, SEARCH, SEQUENCE
+from runwright.storage.tables import EXECUTIONS, FUNCTIONS, SEARCH, SEQUENCE
 
 T = TypeVar("T")
 
@@ -214,9 +214,16 @@ class SqlExecutions(SqlRepository[Execution]):
         return self._connection.execute(statement).rowcount
 
     def overfull(self, *, keep: int) -> list[tuple[str, str]]:
-        column = EXECUTIONS.table.c
-        place = (column.project_id, column.function_id)
-        statement = select(*place).group_by(*place).having(func.count() > keep)
+        # No more of each function is counted than that takes: there may be millions.
+        run, function = EXECUTIONS.table.c, FUNCTIONS.table.c
+        has_more = (
+            select(literal_column("1"))
+            .where(run.project_id == function.project_id, run.function_id == function.id)
+            .offset(keep)
+            .limit(1)
+            .exists()
+        )
+        statement = select(function.project_id, function.id).where(has_more)
         return [(row[0], row[1]) for row in self._connection.execute(statement)]
 
     def remove_beyond(self, project_id: str, function_id: str, *, keep: int, limit: int) -> int:

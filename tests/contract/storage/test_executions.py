@@ -8,7 +8,7 @@ import pytest
 
 from runwright.model.execution import Execution, Status
 from runwright.ports.storage import AlreadyStored, Storage, UnitOfWork
-from tests.contract.storage.rows import NOW, PROJECT, an_execution
+from tests.contract.storage.rows import NOW, PROJECT, a_function, adding, an_execution
 
 pytestmark = pytest.mark.anyio
 
@@ -187,5 +187,7 @@ async def test_functions_with_more_executions_than_they_may_keep_are_found(
     few = [an_execution(f"b{at}", function_id="b") for at in range(2)]
     other = [an_execution(f"a{at}", "other", function_id="a") for at in range(2)]
     await storage.write(lambda work: work.executions.add_all([*many, *few, *other]))
+    functions = a_function("a"), a_function("b"), a_function("a", "other")
+    await storage.write(adding("functions", *functions))
     assert await storage.read(lambda work: work.executions.overfull(keep=2)) == [("shop", "a")]
     assert await storage.read(lambda work: work.executions.overfull(keep=3)) == []
