@@ -2,24 +2,26 @@
 
 `python -m bench soak --minutes 30`. The load is 70 % of what the server answers at most, on the
 domains of a Node and a Python function, beside calls by API, queued calls and new deployments.
+What it answers at most is found beside the same work, over some rounds of it.
 """
 
 import asyncio
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx
 
 from bench import driver, leaks, ours
-from bench.driver import Times
 from tests.acceptance import deploying
 from tests.acceptance.running import Running
+
+R = TypeVar("R")
 
 MINUTES: Final = 30.0
 LOAD: Final = 0.7
@@ -27,7 +29,7 @@ CONNECTIONS: Final = 32
 # The load is cut into so many parts. The first fifth is warming up; the last is held against
 # the second.
 PARTS: Final = 20
-CAPACITY_S: Final = 5.0
+CAPACITY_S: Final = 60.0
 DEPLOY_EVERY_S: Final = 15.0
 SETTINGS: Final = {
     "RUNWRIGHT_POOL_IDLE_S": "3",
@@ -97,7 +99,7 @@ def soak(server: Running, seconds: float, *, rate: float = 0.0, count: int = PAR
         before = leaks.steady(server)
         if not rate:
             fastest = driver.as_fast_as_answered(server.port, requests, CONNECTIONS, CAPACITY_S)
-            rate = asyncio.run(fastest) * LOAD
+            rate = asyncio.run(beside(api, fastest, CAPACITY_S, 0)) * LOAD
         parts = [
             one_part(server, api, requests, rate, seconds / count, number)
             for number in range(count)
@@ -114,16 +116,20 @@ def one_part(
     seconds: float,
     number: int,
 ) -> Part:
-    async def work() -> Times:
-        beside = asyncio.create_task(work_beside(api, seconds, number))
-        times = await driver.at_rate(server.port, requests, CONNECTIONS, rate, seconds)
-        beside.cancel()
-        with suppress(asyncio.CancelledError):
-            await beside
-        return times
-
-    times = asyncio.run(work())
+    load = driver.at_rate(server.port, requests, CONNECTIONS, rate, seconds)
+    times = asyncio.run(beside(api, load, seconds, number))
     return Part(times.p(99), times.failed, ours.pss_mib(leaks.main_processes(server)))
+
+
+async def beside(api: httpx.Client, load: Awaitable[R], seconds: float, number: int) -> R:
+    """What the load gives, while the other work is done."""
+    work = asyncio.create_task(work_beside(api, seconds, number))
+    try:
+        return await load
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
 
 
 async def work_beside(api: httpx.Client, seconds: float, number: int) -> None:
