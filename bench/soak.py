@@ -16,6 +16,7 @@ from statistics import median
 from typing import Final, TypeVar
 
 import httpx
+import uvloop
 
 from bench import driver, leaks, ours
 from tests.acceptance import deploying
@@ -26,9 +27,9 @@ R = TypeVar("R")
 MINUTES: Final = 30.0
 LOAD: Final = 0.7
 CONNECTIONS: Final = 32
-# The load is cut into so many parts. The first fifth is warming up; the last is held against
-# the second.
-PARTS: Final = 20
+# The load is cut into so many parts. The first fifth is warming up; the medians of the last are
+# held against those of the second. Two deployments fall into each part of half a minute.
+PARTS: Final = 60
 CAPACITY_S: Final = 60.0
 DEPLOY_EVERY_S: Final = 15.0
 SETTINGS: Final = {
@@ -93,13 +94,13 @@ def soak(server: Running, seconds: float, *, rate: float = 0.0, count: int = PAR
             ours.wait_live(api, f"soak-{language}")
             hosts.append(deploying.domain(api, f"soak-{language}"))
         requests = [driver.request("/", {"host": host}, method="GET") for host in hosts]
-        asyncio.run(driver.at_rate(server.port, requests, 4, 50, 1.0))
+        uvloop.run(driver.at_rate(server.port, requests, 4, 50, 1.0))
         for number in (0, 1):
             other_work(api, number)
         before = leaks.steady(server)
         if not rate:
             fastest = driver.as_fast_as_answered(server.port, requests, CONNECTIONS, CAPACITY_S)
-            rate = asyncio.run(beside(api, fastest, CAPACITY_S, 0)) * LOAD
+            rate = uvloop.run(beside(api, fastest, CAPACITY_S, 0)) * LOAD
         parts = [
             one_part(server, api, requests, rate, seconds / count, number)
             for number in range(count)
@@ -117,7 +118,7 @@ def one_part(
     number: int,
 ) -> Part:
     load = driver.at_rate(server.port, requests, CONNECTIONS, rate, seconds)
-    times = asyncio.run(beside(api, load, seconds, number))
+    times = uvloop.run(beside(api, load, seconds, number))
     return Part(times.p(99), times.failed, ours.pss_mib(leaks.main_processes(server)))
 
 
