@@ -1,8 +1,10 @@
 """Old execution records go, a few hundred at a time, so that no writer waits for long.
 
-Who deletes rests for longer than a batch took, so the writer's time is for those who wait for it.
-Under load it looks again soon: what is left for long comes to millions of records, which would
-fill the file and slow down every call while they go.
+Who deletes rests for longer than a batch took of the writer's time, so that is for those who wait
+for it. What a batch waited for others and for the disk does not count: a slow disk takes many new
+records with one commit, and old ones have to go as fast. Under load it looks again soon: what is
+left for long comes to millions of records, which would fill the file and slow down every call
+while they go.
 
 What is deleted leaves free pages that the next records take, so the file stays as large as its
 fullest moment: keeping fewer bounds it. Unfinished executions are never deleted here.
@@ -22,7 +24,7 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 60.0
 SOON_S: Final = 10.0  # after a sweep that found a whole batch or more
 AT_ONCE: Final = 500
-_REST: Final = 2.0  # times as long as the batch before it took
+_REST: Final = 4.0  # times as long as the batch before it kept the writer
 
 _Place = tuple[str, str]  # project id, function id
 
@@ -68,20 +70,45 @@ class Retention:
             lambda uow: uow.executions.remove_before(oldest, limit=AT_ONCE)
         )
         if self._keep_count:
-            keep = self._keep_count
-            for place in await self._storage.read(lambda uow: uow.executions.overfull(keep=keep)):
-                removed += await self._until_done(_beyond(place, keep))
+            removed += await self._keep_newest(self._keep_count)
+        return removed
+
+    async def _keep_newest(self, keep: int) -> int:
+        """By turns and not for ever: one function may run as fast as its old records go."""
+        removed, begun = 0, self._clock.monotonic()
+        places = await self._storage.read(lambda uow: uow.executions.overfull(keep=keep))
+        while places and self._clock.monotonic() - begun < EVERY_S:
+            left = []
+            for place in places:
+                count = await self._batch(_beyond(place, keep))
+                removed += count
+                if count == AT_ONCE:
+                    left.append(place)
+            places = left
         return removed
 
     async def _until_done(self, remove: Callable[[UnitOfWork], int]) -> int:
         removed = 0
         while True:
-            begun = self._clock.monotonic()
-            count = await self._storage.write(remove)
+            count = await self._batch(remove)
             removed += count
             if count < AT_ONCE:
                 return removed
-            await self._clock.sleep(_REST * (self._clock.monotonic() - begun))
+
+    async def _batch(self, remove: Callable[[UnitOfWork], int]) -> int:
+        took = 0.0
+
+        def timed(uow: UnitOfWork) -> int:
+            nonlocal took
+            begun = self._clock.monotonic()
+            count = remove(uow)
+            took = self._clock.monotonic() - begun
+            return count
+
+        count = await self._storage.write(timed)
+        if count:
+            await self._clock.sleep(_REST * took)
+        return count
 
     async def _run(self) -> None:
         while True:

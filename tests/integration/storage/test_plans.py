@@ -129,3 +129,21 @@ def test_turns_and_what_is_due_are_found_in_an_index(connection: Connection) -> 
     steps = [step for step in steps_of(connection, work) if " jobs" in step or "ORDER" in step]
     assert len(steps) == 7
     assert all(step.startswith("SEARCH") for step in steps), steps
+
+
+def test_records_of_functions_are_counted_in_an_index_alone(connection: Connection) -> None:
+    steps = steps_of(connection, lambda unit: unit.executions.overfull(keep=5))
+    searches = [step for step in steps if " executions " in step]
+    assert len(searches) == 1
+    assert searches[0].startswith("SEARCH executions USING COVERING INDEX"), steps
+
+
+def test_old_records_are_found_from_the_oldest_on(connection: Connection) -> None:
+    def work(unit: SqlUnitOfWork) -> None:
+        unit.executions.add(an_execution())
+        unit.executions.remove_before(NOW, limit=5)
+        unit.executions.remove_beyond(PROJECT, "fn", keep=0, limit=5)
+
+    steps = steps_of(connection, work)
+    assert len([step for step in steps if step.startswith("SEARCH executions USING")]) == 5
+    assert not [step for step in steps if step.startswith("SCAN") or "ORDER BY" in step], steps

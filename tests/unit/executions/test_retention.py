@@ -1,13 +1,16 @@
 """Old records go; young and unfinished ones stay."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import pytest
 
 from runwright.clock import SystemClock
+from runwright.executions import retention as module
 from runwright.executions.retention import AT_ONCE, EVERY_S, SOON_S, Retention
-from runwright.model.execution import Status
+from runwright.model.execution import Execution, Status
 from runwright.ports.storage import UnitOfWork
 from runwright.storage.database import Database, open_memory
 from tests.fakes.clock import ManualClock
@@ -15,6 +18,8 @@ from tests.unit.executions.bench import PROJECT, a_function, until
 from tests.unit.executions.test_reading import an_execution
 
 pytestmark = pytest.mark.anyio
+
+R = TypeVar("R")
 
 
 async def left(database: Database) -> set[str]:
@@ -62,7 +67,22 @@ class Rests(ManualClock):
         await super().sleep(seconds)
 
 
-async def test_a_sweep_rests_between_batches_and_the_next_comes_soon() -> None:
+class Between:
+    """A storage that does something before and after each write, as others wait for it too."""
+
+    def __init__(self, database: Database, do: Callable[[], object]) -> None:
+        self._database = database
+        self._do = do
+        self.read = database.read
+
+    async def write(self, work: Callable[[UnitOfWork], R]) -> R:
+        self._do()
+        result = await self._database.write(work)
+        self._do()
+        return result
+
+
+async def test_a_sweep_rests_for_what_it_kept_the_writer_and_the_next_comes_soon() -> None:
     clock = Rests()
 
     async def rests(count: int) -> list[float]:
@@ -72,15 +92,47 @@ async def test_a_sweep_rests_between_batches_and_the_next_comes_soon() -> None:
     async with open_memory() as database:
         rows = [an_execution(f"e{number}") for number in range(AT_ONCE + 1)]
         await database.write(lambda uow: uow.executions.add_all(rows))
-        retention = Retention(database, clock, keep_s=100)
+        slow = Between(database, lambda: clock.advance(30))  # for others, and for the disk
+        retention = Retention(slow, clock, keep_s=100)
         retention.start()
-        assert await rests(1) == [2.0]  # of the one that the batch took
-        clock.advance(2)
-        assert await rests(2) == [2.0, SOON_S]
+        assert await rests(1) == [4.0]
+        clock.advance(4)
+        assert await rests(2) == [4.0, 4.0]
+        clock.advance(4)
+        assert await rests(3) == [4.0, 4.0, SOON_S]
         assert await left(database) == set()
         clock.advance(SOON_S)
-        assert await rests(3) == [2.0, SOON_S, EVERY_S]
+        assert await rests(4) == [4.0, 4.0, SOON_S, EVERY_S]
         await retention.stop()
+
+
+async def test_a_function_that_runs_all_the_time_does_not_keep_others_records(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Restless(Rests):
+        async def sleep(self, seconds: float) -> None:
+            new = [an_execution(f"b{len(self.seconds)}-{number}") for number in range(3)]
+            self.seconds.append(seconds)
+            assert len(self.seconds) < 1000, "never done"
+            await database.write(lambda uow: uow.executions.add_all([busy(row) for row in new]))
+
+    def busy(row: Execution) -> Execution:
+        return replace(row, function_id="busy")
+
+    def fill(uow: UnitOfWork) -> None:
+        uow.functions.add(a_function("busy"))
+        uow.functions.add(a_function("other"))
+        uow.executions.add_all([busy(an_execution(f"b-{number}")) for number in range(9)])
+        others = [an_execution(f"o-{number}") for number in range(9)]
+        uow.executions.add_all([replace(row, function_id="other") for row in others])
+
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+    async with open_memory() as database:
+        await database.write(fill)
+        retention = Retention(database, Restless(), keep_s=1_000_000_000, keep_count=4)
+        assert await retention.sweep() > 20
+        rows = await left(database)
+        assert len([row for row in rows if row.startswith("o")]) == 4
 
 
 async def test_the_sweeper_runs_by_itself_until_it_is_stopped() -> None:
