@@ -7,10 +7,11 @@ parameter is missing; only sizes beyond the limits are refused here.
 
 import asyncio
 import contextlib
+import logging
 import os
 import re
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import field
 from functools import partial
 from itertools import islice
@@ -24,8 +25,10 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.types import Message, Receive
 
 from runwright.api.routing import Upload
-from runwright.errors import BadRequest, RunwrightError
+from runwright.errors import BadRequest, RunwrightError, ServiceUnavailable
 from runwright.values import dataclass
+
+log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES: Final = 12 * 1024 * 1024
 MAX_PAIRS: Final = 2000
@@ -273,15 +276,26 @@ async def read_multipart(
         async for data in body_parts(receive, declared, most_bytes):
             batch += data
             if len(batch) >= BATCH_BYTES:
-                await anyio.to_thread.run_sync(parser.write, bytes(batch))
+                await _written(partial(parser.write, bytes(batch)))
                 batch.clear()
-        await anyio.to_thread.run_sync(partial(_finish, parser, bytes(batch), parts))
+        await _written(partial(_finish, parser, bytes(batch), parts))
     except FormParserError:
         form.params, form.uploads = {}, {}
         return
     finally:
-        parts.close()
+        with contextlib.suppress(OSError):  # a full disk was told of when it was written to
+            parts.close()
     form.params = from_pairs(parts.pairs)
+
+
+async def _written(work: Callable[[], object]) -> None:
+    try:
+        await anyio.to_thread.run_sync(work)
+    except OSError as exc:
+        log.warning("an upload was not stored", extra={"action": "upload_lost", "reason": str(exc)})
+        raise ServiceUnavailable(
+            "The upload could not be stored: the server's disk refuses it. Try again later."
+        ) from exc
 
 
 def _finish(parser: MultipartParser, last: bytes, parts: "_Parts") -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -294,6 +295,23 @@ async def test_too_many_files_and_too_large_bodies_are_refused_and_cleaned(world
             assert problem(response) == (400, "general_bad_request")
     assert not world.seen.calls
     assert _names(world.upload_dir) == []
+
+
+@pytest.mark.parametrize("size", [100, 3 * forms.BATCH_BYTES], ids=["small", "large"])
+async def test_an_upload_for_which_the_disk_is_full_is_answered_503(
+    world: World, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    def on_a_full_disk(**_: object) -> tuple[int, str]:
+        return os.open("/dev/full", os.O_WRONLY), str(Path(world.upload_dir) / "never")
+
+    monkeypatch.setattr("runwright.api.forms.tempfile.mkstemp", on_a_full_disk)
+    route = a_route(world.seen, method="POST")
+    async with world.client(route) as client:
+        files = {"code": ("code", b"x" * size)}
+        response = await client.post("/v1/things", headers=about(), files=files)
+    assert problem(response) == (503, "general_server_error")
+    assert "disk" in response.json()["message"]
+    assert not world.seen.calls
 
 
 @given(body=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300), max_size=5))
