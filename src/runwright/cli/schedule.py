@@ -49,7 +49,7 @@ def preview(
             return
         rows = [(tick["dueAt"], tick["localTime"]) for tick in found["ticks"]]
         print_table(("DUE (UTC)", f"THERE ({found['timezone']})"), rows)
-        if not found["active"]:
+        if not is_tried and not found["active"]:
             out.print(
                 "[yellow]Nothing fires it now:[/] it has no schedule, is disabled or is not "
                 "deployed."
