@@ -84,6 +84,9 @@ class Settings:
         "a time; empty = nowhere",
     )
     rate_limits: Literal["on", "off"] = _setting("on", "enforce the API's rate limits")
+    functions_per_day: int = _setting(
+        50, "functions that may be created in a project per day (UTC); 0 = any number", low=0
+    )
     demo: Literal["on", "off"] = _setting("on", "deploy the sample functions at the first start")
     executor: Literal["bubblewrap", "process"] = _setting(
         "bubblewrap", "what runs user code; `process` has no isolation at all"

@@ -220,7 +220,7 @@ def routes(
             redirects,
             settings.public_url,
         ),
-        *function_routes(functions.catalog),
+        *function_routes(functions.catalog, settings.functions_per_day),
         *schedule_routes(Schedules(core.storage, core.clock)),
         *variable_routes(functions.variables),
         *deployment_routes(functions.deployments, downloads),

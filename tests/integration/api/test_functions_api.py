@@ -615,3 +615,14 @@ async def test_more_creations_than_a_day_allows_are_refused_to_keys_too(front: F
     assert int(refused.headers["x-ratelimit-reset"]) > front.desk.clock.now().timestamp()
     await front.desk.clock.sleep(86_400)
     assert (await front.send("POST", "/functions", json=FUNCTION)).status_code == 201
+
+
+async def test_a_server_says_how_many_functions_a_day_may_create(tmp_path: Path) -> None:
+    new = {**FUNCTION, "functionId": "unique()"}
+    async with open_front(tmp_path, per_day=2) as front:
+        found = [(await front.send("POST", "/functions", json=new)).status_code for _ in range(3)]
+    assert found == [201, 201, 429]
+    async with open_front(tmp_path, per_day=0) as front:
+        answer = await front.send("POST", "/functions", json=new)
+    assert answer.status_code == 201
+    assert "x-ratelimit-limit" not in answer.headers

@@ -10,7 +10,7 @@ import httpx
 
 from runwright.api.app import ApiOptions, build_app
 from runwright.api.limits import Limiter
-from runwright.api.routes.functions import function_routes
+from runwright.api.routes.functions import CREATIONS_PER_DAY, function_routes
 from runwright.api.routes.proxy import proxy_routes
 from runwright.api.routes.schedules import schedule_routes
 from runwright.api.routes.variables import variable_routes
@@ -48,7 +48,7 @@ class Front:
 
 
 @asynccontextmanager
-async def open_front(folder: Path) -> AsyncIterator[Front]:
+async def open_front(folder: Path, per_day: int = CREATIONS_PER_DAY) -> AsyncIterator[Front]:
     async with open_desk() as desk:
         signals = LocalSignals()
         desk.database.listen(signals.announce)
@@ -56,7 +56,7 @@ async def open_front(folder: Path) -> AsyncIterator[Front]:
         await desk.database.write(_add_people)
         async with Authenticator(desk.database, signals, tokens, desk.clock) as authenticator:
             routes = [
-                *function_routes(desk.catalog),
+                *function_routes(desk.catalog, per_day),
                 *schedule_routes(Schedules(desk.database, desk.clock)),
                 *variable_routes(desk.variables),
                 *proxy_routes(desk.domains),

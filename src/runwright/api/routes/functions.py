@@ -231,7 +231,8 @@ class FunctionHandlers:
         return Answer(content=shapes.template_function(found))
 
 
-def function_routes(catalog: FunctionCatalog) -> list[Route]:
+def function_routes(catalog: FunctionCatalog, per_day: int = CREATIONS_PER_DAY) -> list[Route]:
+    """`per_day` bounds the functions that a project may create; 0 = no limit."""
     handlers = FunctionHandlers(catalog)
     one = "/functions/{functionId}"
     create = _route("create", "POST", ("/functions",), handlers.create, CreateFunction, "function")
@@ -240,7 +241,7 @@ def function_routes(catalog: FunctionCatalog) -> list[Route]:
             create,
             status=201,
             limit=Limit(
-                calls=CREATIONS_PER_DAY,
+                calls=per_day,
                 window_s=86_400,
                 keys=("functions.create,projectId:{projectId}",),
                 for_everyone=True,
