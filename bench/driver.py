@@ -13,6 +13,8 @@ from typing import Final
 
 ANSWER_S: Final = 60.0
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+_ANSWER: Final = (b"HTTP/1.1 2", b"HTTP/1.1 3", b"HTTP/1.1 4", b"HTTP/1.1 5")
+_BODYLESS: Final = (b"HTTP/1.1 204 ", b"HTTP/1.1 304 ")
 
 
 @dataclass(slots=True)
@@ -37,59 +39,97 @@ def request(
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-class Connection(asyncio.Protocol):
-    """One request after the other; a protocol, as streams cost twice as much a request."""
+class Connection:
+    """One request after the other; one that ended meanwhile is opened anew."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._transport: asyncio.Transport | None = None
+        self._line: _Line | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._line is not None and not self._line.is_lost
+
+    async def open(self) -> "_Line":
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(ANSWER_S):
+            _, line = await loop.create_connection(_Line, "127.0.0.1", self._port)
+        self._line = line
+        return line
+
+    async def ask(self, sent: bytes) -> tuple[int, bytes]:
+        """Status and body. Raises OSError, of which TimeoutError is one."""
+        line = self._line
+        if line is None or line.is_lost:
+            line = await self.open()
+        return await line.ask(sent)
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.transport.abort()  # nothing is left to be sent
+            self._line = None
+
+
+class _Line(asyncio.Protocol):
+    """A protocol, as streams cost twice as much a request."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self.is_lost = False
         self._arrived = b""
         self._whole = 0  # length of the answer that arrives; 0 = not known yet
         self._body_at = 0
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
 
-    async def open(self) -> None:
+    def ask(self, sent: bytes) -> "asyncio.Future[tuple[int, bytes]]":
         loop = asyncio.get_running_loop()
-        self._arrived, self._whole = b"", 0
-        self._transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self._port)
+        self._answer = answer = loop.create_future()
+        if self.is_lost:
+            self._end(ConnectionError("closed at once"))
+            return answer
+        late = loop.call_later(ANSWER_S, self._fail, TimeoutError())
+        answer.add_done_callback(lambda _: late.cancel())
+        self.transport.write(sent)
+        return answer
 
-    async def ask(self, sent: bytes) -> tuple[int, bytes]:
-        """Status and body. Raises OSError and TimeoutError."""
-        if self._transport is None:
-            await self.open()
-        assert self._transport is not None
-        loop = asyncio.get_running_loop()
-        self._answer = loop.create_future()
-        late = loop.call_later(ANSWER_S, self._end, TimeoutError())
-        self._transport.write(sent)
-        try:
-            return await self._answer
-        finally:
-            late.cancel()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-            self._transport = None
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         self._arrived += data
-        if not self._whole:
-            end = self._arrived.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            found = _LENGTH.search(self._arrived, 0, end + 2)
-            self._body_at = end + 4
-            self._whole = self._body_at + (int(found[1]) if found else 0)
-        if len(self._arrived) >= self._whole:
-            arrived, self._arrived = self._arrived, self._arrived[self._whole :]
-            body = arrived[self._body_at : self._whole]
-            self._whole = 0
-            if self._answer is not None and not self._answer.done():
-                self._answer.set_result((int(arrived[9:12]), body))
+        if not self._whole and not self._read_head():
+            return
+        if len(self._arrived) < self._whole:
+            return
+        arrived, whole = self._arrived, self._whole
+        self._arrived, self._whole = b"", 0
+        if len(arrived) > whole or self._answer is None or self._answer.done():
+            self._fail(ConnectionError("more than one answer"))
+        else:
+            self._answer.set_result((int(arrived[9:12]), arrived[self._body_at : whole]))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost = True
         self._end(exc or ConnectionError("closed before the answer"))
+
+    def _read_head(self) -> bool:
+        """Whether it is there and says where its answer ends."""
+        end = self._arrived.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        found = _LENGTH.search(self._arrived, 0, end + 2)
+        if not self._arrived.startswith(_ANSWER if found else _BODYLESS):
+            self._fail(ConnectionError("no answer whose end is known"))
+            return False
+        self._body_at = end + 4
+        self._whole = self._body_at + (int(found[1]) if found else 0)
+        return True
+
+    def _fail(self, why: Exception) -> None:
+        self.is_lost = True
+        self.transport.abort()
+        self._end(why)
 
     def _end(self, why: Exception) -> None:
         if self._answer is not None and not self._answer.done():
@@ -99,7 +139,7 @@ class Connection(asyncio.Protocol):
 async def ask_timed(connection: Connection, sent: bytes, times: Times, since: float) -> None:
     try:
         status, _ = await connection.ask(sent)
-    except (OSError, TimeoutError):
+    except OSError:
         connection.close()
         times.failed += 1
         return
