@@ -126,6 +126,8 @@ def test_a_run_is_cancelled(shell: Shell, server: Running) -> None:
     assert "cancelled" in shell.ok("executions", "cancel", "talks", running)
     again = shell.json("executions", "cancel", "talks", running)
     assert (again["status"], again["errorClass"]) == ("failed", "cancelled")
+    followed = shell.run("executions", "tail", "talks", running)
+    assert followed.stderr.endswith(f"while it ran.\nfailed 500 ({running})\n")
 
 
 def test_dead_letters_are_listed_and_run_again(shell: Shell, server: Running) -> None:

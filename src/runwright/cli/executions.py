@@ -186,11 +186,17 @@ def tail(
     with errors_shown(as_json=as_json), connect(endpoint, project_id, api_key, data_dir) as api:
         chosen = execution_id or _newest_id(api, function_id)
         path = f"/functions/{function_id}/executions/{chosen}/logs"
+        is_open = False  # the last line that was printed has no end
         for name, data in api.stream(path, {"follow": "true"}):
             _print_event(name, data, as_json)
+            if "text" in data:
+                is_open = not data["text"].endswith("\n")
         ended = _one(api, function_id, chosen)
         if not as_json:
-            err.print(f"{_coloured(ended['status'])} {ended['responseStatusCode']} ({chosen})")
+            start = "\n" if is_open else ""
+            err.print(
+                f"{start}{_coloured(ended['status'])} {ended['responseStatusCode']} ({chosen})"
+            )
         if ended["status"] == "failed":
             raise typer.Exit(FAILED)
 
