@@ -26,6 +26,8 @@ ALWAYS_IGNORED: Final = (
 )
 
 
+NEEDED: Final = {"functionId", "name", "runtime", "entrypoint"}
+_WITH_DEFAULTS: Final = {"commands", "execute"}
 # Settings that the file may name; one that it does not name is left as it is on the server.
 OPTIONAL: Final = {
     "events",
@@ -74,16 +76,24 @@ class FunctionFile:
 
 
 def load(folder: Path) -> FunctionFile:
+    """Raises BadProject."""
+    path = folder / FILE
     try:
-        values = json.loads((folder / FILE).read_text())
-        optional = {name: values.pop(name) for name in OPTIONAL & set(values)}
-        return FunctionFile(**values, optional=optional)
+        values = json.loads(path.read_text())
     except FileNotFoundError as exc:
         raise BadProject(
             f"There is no {FILE} in {folder}. Make a starter with `runwright init`."
         ) from exc
-    except (ValueError, TypeError) as exc:
-        raise BadProject(f"{folder / FILE} is not valid: {exc}") from exc
+    except ValueError as exc:
+        raise BadProject(f"{path} is not valid JSON: {exc}") from exc
+    if not isinstance(values, dict):
+        raise BadProject(f"{path} holds no JSON object.")
+    if unknown := set(values) - NEEDED - _WITH_DEFAULTS - OPTIONAL:
+        raise BadProject(f"{path} names '{min(unknown)}', which is no setting of a function.")
+    if missing := NEEDED - set(values):
+        raise BadProject(f"{path} does not name '{min(missing)}', which a function needs.")
+    optional = {name: values.pop(name) for name in OPTIONAL & set(values)}
+    return FunctionFile(**values, optional=optional)
 
 
 def _ignored(folder: Path) -> tuple[str, ...]:

@@ -34,7 +34,10 @@ def add(runtime: str, data_dir: Path, tell: Tell = lambda _step: None) -> Interp
     """
     series = RUNTIMES.get(runtime)
     if series is None:
-        raise RuntimeMissing(f"Runtime {runtime} is not known. Try: {', '.join(RUNTIMES)}.")
+        raise RuntimeMissing(
+            f"Runtime {runtime} is not known. Try: {', '.join(RUNTIMES)}. "
+            "Other languages come from Docker images, with RUNWRIGHT_DOCKER=on."
+        )
     tell(f"Looking for {runtime} on this machine")
     here = {found.runtime: found for found in discover(data_dir)}
     if runtime in here:

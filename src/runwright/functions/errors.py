@@ -19,8 +19,7 @@ class RuntimeUnsupported(RunwrightError):
     def __init__(self, runtime: str) -> None:
         super().__init__(
             f"The runtime '{runtime}' is not installed on this server; GET /v1/functions/runtimes "
-            "lists those that are ready. Its operator can add versions of Node and Python with "
-            "`runwright runtimes add`."
+            "lists those that are ready. Its operator can add others with `runwright runtimes add`."
         )
 
 
