@@ -237,6 +237,9 @@ class DomainProtocol(HttpToolsProtocol):
         self._moved()
 
     def handle_websocket_upgrade(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.close()  # an answer would come among the frames
+            return
         self._door.crowd.leave(self)
         self._watch_no_longer()  # the protocol of web sockets has ends of its own
         self._take_no_more()

@@ -19,6 +19,7 @@ from runwright.gateway.intake import PIECE_BYTES, HeldFlow, Intake
 from runwright.gateway.messages import MESSAGE_LIMIT
 
 _LEAVING: Final = 1001
+_BROKEN: Final = 1006
 CLOSE_WAIT_S: Final = 2.0  # for the client's side of the goodbye
 MOST_PARTS: Final = 256  # of one message
 MOST_CONTROLS: Final = 256  # pings and pongs of a second; they cost a client next to nothing
@@ -121,10 +122,20 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     async def send(self, message: Any) -> None:
         # The protocol closes by itself when a client breaks the rules, and may do so while
         # there is more to be told. That is no fault of the application, which cannot know.
-        if self.close_sent and message["type"] in ("websocket.send", "websocket.close"):
+        is_over = self.close_sent and message["type"] in ("websocket.send", "websocket.close")
+        if is_over or (self.transport.is_closing() and not self.handshake_complete):
             raise ClientDisconnected
         await super().send(message)
         self._may_read_on()
+
+    def handle_parser_exception(self) -> None:
+        if self.conn.close_sent is not None:
+            super().handle_parser_exception()
+            return
+        # Before it was accepted there is nothing to close with a code.
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": _BROKEN})
+        self.transport.close()
+        self._cut_soon(CLOSE_WAIT_S)
 
     def handle_ping(self) -> None:
         super().handle_ping()

@@ -76,6 +76,22 @@ class Late(Echo):
         await send({"type": "websocket.send", "text": message["text"]})
 
 
+class Slow(Echo):
+    """Begins before it accepts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_begun = asyncio.Event()
+        self.may_accept = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Ask, send: Ask) -> None:
+        self.has_begun.set()
+        await self.may_accept.wait()
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "hello"})
+
+
 @asynccontextmanager
 async def serving(app: Echo) -> AsyncIterator[tuple[uvicorn.Server, int]]:
     config = uvicorn.Config(
@@ -154,6 +170,23 @@ async def test_who_breaks_the_rules_while_it_is_told_something_has_just_gone() -
             await app.ended.wait()
         await cut(server)
     assert isinstance(app.failure, OSError)  # by which applications know it
+
+
+async def test_who_breaks_the_rules_before_it_is_accepted_has_just_gone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Slow()
+    async with serving(app) as (server, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(WAIT_S):
+            writer.write(HELLO)
+            await app.has_begun.wait()
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            assert await reader.read() == b""
+        app.may_accept.set()
+        writer.close()
+        await cut(server)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_close_that_the_client_does_not_let_through_is_followed_by_a_cut() -> None:

@@ -12,6 +12,11 @@ from tests.unit.gateway.test_warm_road import connected
 pytestmark = pytest.mark.anyio
 LONG_S = SHORT_IDLE_S + 1
 AHEAD_S = 600.0  # how much later a connection was used, so that this is no matter of pace
+UPGRADE = (
+    b"GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 class Line:
@@ -83,10 +88,19 @@ async def test_a_connection_that_becomes_a_web_socket_is_no_longer_one_of_them()
     async with a_door() as door:
         line = connected(door)
         assert len(door.quick.crowd) == 1
-        upgrade = (
-            "GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
-        line.protocol.data_received(upgrade.encode())
+        line.protocol.data_received(UPGRADE)
         assert len(door.quick.crowd) == 0
+
+
+@pytest.mark.parametrize("lines", ["", "Expect: 100-continue\r\n"])  # both roads
+async def test_no_web_socket_begins_while_an_answer_is_due(lines: str) -> None:
+    async with a_door() as door:
+        await door.hosts.find(HOST.encode())
+        line = connected(door)
+        line.protocol.data_received(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n".encode())
+        due = line.protocol.cycle
+        line.protocol.data_received(UPGRADE)
+        assert line.socket.is_closed
+        assert len(door.quick.crowd) == 1  # still of the protocol that knows whom to tell
+        line.protocol.connection_lost(None)
+        assert due.disconnected
