@@ -20,7 +20,7 @@ import uvloop
 
 from runwright import welcome
 from runwright.realtime.socket import MESSAGE_BYTES
-from runwright.settings import BadSetting, Settings
+from runwright.settings import BadSetting, Settings, unknown_variables
 from runwright.telemetry import configure_logging
 from runwright.wiring import process
 
@@ -66,6 +66,10 @@ def run(settings: Settings) -> int:
     Raises BadSetting when the server cannot start with what it was given.
     """
     configure_logging(level=settings.log_level, as_json=settings.log_format == "json")
+    for name in unknown_variables():
+        log.warning(
+            "no setting has this name", extra={"action": "unknown_setting", "variable": name}
+        )
     try:
         return uvloop.run(_serve(settings))
     except process.CANNOT_START as exc:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Self, get_args, get_origin
 from runwright.values import dataclass
 
 PREFIX: Final = "RUNWRIGHT_"
+CLIENT_VARIABLES: Final = frozenset({"CONFIG", "ENDPOINT", "PROJECT", "API_KEY"})  # no settings
 
 
 class BadSetting(Exception):
@@ -361,6 +362,14 @@ class Settings:
             if raw is not None:
                 values[item.name] = _parse(item.name, item.type, item.metadata, raw)
         return cls(**values)  # type: ignore[arg-type]  # each value was parsed by its field's type
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Variables that look like settings and are none, mistyped ones for instance."""
+    known = {item.name.upper() for item in fields(Settings)} | CLIENT_VARIABLES
+    given = os.environ if environ is None else environ
+    names = (name for name in given if name.startswith(PREFIX))
+    return sorted(name for name in names if name[len(PREFIX) :].removesuffix("_FILE") not in known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from runwright.cli.main import app
-from runwright.settings import PREFIX, Settings, describe
+from runwright.settings import CLIENT_VARIABLES, PREFIX, Settings, describe
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -48,10 +48,7 @@ DOCS: Final = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 OTHER_VARIABLES: Final = {
     f"{PREFIX}{name}"
     for name in (
-        "CONFIG",
-        "ENDPOINT",
-        "PROJECT",
-        "API_KEY",
+        *CLIENT_VARIABLES,
         "PYTHON_THREADS",
         "PYTHON_TEMPLATE",
         "STREAM_BODIES",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runwright.settings import BadSetting, Settings, describe
+from runwright.settings import BadSetting, Settings, describe, unknown_variables
 
 NOWHERE = Path("/nonexistent/runwright.toml")
 
@@ -55,6 +55,17 @@ def test_an_unknown_name_in_the_file_is_refused(tmp_path: Path) -> None:
     file.write_text("prot = 1\n")
     with pytest.raises(BadSetting, match="prot"):
         Settings.load(environ={}, file=file)
+
+
+def test_variables_that_are_no_settings_are_found() -> None:
+    given = {
+        "RUNWRIGHT_PRT": "1",
+        "RUNWRIGHT_PORT": "1",
+        "RUNWRIGHT_PUBLIC_URL_FILE": "x",
+        "RUNWRIGHT_API_KEY": "x",
+        "PORT": "1",
+    }
+    assert unknown_variables(given) == ["RUNWRIGHT_PRT"]
 
 
 def test_lists_are_comma_separated_and_switches_take_booleans_from_the_file(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def add_runtime(
             print_json(asdict(added))
         else:
             out.print(f"{added.id} is ready ({added.interpreter_version}, from {added.source}).")
+            out.print("A server that runs already offers it from its next start on.")
 
 
 @host.command()
