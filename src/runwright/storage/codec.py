@@ -5,7 +5,7 @@ positional parameters: the general way through Core costs several times as much 
 Those that every kind has are compiled when they are first needed: a start needs few of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import (
     Boolean,
+    Column,
     Float,
     Integer,
     Select,
@@ -51,6 +52,7 @@ class Codec(Generic[T]):
         self._has_search = kind.has_search
         self._to_driver = self._converters("bind_processor")
         self._from_driver = self._converters("result_processor", None)
+        self._found: dict[tuple[tuple[str, bool], ...], str] = {}
 
     @cached_property
     def insert_sql(self) -> str:
@@ -73,8 +75,43 @@ class Codec(Generic[T]):
     def delete_sql(self) -> str:
         return self._text(delete(self.kind.table).where(*self._by_key()), (), KEY)
 
+    def find_sql(self, equals: Mapping[str, object]) -> tuple[str, list[Any]]:
+        """The rows whose columns have these values, oldest first, and its parameters.
+
+        The texts are kept: their number is that of the places in the code that look for rows.
+        """
+        shape = tuple((name, value is None) for name, value in equals.items())
+        sql = self._found.get(shape)
+        if sql is None:
+            chosen = [
+                self.column(name).is_(None) if is_null else self.column(name) == bindparam(name)
+                for name, is_null in shape
+            ]
+            statement = self.select().where(*chosen).order_by(self.kind.table.c[SEQUENCE])
+            wanted = [name for name, is_null in shape if not is_null]
+            sql = self._found[shape] = self._text(statement, (), wanted)
+        return sql, [
+            self._converts[name](value) if name in self._converts else value
+            for name, value in equals.items()
+            if value is not None
+        ]
+
+    def column(self, name: str) -> Column[Any]:
+        """Of a field of the model; raises ValueError."""
+        if name not in self.kind.fields:
+            raise ValueError(f"{self.kind.table.name} have no field {name!r}")
+        return self.kind.table.c[name]
+
     def select(self) -> Select[Any]:
+        return self._select
+
+    @cached_property
+    def _select(self) -> Select[Any]:
         return select(*(self.kind.table.c[name] for name in self.kind.fields))
+
+    @cached_property
+    def _converts(self) -> dict[str, Convert]:
+        return {self.kind.fields[at]: convert for at, convert in self._to_driver}
 
     def params(self, item: T) -> tuple[Any, ...]:
         """Column values in the order of the statements."""

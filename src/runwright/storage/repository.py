@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from sqlalchemy import (
@@ -43,6 +43,8 @@ from runwright.storage.tables import EXECUTIONS, FUNCTIONS, SEARCH, SEQUENCE
 
 T = TypeVar("T")
 
+MANY: Final = (list, tuple, set, frozenset)  # what may equal a column is one of them
+
 
 def _is_nullable(expression: ColumnElement[Any]) -> bool:
     return expression.nullable is not False if isinstance(expression, Column) else True
@@ -79,6 +81,10 @@ class SqlRepository(Generic[T]):
         return self._change(self._codec.delete_sql, (project_id, item_id)) > 0
 
     def find(self, project_id: str | None = None, **equals: object) -> list[T]:
+        if not any(isinstance(value, MANY) for value in equals.values()):
+            wanted = equals if project_id is None else {"project_id": project_id, **equals}
+            rows = self._driver.rows(*self._codec.find_sql(wanted))
+            return [self._codec.from_driver(row) for row in rows]
         chosen = self._equal(equals)
         if project_id is not None:
             chosen.append(self._table.c.project_id == project_id)
@@ -131,12 +137,10 @@ class SqlRepository(Generic[T]):
     def _equal(self, equals: dict[str, object]) -> list[Condition]:
         found: list[Condition] = []
         for name, value in equals.items():
-            if name not in self._codec.kind.fields:
-                raise ValueError(f"{self._table.name} have no field {name!r}")
-            column = self._table.c[name]
+            column = self._codec.column(name)
             if value is None:
                 found.append(column.is_(None))
-            elif isinstance(value, (list, tuple, set, frozenset)):
+            elif isinstance(value, MANY):
                 found.append(column.in_(value))
             else:
                 found.append(column == value)
