@@ -71,7 +71,7 @@ class Database:
             await asyncio.to_thread(self._checkpoints.close)
         if self._readers is not None:
             await self._readers.close()
-        self._engine.dispose()
+            self._engine.dispose()  # that of databases in memory is shared and keeps nothing
 
     def listen(self, changed: Changed) -> None:
         """Call `changed` for each touched thing after its commit, from the event loop."""
