@@ -41,4 +41,5 @@ def anyio_backend() -> str:
 def pytest_collection_finish() -> None:
     """What collection made stays to the end; the collector need not look at it again."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # as in the server
     gc.enable()
