@@ -4,11 +4,17 @@ from dataclasses import replace
 
 import pytest
 
+from runwright.executions import instances as looking
 from runwright.executions.instances import Instances
 from runwright.model.function import DeploymentStatus
 from tests.unit.executions.bench import Bench, a_bench, a_deployment, a_function, until
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "_PAUSE_S", 0.005)
 
 
 def the_instances(bench: Bench, most: int = 8) -> Instances:

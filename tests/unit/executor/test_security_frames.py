@@ -121,29 +121,29 @@ async def test_tiny_parts_for_a_caller_that_does_not_read_take_little_more_than_
     sandbox, _ = a_sandbox()
     sink = ShutSink()
     call = submitted(sandbox, sink)
-    kept = await growth(lambda: received(sandbox, chunks(b"xy", 20_000)))
+    kept = await growth(lambda: received(sandbox, chunks(b"xy", 5_000)))
     assert kept < 1_000
     sandbox.data_received(wire.frame(wire.Kind.CHUNK, 1, b"end" * 4096))
     sandbox.data_received(wire.frame(wire.Kind.END, 1, _END))
     sink.gate.set()
     await asyncio.wait_for(call.future, 60)
-    assert sink.body == b"xy" * 20_000 + b"end" * 4096
+    assert sink.body == b"xy" * 5_000 + b"end" * 4096
 
 
 async def test_a_body_in_tiny_parts_is_held_as_one() -> None:
     sandbox, _ = a_sandbox()
     call = submitted(sandbox)
-    kept = await growth(lambda: received(sandbox, chunks(b"xy", 20_000)))
+    kept = await growth(lambda: received(sandbox, chunks(b"xy", 5_000)))
     assert kept < 1_000
     sandbox.data_received(wire.frame(wire.Kind.END, 1, _END))
-    assert (await call.future).body == b"xy" * 20_000
+    assert (await call.future).body == b"xy" * 5_000
 
 
 async def test_a_runner_that_never_reads_cannot_make_the_host_pile_up_answers() -> None:
     sandbox, pipe = a_sandbox()
     submitted(sandbox)
     pipe.written.clear()
-    received(sandbox, chunks(b"x", 50_000) + chunks(b"", 50_000))
+    received(sandbox, chunks(b"x", 20_000) + chunks(b"", 20_000))
     assert len(pipe.written) == 0  # the window has room for far more
     taken = 0
     for _ in range(32):
@@ -207,7 +207,7 @@ async def test_an_oversized_frame_is_refused_at_its_header() -> None:
 
 async def test_a_sandbox_whose_frames_hold_the_loop_up_is_not_read_for_a_while() -> None:
     ticks = iter(range(100))
-    sandbox, pipe = a_sandbox(lambda: next(ticks) * 0.01)  # each look at the clock: 10 ms
+    sandbox, pipe = a_sandbox(lambda: next(ticks) * 0.003)  # each look at the clock: 3 ms
     submitted(sandbox)
     assert pipe.is_reading
     sandbox.data_received(chunks(b"", 3_000))

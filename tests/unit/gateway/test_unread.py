@@ -73,7 +73,7 @@ async def test_one_that_was_written_to_meanwhile_goes_on() -> None:
 
 
 async def test_a_closed_connection_that_nobody_reads_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unread, "UNREAD_WAIT_S", 0.1)
+    monkeypatch.setattr(unread, "UNREAD_WAIT_S", 0.02)
     lost = asyncio.Event()
 
     class Closing(asyncio.Protocol):

@@ -62,7 +62,7 @@ _JSON = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(min_size=1), inner, min_size=1),
-    max_leaves=20,
+    max_leaves=10,
 )
 
 
