@@ -61,7 +61,8 @@ BOTH := -n 2 --dist worksteal
 
 # Each core collects and runs a half of its own: two workers would each collect everything, and
 # load twice what takes as long to load as a third of these tests to run.
-UNIT_FIRST := $(addprefix tests/unit/,executions executor gateway letters triggers)
+UNIT_FIRST := $(addprefix tests/unit/,executions gateway letters model runners triggers \
+	test_hygiene.py test_idle.py)
 
 unit: $(VENV)/.installed-dev
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target unit-first unit-rest
