@@ -124,7 +124,7 @@ class ExecutionRepository(Repository[Execution], Protocol):
 
     def remove_beyond(self, project_id: str, function_id: str, *, keep: int, limit: int) -> int:
         """Delete up to `limit` finished executions of a function that has more than `keep` in
-        all; never one of its newest `keep`. How many."""
+        all; never one of its newest `keep`, nor one that is a dead letter. How many."""
 
     def await_turn(self, jobs: Sequence[Job], at: datetime) -> None:
         """`scheduled` -> `waiting` for the executions of these jobs."""

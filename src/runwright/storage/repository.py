@@ -23,7 +23,7 @@ from sqlalchemy.exc import IntegrityError
 
 from runwright.model.execution import Execution, Status, Trigger
 from runwright.model.function import Function
-from runwright.model.job import Job
+from runwright.model.job import Job, JobKind
 from runwright.model.query import MAX_TOTAL, ListQuery, Page
 from runwright.ports.storage import AlreadyStored, CursorMissing, CursorOrderNull
 from runwright.storage.attributes import ATTRIBUTES
@@ -39,7 +39,7 @@ from runwright.storage.queries import (
     terms,
     words,
 )
-from runwright.storage.tables import EXECUTIONS, FUNCTIONS, SEARCH, SEQUENCE
+from runwright.storage.tables import EXECUTIONS, FUNCTIONS, JOBS, SEARCH, SEQUENCE
 
 T = TypeVar("T")
 
@@ -246,6 +246,12 @@ class SqlExecutions(SqlRepository[Execution]):
             return 0
         created_at, number = last
         is_beyond = or_(table.c.created_at < created_at, table.c[SEQUENCE] <= number)
+        job = JOBS.table.c
+        is_dead_letter = (
+            select(literal_column("1"))
+            .where(job.project_id == project_id, job.id == table.c.id, job.kind == JobKind.DEAD)
+            .exists()
+        )
         oldest = (
             select(table.c[SEQUENCE])
             .where(
@@ -253,6 +259,7 @@ class SqlExecutions(SqlRepository[Execution]):
                 table.c.created_at <= created_at,
                 is_beyond,
                 type_coerce(table.c.status, Text).in_(FINAL),
+                or_(table.c.status != Status.FAILED, ~is_dead_letter),
             )
             .order_by(table.c.created_at, table.c[SEQUENCE])
             .limit(limit)

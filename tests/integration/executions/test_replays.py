@@ -11,6 +11,7 @@ from runwright.errors import Unauthorized
 from runwright.executions.acceptance import QueueFull
 from runwright.executions.errors import ExecutionInProgress, ExecutionNotFound
 from runwright.executions.replays import DeadLetter, NoDeadLetter, NotRetained, Redriven
+from runwright.executions.retention import Retention
 from runwright.functions.errors import FunctionNotFound
 from runwright.model.execution import ErrorClass, Execution, Status
 from runwright.model.job import JobKind
@@ -94,6 +95,19 @@ async def test_dead_letters_are_listed_with_what_became_of_them() -> None:
         page, total = await listed(bench, limit=1, offset=1)
         assert (page, total) == (found[1:2], 3)
         assert await listed(bench, function_id="other") == ([], 0)
+
+
+async def test_dead_letters_stay_however_many_runs_come_after_them() -> None:
+    async with with_dead_letters(3) as (bench, made):
+        done = [await ended(bench, await accepted(bench)) for _ in range(3)]
+        assert await Retention(bench.storage, bench.clock, keep_s=1e9, keep_count=1).sweep() == 2
+        assert await stored(bench, done[-1]) == done[-1]
+        assert (await listed(bench))[1] == len((await listed(bench))[0]) == 3
+        assert await replays_of(bench).redrive_all(a_key()) == Redriven(
+            redriven=3, failed=0, left=0
+        )
+        await until(lambda: len(bench.code.calls) == 6)
+        assert len(made) == 3
 
 
 async def test_all_dead_letters_of_a_function_are_redriven_once() -> None:
