@@ -19,7 +19,15 @@ from runwright.cli.events import events
 from runwright.cli.executions import executions
 from runwright.cli.host import host
 from runwright.cli.mail import mail
-from runwright.cli.output import FAILED, err, errors_shown, out, print_json, print_table
+from runwright.cli.output import (
+    FAILED,
+    err,
+    errors_shown,
+    out,
+    print_json,
+    print_log,
+    print_table,
+)
 from runwright.cli.queue import queue
 from runwright.cli.schedule import schedule
 
@@ -164,7 +172,7 @@ def _follow_build(
         if not quiet:
             # The stored log keeps its tail only; once cut, what was shown is no prefix of it.
             fresh = logs[len(shown) :] if logs.startswith(shown) else logs
-            out.out(fresh, end="", highlight=False)
+            print_log(fresh)
         shown = logs
         if deployment["status"] in DONE:
             return deployment
