@@ -12,7 +12,7 @@ fullest moment: keeping fewer bounds it. Unfinished executions are never deleted
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 60.0
 SOON_S: Final = 10.0  # after a sweep that found a whole batch or more
 AT_ONCE: Final = 500
+_BATCHES: Final = 10  # found with one look
 _REST: Final = 4.0  # times as long as the batch before it kept the writer
 
 _Place = tuple[str, str]  # project id, function id
@@ -80,9 +81,11 @@ class Retention:
         while places and self._clock.monotonic() - begun < EVERY_S:
             left = []
             for place in places:
-                count = await self._batch(_beyond(place, keep))
-                removed += count
-                if count == AT_ONCE:
+                most = AT_ONCE * _BATCHES
+                ids = await self._storage.read(_beyond(place, keep, most))
+                for at in range(0, len(ids), AT_ONCE):
+                    removed += await self._batch(_removal(place, ids[at : at + AT_ONCE]))
+                if len(ids) == most:
                     left.append(place)
             places = left
         return removed
@@ -123,8 +126,11 @@ class Retention:
             await self._clock.sleep(min(SOON_S, self._every_s) if is_soon else self._every_s)
 
 
-def _beyond(place: _Place, keep: int) -> Callable[[UnitOfWork], int]:
+def _beyond(place: _Place, keep: int, limit: int) -> Callable[[UnitOfWork], list[str]]:
+    """Read, as what stays may be a long way to walk, for which no writer is to wait."""
     project_id, function_id = place
-    return lambda uow: uow.executions.remove_beyond(
-        project_id, function_id, keep=keep, limit=AT_ONCE
-    )
+    return lambda uow: uow.executions.beyond(project_id, function_id, keep=keep, limit=limit)
+
+
+def _removal(place: _Place, ids: Sequence[str]) -> Callable[[UnitOfWork], int]:
+    return lambda uow: uow.executions.remove_ended(place[0], ids)

@@ -122,9 +122,12 @@ class ExecutionRepository(Repository[Execution], Protocol):
     def overfull(self, *, keep: int) -> list[tuple[str, str]]:
         """(project id, function id) of functions with more than `keep` executions."""
 
-    def remove_beyond(self, project_id: str, function_id: str, *, keep: int, limit: int) -> int:
-        """Delete up to `limit` finished executions of a function that has more than `keep` in
-        all; never one of its newest `keep`, nor one that is a dead letter. How many."""
+    def beyond(self, project_id: str, function_id: str, *, keep: int, limit: int) -> list[str]:
+        """The ids of up to `limit` finished executions of a function that has more than
+        `keep` in all; of none of its newest `keep`, nor of one that is a dead letter."""
+
+    def remove_ended(self, project_id: str, ids: Sequence[str]) -> int:
+        """Delete those of these that are finished. How many."""
 
     def await_turn(self, jobs: Sequence[Job], at: datetime) -> None:
         """`scheduled` -> `waiting` for the executions of these jobs."""

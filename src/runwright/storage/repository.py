@@ -12,6 +12,7 @@ from sqlalchemy import (
     Text,
     delete,
     func,
+    literal,
     literal_column,
     or_,
     select,
@@ -28,7 +29,7 @@ from runwright.model.query import MAX_TOTAL, ListQuery, Page
 from runwright.ports.storage import AlreadyStored, CursorMissing, CursorOrderNull
 from runwright.storage.attributes import ATTRIBUTES
 from runwright.storage.codec import FINAL, Codec, ExecutionCodec
-from runwright.storage.dialect import clashing
+from runwright.storage.dialect import among, clashing
 from runwright.storage.driver import Driver
 from runwright.storage.queries import (
     Condition,
@@ -230,7 +231,7 @@ class SqlExecutions(SqlRepository[Execution]):
         statement = select(function.project_id, function.id).where(has_more)
         return [(row[0], row[1]) for row in self._connection.execute(statement)]
 
-    def remove_beyond(self, project_id: str, function_id: str, *, keep: int, limit: int) -> int:
+    def beyond(self, project_id: str, function_id: str, *, keep: int, limit: int) -> list[str]:
         table = EXECUTIONS.table
         mine = (table.c.project_id == project_id, table.c.function_id == function_id)
         newest_first = (table.c.created_at.desc(), table.c[SEQUENCE].desc())
@@ -243,7 +244,7 @@ class SqlExecutions(SqlRepository[Execution]):
         )
         last = self._connection.execute(beyond_count).fetchone()
         if last is None:
-            return 0
+            return []
         created_at, number = last
         is_beyond = or_(table.c.created_at < created_at, table.c[SEQUENCE] <= number)
         job = JOBS.table.c
@@ -253,7 +254,7 @@ class SqlExecutions(SqlRepository[Execution]):
             .exists()
         )
         oldest = (
-            select(table.c[SEQUENCE])
+            select(table.c.id)
             .where(
                 *mine,
                 table.c.created_at <= created_at,
@@ -264,7 +265,15 @@ class SqlExecutions(SqlRepository[Execution]):
             .order_by(table.c.created_at, table.c[SEQUENCE])
             .limit(limit)
         )
-        statement = delete(table).where(table.c[SEQUENCE].in_(oldest))
+        return list(self._connection.execute(oldest).scalars())
+
+    def remove_ended(self, project_id: str, ids: Sequence[str]) -> int:
+        table = EXECUTIONS.table
+        statement = delete(table).where(
+            table.c.project_id == project_id,
+            among(table.c.id, literal(json_list(ids), Text)),
+            type_coerce(table.c.status, Text).in_(FINAL),
+        )
         return self._connection.execute(statement).rowcount
 
     def await_turn(self, jobs: Sequence[Job], at: datetime) -> None:

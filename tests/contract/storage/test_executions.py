@@ -160,11 +160,10 @@ async def test_a_function_keeps_its_newest_runs_and_every_unfinished_one(storage
     await storage.write(lambda work: work.executions.add_all([*rows, other]))
 
     async def remove(limit: int) -> int:
-        return await storage.write(
-            lambda work: work.executions.remove_beyond(
-                PROJECT, rows[0].function_id, keep=3, limit=limit
-            )
+        ids = await storage.read(
+            lambda work: work.executions.beyond(PROJECT, rows[0].function_id, keep=3, limit=limit)
         )
+        return await storage.write(lambda work: work.executions.remove_ended(PROJECT, ids))
 
     assert await remove(2) == 2
     assert sorted(row.id for row in await stored(storage)) == [
@@ -177,7 +176,11 @@ async def test_a_function_keeps_its_newest_runs_and_every_unfinished_one(storage
     ]
     assert await remove(2) == 1
     assert await remove(2) == 0
+    everything = [row.id for row in rows]  # of another project, or not ended
+    assert await storage.write(lambda work: work.executions.remove_ended("other", everything)) == 0
     assert sorted(row.id for row in await stored(storage)) == ["e1", "e4", "e5", "e6", "other"]
+    assert await storage.write(lambda work: work.executions.remove_ended(PROJECT, everything)) == 3
+    assert sorted(row.id for row in await stored(storage)) == ["e1", "other"]
 
 
 async def test_functions_with_more_executions_than_they_may_keep_are_found(

@@ -122,7 +122,7 @@ async def test_a_function_that_runs_all_the_time_does_not_keep_others_records(
     def fill(uow: UnitOfWork) -> None:
         uow.functions.add(a_function("busy"))
         uow.functions.add(a_function("other"))
-        uow.executions.add_all([busy(an_execution(f"b-{number}")) for number in range(9)])
+        uow.executions.add_all([busy(an_execution(f"b-{number}")) for number in range(40)])
         others = [an_execution(f"o-{number}") for number in range(9)]
         uow.executions.add_all([replace(row, function_id="other") for row in others])
 
@@ -133,6 +133,18 @@ async def test_a_function_that_runs_all_the_time_does_not_keep_others_records(
         assert await retention.sweep() > 20
         rows = await left(database)
         assert len([row for row in rows if row.startswith("o")]) == 4
+
+
+async def test_no_writer_waits_for_the_search_among_records_that_stay() -> None:
+    writes: list[None] = []
+    rows = [an_execution(f"e{number}", Status.WAITING) for number in range(5)]
+    async with open_memory() as database:
+        await database.write(lambda uow: uow.executions.add_all(rows))
+        await database.write(lambda uow: uow.functions.add(a_function(rows[0].function_id)))
+        storage = Between(database, lambda: writes.append(None))
+        retention = Retention(storage, SystemClock(), keep_s=1_000_000_000, keep_count=2)
+        assert await retention.sweep() == 0
+    assert len(writes) == 2 * 2  # of keys that are over, and of what is too old
 
 
 async def test_the_sweeper_runs_by_itself_until_it_is_stopped() -> None:
