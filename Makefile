@@ -28,6 +28,7 @@ $(VENV)/.installed: requirements/runtime.txt pyproject.toml
 $(VENV)/.installed-dev: requirements/dev.txt requirements/sdk22.txt $(VENV)/.installed
 	@echo "==> Installing the locked development packages"
 	@$(PIP) install --quiet --no-compile --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(BIN)/python -c "import anyio.pytest_plugin, hypothesis, pytest"  # so that two halves do not each compile them
 	@$(PIP) install --quiet --no-compile --require-hashes --only-binary :all: --no-deps --target $(VENV)/sdk22 --upgrade -r requirements/sdk22.txt
 	@touch $@
 
