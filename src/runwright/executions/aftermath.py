@@ -1,5 +1,6 @@
 """What becomes of a job when its run has ended: it is tried again, kept, or removed.
 
+- What was lost with the host's sandboxes is tried again after a moment, as if a lease had ended.
 - A failure that the function's `retry` covers is tried again after a wait, until the attempts
   or the age that it allows are used up.
 - Any other failure of a function with `retry` makes a dead letter: request and job stay for a
@@ -33,6 +34,7 @@ from runwright.vault import Vault
 log = logging.getLogger(__name__)
 
 DEAD_LETTER_S: Final = 7 * 86_400.0
+LOST_WAIT_S: Final = 1.0  # after the first loss; twice as long after each further one
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class Run:
     job: Job
     function: Function | None = None  # None = gone, or not known: then nothing is kept
     request: Request | None = None
+    is_lost: bool = False  # the platform failed in the middle of it, so it is tried again
     is_worn_out: bool = False  # its hosts ended too often, so it is not tried again
 
 
@@ -86,7 +89,7 @@ class Aftermath:
         """The same as `of` where the job is removed, as most are; None for the others."""
         function = run.function
         if function is not None and record is not None:
-            if record.status is Status.FAILED and function.retry.is_on:
+            if record.status is Status.FAILED and (function.retry.is_on or run.is_lost):
                 return None
             if function.request_retention_s:
                 return None
@@ -113,6 +116,9 @@ class Aftermath:
             return None
         job = replace(run.job, updated_at=now, sealed=b"")
         if record.status is Status.FAILED:
+            if run.is_lost:
+                wait = timedelta(seconds=LOST_WAIT_S * 2**job.takeovers)
+                return replace(job, kind=JobKind.RUN, ready_at=now + wait)
             at = None
             if not run.is_worn_out:
                 at = next_attempt_at(job, function, record.error_class, now, self._chance())

@@ -9,8 +9,8 @@ Rules:
 - The outcome is stored only together with the removal of a job that is still held. So whoever
   lost a lease cannot store anything any more.
 - What user code does is a reason to run it again only where its function says so
-  (aftermath.py). The loss of a lease is always one, but only a few times: code that kills its
-  host would otherwise kill every host in turn.
+  (aftermath.py). The loss of a lease is always one, and so is a host that lost what runs its
+  sandboxes, but only a few times: code that kills its host would otherwise kill every host in turn.
 - A job that waits for its next attempt is given back with a later moment, so nothing is held in
   memory for it and a restart changes nothing. Its execution stays `processing`.
 - A slot is claimed for; there is no queue in memory. So at a stop, runs get their time and what
@@ -361,7 +361,7 @@ class Dispatcher:
         if live is None:
             return None
         run.function = live.function
-        if job.attempt - 1 - job.failures > MAX_TAKEOVERS:
+        if job.takeovers > MAX_TAKEOVERS:
             run.is_worn_out = True
             return await self._not_run(job, ErrorClass.PLATFORM, _WORN_OUT)
         if not live.function.is_enabled and not request.runs_disabled:
@@ -376,6 +376,9 @@ class Dispatcher:
         outcome = loop_outcome(request.lineage, live.function)
         if outcome is None:
             outcome = await self._run(attempt)
+            if outcome.error_class is ErrorClass.PLATFORM:
+                run.is_lost = job.takeovers < MAX_TAKEOVERS
+                run.is_worn_out = not run.is_lost
         return attempt.finished(outcome, self._clock.now())
 
     async def cancel(self, project_id: str, execution_id: str, *, wait_s: float) -> Carried:

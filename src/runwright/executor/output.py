@@ -17,7 +17,10 @@ TAIL_BYTES: Final = 8 * 1024
 _READ_BYTES: Final = 65536
 _READS_PER_TURN: Final = 8  # a chatty sandbox must not hold the loop
 _MIB: Final = 1024 * 1024
-STOPPED: Final = "The server that ran this execution stopped. Try again."
+STOPPED: Final = (
+    "The part of the server that ran this execution ended in the middle. It is not the function's "
+    "fault. Try again."
+)
 UNLIMITED: Final = (
     "The server could not set a limit of the function's specification and ended the run. Try again."
 )

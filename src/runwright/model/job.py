@@ -45,6 +45,11 @@ class Job:
     epoch: str  # under whose key the request is sealed
     sealed: bytes
 
+    @property
+    def takeovers(self) -> int:
+        """Of a claimed one, the attempts before this that were lost with their hosts."""
+        return self.attempt - 1 - self.failures
+
     def claimed(self, owner: str, until: datetime) -> "Job":
         """As its new holder has it. Each field by itself: `replace` costs twice as much."""
         return Job(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runwright.executions.aftermath import DEAD_LETTER_S, next_attempt_at
+from runwright.executions.aftermath import DEAD_LETTER_S, LOST_WAIT_S, next_attempt_at
 from runwright.executions.dispatcher import MAX_TAKEOVERS, Dispatcher
 from runwright.executions.upkeep import QueueUpkeep
 from runwright.model.execution import ErrorClass, Execution, Invocation, Outcome, Status
@@ -231,6 +231,47 @@ async def test_a_run_whose_hosts_all_end_is_not_tried_again_but_can_be_redriven(
         assert (failed.status, failed.error_class) == (Status.FAILED, ErrorClass.PLATFORM)
         assert bench.code.calls == []
         assert (await the_job(bench)).kind is JobKind.DEAD
+
+
+LOST = Outcome(status_code=500, error_class=ErrorClass.PLATFORM, errors="lost", logs="hi")
+
+
+async def lost(bench: Bench, attempt: int) -> None:
+    """Wait until the only job was given back by that attempt."""
+
+    async def is_so() -> bool:
+        job = await the_job(bench)
+        return job.attempt == attempt and not job.owner
+
+    await until(is_so)
+
+
+async def test_what_the_platform_lost_runs_again_without_being_asked_for() -> None:
+    clock = ManualClock()
+    async with a_retrying_bench(LOST, SUCCESS, clock=clock) as (bench, code):
+        made = await accepted(bench)
+        await lost(bench, 1)
+        between = await stored(bench, made)
+        assert (between.status, between.errors) == (Status.PROCESSING, "lost")
+        clock.advance(LOST_WAIT_S)
+        done = await ended(bench, made)
+        assert (done.status, done.attempt, done.errors) == (Status.COMPLETED, 2, "")
+        assert (code.attempts, code.bodies) == (["1", "2"], [b"in", b"in"])
+        assert await jobs(bench) == []
+
+
+@pytest.mark.parametrize("retry", [Retry(), Retry(attempts=50)], ids=["no retry", "retry"])
+async def test_what_the_platform_loses_every_time_is_given_up(retry: Retry) -> None:
+    clock = ManualClock()
+    async with a_retrying_bench(LOST, clock=clock, retry=retry) as (bench, code):
+        made = await accepted(bench)
+        for takeovers in range(MAX_TAKEOVERS):
+            await lost(bench, takeovers + 1)
+            clock.advance(LOST_WAIT_S * 2**takeovers)
+        done = await ended(bench, made)
+        assert (done.status, done.error_class) == (Status.FAILED, ErrorClass.PLATFORM)
+        assert (done.attempt, len(code.attempts)) == (MAX_TAKEOVERS + 1, MAX_TAKEOVERS + 1)
+        assert [job.kind for job in await jobs(bench)] == [JobKind.DEAD] * retry.is_on
 
 
 # What is kept

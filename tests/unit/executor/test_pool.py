@@ -286,7 +286,7 @@ async def test_an_exit_fails_every_call_in_the_sandbox() -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_unlimited", "said"), [(False, "server that ran this execution stopped"), (True, "a limit")]
+    ("is_unlimited", "said"), [(False, "not the function's fault"), (True, "a limit")]
 )
 async def test_calls_of_a_sandbox_that_the_platform_ended_are_told_why(
     is_unlimited: bool, said: str

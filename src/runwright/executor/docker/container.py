@@ -31,7 +31,7 @@ from runwright.executor.docker.exchange import (
     request_head,
 )
 from runwright.executor.netns import Plumbing
-from runwright.executor.output import describe_code
+from runwright.executor.output import STOPPED, describe_code
 from runwright.executor.spawn import SpawnFailed
 from runwright.model.execution import ErrorClass, Invocation, Workload
 from runwright.model.network import Network
@@ -341,7 +341,7 @@ class Container:
             async with asyncio.timeout(_VERDICT_S):
                 await asyncio.shield(self._ended)
         if self._end is not None and not self._ended.done():
-            return ErrorClass.PLATFORM, "The server that ran this execution stopped. Try again."
+            return ErrorClass.PLATFORM, STOPPED
         is_out_of_memory = self._ended.done() and self._ended.result().is_out_of_memory
         if not is_out_of_memory and entered is not None:
             with contextlib.suppress(EngineError):

@@ -34,6 +34,7 @@ from runwright.executor.docker.engine import Engine, EngineError, image_of
 from runwright.executor.docker.images import statuses
 from runwright.executor.docker.recipe import PORT, Shape, Size, run_recipe
 from runwright.executor.keeping import Keeping
+from runwright.executor.output import STOPPED
 from runwright.executor.spawn import SpawnFailed
 from runwright.model.execution import ErrorClass, Invocation, Outcome, Workload
 from runwright.ports.executor import (
@@ -52,7 +53,6 @@ from runwright.values import dataclass
 log = logging.getLogger(__name__)
 
 _LABEL: Final = "runwright.server"
-_STOPPED: Final = "The server that ran this execution stopped. Try again."
 _BODY_LATE: Final = "The body of the request did not come within the function's timeout."
 _PORT_TAKEN: Final = (
     f"RUNWRIGHT_PORT is {PORT}, on which functions listen in their containers, where the API has "
@@ -190,7 +190,7 @@ class DockerExecutor:
         if self._tasks or ends:
             await asyncio.wait({*self._tasks, *ends}, timeout=_GONE_S)
         for call in self._calls.all():  # whose task had no turn yet
-            call.fail(ErrorClass.PLATFORM, _STOPPED, self._now())
+            call.fail(ErrorClass.PLATFORM, STOPPED, self._now())
         for name in await self._left():
             with contextlib.suppress(EngineError):
                 await self._engine.remove(name)
@@ -272,7 +272,7 @@ class DockerExecutor:
             call.fail(ErrorClass.PAYLOAD, _BODY_LATE, self._now())
             return
         except asyncio.CancelledError:
-            call.fail(ErrorClass.PLATFORM, _STOPPED, self._now())
+            call.fail(ErrorClass.PLATFORM, STOPPED, self._now())
             raise
         except Exception:
             self._broke(call)
@@ -285,7 +285,7 @@ class DockerExecutor:
         try:
             await container.serve(call)
         except asyncio.CancelledError:
-            call.fail(ErrorClass.PLATFORM, _STOPPED, self._now())
+            call.fail(ErrorClass.PLATFORM, STOPPED, self._now())
             raise
         except Exception:
             self._broke(call)
