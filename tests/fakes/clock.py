@@ -18,6 +18,9 @@ class ManualClock:
         return (self.moment - START).total_seconds()
 
     async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
         woken = asyncio.Event()
         self._sleepers.append((self.moment + timedelta(seconds=seconds), woken))
         await woken.wait()
